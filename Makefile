@@ -1,0 +1,42 @@
+# Every target does its own set-up: python3 and make are enough to start with.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+PYTEST_ARGS ?=
+
+.PHONY: help setup setup-node run test check format bench lock clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup:  ## Make .venv with pinned dependencies and the athena command.
+	@scripts/setup.sh
+
+setup-node:
+	@scripts/setup.sh node
+
+run: setup  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
+	@.venv/bin/athena serve
+
+test: setup-node  ## Run the whole test suite.
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+check: setup  ## Formatting, lint, types, layers, docs: all that does not run the server.
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest -q tests/docs
+
+format: setup  ## Format the code and mend what lint can mend.
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: setup-node  ## Measure speed and memory beside a plain ws server.
+	@$(PY) -m bench
+
+lock: setup  ## Renew requirements.lock (needs uv).
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove what setup and the tests made. Your data stays.
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/clients/node_modules

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes .venv with everything Athena and its tests need, pinned by hash. Does nothing when it is up to date.
+# With "node" as an argument it also makes sure of node and npm and installs the test clients.
+# Debian packages are installed only for what is missing, with sudo where this is not root.
+set -eu
+cd "$(dirname "$0")/.."
+
+debian() {
+    command -v apt-get >/dev/null || { echo "setup: please install: $*" >&2; exit 1; }
+    root=""
+    [ "$(id -u)" = 0 ] || root=sudo
+    echo "setup: installing Debian packages: $*" >&2
+    $root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+stamp=.venv/requirements.stamp
+if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/athena ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
+    python3 -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    cp requirements.lock "$stamp"
+fi
+
+if [ "${1:-}" = node ]; then
+    command -v npm >/dev/null || debian nodejs npm
+    clients=tests/e2e/clients
+    if ! cmp -s $clients/package-lock.json $clients/node_modules/lock.stamp; then
+        (cd $clients && npm ci --silent --no-fund --no-audit)
+        cp $clients/package-lock.json $clients/node_modules/lock.stamp
+    fi
+fi

@@ -1,0 +1,260 @@
+"""What clients receive, byte for byte (design §2), made from what is stored. Pure functions, verbs only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from athena.domain.model import Change, Details, Notification, Position, Status, Type
+
+
+# ---- live messages ---------------------------------------------------------------------------------------------------
+class TransactionMessage(Struct, kw_only=True, tag_field="type", tag="webhook_tx"):
+    """A transaction was opened or edited. A whole state: it replaces whatever was known of this id."""
+
+    sub_type: str | None
+    id: str
+    status: Status
+    message: str
+    ts_display: int
+    ts_started: int
+    ts_completed: int | UnsetType = UNSET
+    on_step: int | UnsetType = UNSET
+    total_steps: int | UnsetType = UNSET
+    by: str
+    cursor: str
+
+
+class NoticeMessage(Struct, kw_only=True, tag_field="type", tag="notification"):
+    """A generic notice came in."""
+
+    id: str
+    status: Status
+    message: str
+    ts_display: int
+    by: str
+    cursor: str
+
+
+class ArchivedMessage(Struct, kw_only=True, tag_field="type", tag="archived"):
+    """These notifications left the everyday history."""
+
+    ids: Sequence[str]
+    cursor: str
+
+
+class ResetMessage(Struct, kw_only=True, tag_field="type", tag="reset"):
+    """Your position is unknown here: fetch the history anew, and go on from this cursor."""
+
+    cursor: str
+
+
+class ReadyMessage(Struct, kw_only=True, tag_field="type", tag="ready"):
+    """The replay is complete; from here on it is live."""
+
+    cursor: str
+
+
+LiveMessage = TransactionMessage | NoticeMessage | ArchivedMessage | ResetMessage | ReadyMessage
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_state(state: Notification, epoch: str) -> bytes:
+    """The live message for a change that led to `state`; its cursor is the change's position."""
+    cursor = f"{epoch}.{state.seq}"
+    if state.type == "notification":
+        return _encode(
+            NoticeMessage(
+                id=state.id,
+                status=state.status,
+                message=state.text,
+                ts_display=state.ts_display,
+                by=state.by,
+                cursor=cursor,
+            )
+        )
+    return _encode(
+        TransactionMessage(
+            sub_type=state.sub_type,
+            id=state.id,
+            status=state.status,
+            message=state.text,
+            ts_display=state.ts_display,
+            ts_started=state.ts_started or 0,
+            ts_completed=_known(state.ts_completed),
+            on_step=_known(state.on_step),
+            total_steps=_known(state.total_steps),
+            by=state.by,
+            cursor=cursor,
+        )
+    )
+
+
+def encode_reset(position: Position) -> bytes:
+    return _encode(ResetMessage(cursor=str(position)))
+
+
+def encode_ready(position: Position) -> bytes:
+    return _encode(ReadyMessage(cursor=str(position)))
+
+
+ARCHIVED_IDS_A_MESSAGE = 256
+"""How many ids one `archived` message holds at the most (32 KiB of the longest ids)."""
+
+
+def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int, bytes]]:
+    """Live messages for changes in the order of their `seq`, each with the seq up to which it tells everything.
+
+    Neighbouring archived rows share one message.
+    """
+    messages: list[tuple[int, bytes]] = []
+    archived: list[str] = []
+    last = 0
+
+    def close() -> None:
+        if archived:
+            messages.append((last, _encode(ArchivedMessage(ids=archived, cursor=f"{epoch}.{last}"))))
+            archived.clear()
+
+    for state in states:
+        if not state.archived or len(archived) == ARCHIVED_IDS_A_MESSAGE:
+            close()
+        if state.archived:
+            archived.append(state.id)
+        else:
+            messages.append((state.seq, encode_state(state, epoch)))
+        last = state.seq
+    close()
+    return messages
+
+
+# ---- HTTP answers ----------------------------------------------------------------------------------------------------
+class Row(Struct, kw_only=True):
+    """One row of the history."""
+
+    id: str
+    type: Type
+    sub_type: str | UnsetType | None = UNSET
+    status: Status
+    message: str
+    description: str | UnsetType = UNSET
+    ts_display: int
+    ts_started: int | UnsetType = UNSET
+    ts_completed: int | UnsetType = UNSET
+    by: str
+    on_step: int | UnsetType = UNSET
+    total_steps: int | UnsetType = UNSET
+    timeout_ms: int | UnsetType = UNSET
+    component_id: str | UnsetType = UNSET
+    component_type: str | UnsetType = UNSET
+    component_display_name: str | UnsetType = UNSET
+    api: str | UnsetType = UNSET
+    code: int | UnsetType = UNSET
+    elapsed_ms: int | UnsetType = UNSET
+    action_verb: str | UnsetType = UNSET
+    archived: Literal[True] | UnsetType = UNSET
+
+
+class ChangeRow(Struct, kw_only=True):
+    """One visible change of a transaction."""
+
+    ts: int
+    status: Status
+    message: str | UnsetType = UNSET
+    on_step: int | UnsetType = UNSET
+    total_steps: int | UnsetType = UNSET
+
+
+class Transaction(Struct, kw_only=True, tag_field="type", tag="webhook_tx"):
+    """A transaction with all that was said about it, oldest first."""
+
+    tx_id: str
+    sub_type: str | None
+    status: Status
+    description: str
+    message: str
+    by: str
+    ts_display: int
+    ts_started: int
+    ts_completed: int | UnsetType = UNSET
+    on_step: int | UnsetType = UNSET
+    total_steps: int | UnsetType = UNSET
+    timeout_ms: int
+    component_id: str | UnsetType = UNSET
+    archived: Literal[True] | UnsetType = UNSET
+    athena_messages: list[str] | UnsetType = UNSET
+    changes: list[ChangeRow] | UnsetType = UNSET
+
+
+def row(state: Notification) -> Row:
+    """`state` as the history shows it."""
+    details = msgspec.json.decode(state.details, type=Details) if state.details else Details()
+    is_transaction = state.type == "webhook_tx"
+    return Row(
+        id=state.id,
+        type=state.type,
+        sub_type=state.sub_type if is_transaction else UNSET,
+        status=state.status,
+        message=state.text,
+        description=state.description if is_transaction else UNSET,
+        ts_display=state.ts_display,
+        ts_started=_known(state.ts_started),
+        ts_completed=_known(state.ts_completed),
+        by=state.by,
+        on_step=_known(state.on_step),
+        total_steps=_known(state.total_steps),
+        timeout_ms=_known(state.timeout_ms),
+        component_id=_known(state.component_id),
+        archived=True if state.archived else UNSET,
+        **{name: _known(getattr(details, name)) for name in Details.__struct_fields__},
+    )
+
+
+def transaction(state: Notification, changes: Sequence[Change] | None = None) -> Transaction:
+    """`state` as producers and `GET /webhooks` see it; with `changes`, also everything that led there."""
+    return Transaction(
+        tx_id=state.id,
+        sub_type=state.sub_type,
+        status=state.status,
+        description=state.description,
+        message=state.text,
+        by=state.by,
+        ts_display=state.ts_display,
+        ts_started=state.ts_started or 0,
+        ts_completed=_known(state.ts_completed),
+        on_step=_known(state.on_step),
+        total_steps=_known(state.total_steps),
+        timeout_ms=state.timeout_ms or 0,
+        component_id=_known(state.component_id),
+        archived=True if state.archived else UNSET,
+        athena_messages=UNSET if changes is None else _messages(changes),
+        changes=UNSET if changes is None else [_change_row(change) for change in changes],
+    )
+
+
+def _messages(changes: Sequence[Change]) -> list[str]:
+    """Every message once, in order: a change that kept the message does not repeat it."""
+    kept: list[str] = []
+    for change in changes:
+        if change.message is not None and (not kept or kept[-1] != change.message):
+            kept.append(change.message)
+    return kept
+
+
+def _change_row(change: Change) -> ChangeRow:
+    return ChangeRow(
+        ts=change.ts,
+        status=change.status,
+        message=_known(change.message),
+        on_step=_known(change.on_step),
+        total_steps=_known(change.total_steps),
+    )
+
+
+def _known(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value

@@ -1,0 +1,100 @@
+"""The answers' shapes, beside those of athena.domain.wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from starlette.responses import Response
+
+from athena.domain.wire import LiveMessage, Row, Transaction
+from athena.errors import AthenaError
+
+
+class JsonResponse(Response):
+    """An answer whose body is JSON already, or is made so."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: object, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
+        body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        super().__init__(body, status_code, headers)
+
+
+class ErrorBody(Struct, rename={"status_code": "statusCode"}):
+    """Every error has this shape. More members tell its data; `field` names what was wrong with a request."""
+
+    status_code: int
+    code: Annotated[str, Meta(description="Stable; for programs.")]
+    error: Annotated[str, Meta(description="A sentence for people: expected, got.")]
+    field: str | UnsetType = UNSET
+
+
+class Edited(Struct):
+    tx_id: str
+    message: Literal["ok"] = "ok"
+
+
+class Posted(Struct):
+    id: str
+    message: Literal["ok"] = "ok"
+
+
+class Done(Struct):
+    details: str
+    message: Literal["ok"] = "ok"
+
+
+class BulkResult(Struct, omit_defaults=True):
+    """What became of one line: its status as if it had been sent alone."""
+
+    tx_id: str | None
+    status: int
+    code: str | None = None
+    error: str | None = None
+    field: str | None = None
+
+
+class BulkAnswer(Struct):
+    results: list[BulkResult]
+    message: Literal["ok"] = "ok"
+
+
+class History(Struct):
+    """A page of the history. `cursor` is the position it shows; `next`, given back, brings the page behind it."""
+
+    total: int
+    returning: int
+    notifications: list[Row]
+    cursor: str
+    next: str | None
+
+
+class Webhooks(Struct):
+    """`total` transactions are stored, `matches` are in this answer."""
+
+    total: int
+    matches: int
+    webhooks: list[Transaction]
+
+
+class Templates(Struct):
+    template_webhooks: list[Transaction]
+
+
+class Changes(Struct):
+    """`messages` as in the live stream; `cursor` is what to ask with next."""
+
+    messages: list[LiveMessage]
+    cursor: str
+
+
+class Health(Struct):
+    status: Literal["ok", "ready"]
+    version: str
+
+
+def error_response(error: AthenaError, headers: dict[str, str] | None = None) -> JsonResponse:
+    """An error in the one shape all errors have."""
+    return JsonResponse(error.as_dict(), error.status, headers)

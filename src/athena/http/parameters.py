@@ -1,0 +1,97 @@
+"""Query parameters, as types: they validate the requests and describe themselves in the OpenAPI document."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from athena.domain.masking import mask_emails
+from athena.domain.model import MAX_TIMESTAMP, Notification
+from athena.errors import InvalidField
+from athena.store.base import Query, SortKey
+
+Limit = Annotated[int, Meta(ge=1, le=1000, description="Rows in the answer at the most.")]
+Skip = Annotated[int, Meta(ge=0, le=2**53, description="Rows to pass over.")]
+Text = Annotated[str, Meta(max_length=256)]
+Statuses = Annotated[
+    str,
+    Meta(
+        pattern=r"^(pending|undoing|error|success)(,(pending|undoing|error|success))*\Z",
+        description="One status, or several with commas between.",
+    ),
+]
+Types = Annotated[str, Meta(pattern=r"^(webhook_tx|notification)(,(webhook_tx|notification))*\Z")]
+Milliseconds = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP)]
+
+
+class Paging(Struct, frozen=True):
+    limit: Limit = 100
+    skip: Skip = 0
+
+
+class HistoryParameters(Paging, frozen=True, kw_only=True):
+    component_id: Text | None = None
+    status: Statuses | None = None
+    type: Types | None = None
+    sub_type: Text | None = None
+    by: Annotated[str, Meta(max_length=256, description="Masked or not; it is compared masked.")] | None = None
+    search: (
+        Annotated[
+            str,
+            Meta(
+                max_length=256,
+                description="Looked for, in any case, in description, message, id, by and component_id.",
+            ),
+        ]
+        | None
+    ) = None
+    from_ts: Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP, description="`ts_display` in ms, inclusive.")] | None = field(
+        default=None, name="from"
+    )
+    to_ts: Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP, description="`ts_display` in ms, inclusive.")] | None = field(
+        default=None, name="to"
+    )
+    archived: Annotated[bool, Meta(description="Whether archived rows are shown too.")] = False
+    next: Annotated[str, Meta(max_length=512, description="`next` of the page before.")] | None = None
+
+    def as_query(self) -> Query:
+        """Raises `InvalidField` for a `next` that is none of ours."""
+        return Query(
+            component_id=self.component_id,
+            status=tuple(self.status.split(",")) if self.status else None,
+            type=tuple(self.type.split(",")) if self.type else None,
+            sub_type=self.sub_type,
+            by=mask_emails(self.by) if self.by else self.by,
+            search=self.search or None,
+            from_ts=self.from_ts,
+            to_ts=self.to_ts,
+            archived=self.archived,
+            limit=self.limit,
+            skip=self.skip,
+            after=_parse_next(self.next) if self.next else None,
+        )
+
+
+class WaitParameters(Struct, frozen=True):
+    after: Annotated[str, Meta(max_length=256, description="The cursor to go on from.")] | None = None
+    wait: Annotated[float, Meta(ge=0, le=30, description="Seconds to wait for something to happen.")] = 0
+
+
+class AfterParameters(Struct, frozen=True):
+    after: Annotated[str, Meta(max_length=256, description="The cursor to go on from.")] | None = None
+
+
+def encode_next(row: Notification) -> str:
+    """The place behind `row`, opaque to clients."""
+    return base64.urlsafe_b64encode(f"{int(not row.active)}.{row.ts_display}.{row.id}".encode()).decode()
+
+
+def _parse_next(text: str) -> SortKey:
+    try:
+        finished, ts_display, last = base64.urlsafe_b64decode(text.encode()).decode().split(".", 2)
+        return SortKey(bool(int(finished)), int(ts_display), last)
+    except (ValueError, binascii.Error):
+        raise InvalidField("next", f"expected the next of an earlier page, got {text[:100]!r}") from None

@@ -1,0 +1,143 @@
+"""Adaptive group commit: while one commit is on its way to disk, the next commands queue; then all of them are one.
+
+A single edit waits for nobody. Under load the batch grows by itself, so the cost of a sync is shared by more and more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from athena.domain.model import Command, Notification
+from athena.domain.wire import encode_changes
+from athena.errors import AthenaError, InternalError, ShuttingDown
+from athena.relay.base import Committed, Relay
+from athena.store.base import Outcome, Store
+
+log = logging.getLogger("athena.journal")
+
+MAX_COMMANDS = 20_000
+"""Commands in one commit at the most; so many are stored in well under a second. A submission is never split."""
+
+
+class _Submission(NamedTuple):
+    """Commands that belong together, or None for a purge, and who waits for them."""
+
+    commands: Sequence[Command] | None
+    done: asyncio.Future[list[Outcome] | int]
+
+
+class Journal:
+    """The one way to change the store. Answers and pushes only what is durable, in commit order."""
+
+    def __init__(self, store: Store, relay: Relay, now: Callable[[], int]) -> None:
+        self.commits = 0
+        self.commands = 0
+        self._store = store
+        self._relay = relay
+        self._now = now
+        self._queue: deque[_Submission] = deque()
+        self._listeners: list[Callable[[Sequence[Notification]], None]] = []
+        self._runner: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Submissions that no commit has taken yet."""
+        return len(self._queue)
+
+    def on_states(self, listener: Callable[[Sequence[Notification]], None]) -> None:
+        """Call `listener` after each commit with the states that its commands led to, heartbeats included."""
+        self._listeners.append(listener)
+
+    async def submit(self, commands: Sequence[Command]) -> list[Outcome]:
+        """Decide and store `commands`, all in one commit, in order -> one outcome each, when they are durable.
+
+        Raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
+        """
+        outcomes = await self._enqueue(commands)
+        assert isinstance(outcomes, list)
+        return outcomes
+
+    async def purge(self) -> int:
+        """Remove everything -> how many rows that were. All readers get a reset."""
+        removed = await self._enqueue(None)
+        assert isinstance(removed, int)
+        return removed
+
+    def _enqueue(self, commands: Sequence[Command] | None) -> asyncio.Future[list[Outcome] | int]:
+        if self._closed:
+            raise ShuttingDown
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[list[Outcome] | int] = loop.create_future()
+        self._queue.append(_Submission(commands, done))
+        if self._runner is None:
+            # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
+            self._runner = loop.create_task(self._run())
+        return done
+
+    async def close(self) -> None:
+        """Take nothing more, and finish what was submitted."""
+        self._closed = True
+        if self._runner is not None:
+            await self._runner
+
+    async def _run(self) -> None:
+        """Commit until nothing waits."""
+        while self._queue:
+            batch = self._take()
+            try:
+                if batch[0].commands is None:
+                    await self._purge(batch[0])
+                else:
+                    await self._commit(batch)
+            except AthenaError as error:
+                log.error("a commit of %d submissions failed: %s", len(batch), error)
+                _fail(batch, error)
+            except Exception:
+                log.exception("a commit of %d submissions failed", len(batch))
+                _fail(batch, InternalError())
+        self._runner = None
+
+    def _take(self) -> list[_Submission]:
+        """All that is waiting, in order, up to MAX_COMMANDS; a purge goes alone."""
+        batch = [self._queue.popleft()]
+        size = len(batch[0].commands or ())
+        while batch[0].commands is not None and self._queue and self._queue[0].commands is not None:
+            size += len(self._queue[0].commands)
+            if size > MAX_COMMANDS:
+                break
+            batch.append(self._queue.popleft())
+        return batch
+
+    async def _commit(self, batch: list[_Submission]) -> None:
+        commands = [command for submission in batch for command in submission.commands or ()]
+        written = await self._store.write(commands, self._now())
+        self.commits += 1
+        self.commands += len(commands)
+        if written.changes:
+            self._relay.publish(Committed(encode_changes(written.changes, written.position.epoch)))
+        for listener in self._listeners:
+            listener([outcome.state for outcome in written.outcomes if isinstance(outcome, tuple)])
+        start = 0
+        for submission in batch:
+            end = start + len(submission.commands or ())
+            if not submission.done.done():
+                submission.done.set_result(written.outcomes[start:end])
+            start = end
+
+    async def _purge(self, submission: _Submission) -> None:
+        removed, position = await self._store.purge()
+        self.commits += 1
+        self._relay.publish(Committed([], restart=position))
+        if not submission.done.done():
+            submission.done.set_result(removed)
+
+
+def _fail(batch: list[_Submission], error: AthenaError) -> None:
+    for submission in batch:
+        if not submission.done.done():
+            submission.done.set_exception(error)

@@ -1,0 +1,292 @@
+"""Moves the tail to its readers: a flush for those that keep up, a catch-up for those that do not.
+
+A flush takes every message since the last one and writes them as one shared buffer to each client that is up to date.
+A client whose transport says `pause_writing` is taken out of the flush and keeps only its position; when it has
+drained, it catches up: from the tail if that still has what it missed, else from the store's latest states. Reconnects,
+Server-Sent Events and long poll read by the same path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from time import perf_counter
+from typing import NamedTuple, Protocol
+
+from athena.domain.model import Notification, Position, parse_cursor
+from athena.domain.wire import encode_changes, encode_ready
+from athena.errors import StoreUnavailable
+from athena.live.slow import TRY_AGAIN_LATER, SlowClients
+from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
+
+CHUNK_BYTES = 128 * 1024
+"""At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
+
+REPLAY_ROWS = 256
+"""Rows read from the store at a time for a reader behind the tail."""
+
+SLICE_CLIENTS = 400
+SLICE_SECONDS = 0.004
+"""A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
+
+GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
+
+
+class History(Protocol):
+    """What the hub needs of a store: a way back for readers that are behind the tail."""
+
+    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+        """The latest states of what changed after `seq`, in the order of change, and the position they are from.
+
+        Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
+        """
+
+
+class KeepAlive(NamedTuple):
+    """Seconds between pings, and seconds after an unanswered one until a silent peer is gone."""
+
+    interval: float
+    timeout: float
+
+
+class Client(Protocol):
+    """A reader that is written to: what the hub needs to know of a WebSocket."""
+
+    position: int
+    wants_ready: bool
+    paused: bool
+    closing: bool
+
+    @property
+    def encoding(self) -> Encoding:
+        """How messages are framed for it."""
+
+    def send(self, data: bytes) -> None:
+        """Hand over bytes. A transport that is full says so by `Hub.pause`, now or later."""
+
+    def buffered(self) -> int:
+        """Bytes handed over that the peer has not taken."""
+
+    def keep_alive(self, now: float) -> None:
+        """Ping a peer that is due, give up on one that is silent. `now` is the loop's clock in seconds."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye with a close code; sets `closing`. `Hub.detach` follows when the transport is gone."""
+
+    def abort(self) -> None:
+        """Let go of the transport at once."""
+
+
+class Hub:
+    """All readers of one node. Everything here runs on the event loop's thread."""
+
+    def __init__(self, tail: Tail, history: History, slow: SlowClients, keepalive: KeepAlive) -> None:
+        self.tail = tail
+        self.keepalive = keepalive
+        self.slow = slow
+        self.clients: set[Client] = set()
+        self.closing = False
+        self.store_reads = 0
+        """Pages read from the store for readers behind the tail."""
+        self.flushes = 0
+        """Flushes that have begun: one for all that was published in between."""
+        self._history = history
+        self._live: set[Client] = set()
+        self._flushing = False
+        self._waiting: set[asyncio.Future[bool]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
+
+    # ---- what comes in -----------------------------------------------------------------------------------------------
+    def publish(self, entries: Iterable[Entry]) -> None:
+        """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration."""
+        self.tail.append(entries)
+        self._wake()
+
+    def restart(self, position: Position) -> None:
+        """The history was purged or replaced: every reader gets a reset."""
+        self.tail.restart(position)
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(True)
+        self._waiting.clear()
+        if self._live and not self._flushing:
+            self._flushing = True
+            self.flushes += 1
+            asyncio.get_running_loop().call_soon(self._flush, None)
+
+    # ---- clients that are written to ---------------------------------------------------------------------------------
+    def locate(self, after: str | None) -> int:
+        """The position a reader starts from: that of its cursor, now without one, UNKNOWN with one that is not ours.
+
+        A seq that this history has not reached is not ours either: it is from before a database was put back.
+        """
+        if not after:
+            return self.tail.end
+        position = parse_cursor(after)
+        if position is None or position.epoch != self.tail.epoch or position.seq > self.tail.end:
+            return UNKNOWN
+        return position.seq
+
+    def attach(self, client: Client, after: str | None) -> None:
+        """Begin to serve a client. With `after` (also an empty one) it hears when its replay is complete.
+
+        From here on nothing is missed: what is published while a replay goes on is behind the client's position.
+        """
+        client.position = self.locate(after)
+        client.wants_ready = after is not None
+        self.clients.add(client)
+        self._advance(client)
+
+    def detach(self, client: Client) -> None:
+        """The client's transport is gone. May be called more than once."""
+        self.clients.discard(client)
+        self._live.discard(client)
+        self.slow.forget(client)
+
+    def leave(self, client: Client) -> None:
+        """The client is closing: send it nothing more."""
+        self._live.discard(client)
+        self.slow.forget(client)
+
+    def pause(self, client: Client) -> None:
+        """The client's transport is full: leave it alone until `resume`."""
+        self._live.discard(client)
+        self.slow.add(client, asyncio.get_running_loop().time())
+
+    def resume(self, client: Client) -> None:
+        """The client's transport has drained: bring it up to date."""
+        self.slow.forget(client)
+        self._advance(client)
+
+    def _flush(self, remaining: list[Client] | None) -> None:
+        """Bring all live clients to the end of the tail, a slice at a time."""
+        clients = list(self._live) if remaining is None else remaining
+        until = perf_counter() + SLICE_SECONDS
+        for count in range(1, len(clients) + 1):
+            client = clients.pop()
+            if client in self._live:  # it may have gone, or been paused, since the list was made
+                self._advance(client)
+            if count == SLICE_CLIENTS or (count % 32 == 0 and perf_counter() > until):
+                asyncio.get_running_loop().call_soon(self._flush, clients)
+                return
+        self._flushing = False
+        # What was published while this went on has reached only the clients that came after it.
+        if any(client.position < self.tail.end for client in self._live):
+            self._wake()
+
+    def _advance(self, client: Client) -> None:
+        """Write what the client misses, as long as it takes it and the tail has it."""
+        tail = self.tail
+        while not (client.paused or client.closing):
+            if client.position >= tail.end:
+                self._live.add(client)
+                if client.wants_ready:
+                    client.wants_ready = False
+                    ready = encode_ready(Position(tail.epoch, client.position))
+                    client.send(client.encoding(tail.epoch, [(client.position, ready)]))
+                return
+            if not tail.covers(client.position):
+                self._live.discard(client)
+                self._spawn_replay(client)
+                return
+            chunk = tail.read(client.position, client.encoding, CHUNK_BYTES)
+            client.position = chunk.seq
+            client.send(chunk.data)
+
+    def _spawn_replay(self, client: Client) -> None:
+        task = asyncio.get_running_loop().create_task(self._replay(client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _replay(self, client: Client) -> None:
+        """Bring a client forward from the store until the tail can take over."""
+        try:
+            while not (client.paused or client.closing or self.tail.covers(client.position)):
+                chunk = await self._read_store(client.position, client.encoding)
+                client.position = chunk.seq
+                if chunk.data and not client.closing:
+                    client.send(chunk.data)
+        except StoreUnavailable:
+            client.close(INTERNAL_ERROR, "the history cannot be read")
+            return
+        self._advance(client)
+
+    # ---- readers that ask --------------------------------------------------------------------------------------------
+    async def next(self, seq: int, encoding: Encoding, timeout: float) -> Chunk | None:
+        """What follows `seq`, as soon as there is something.
+
+        An empty chunk after `timeout` seconds in which nothing came; None when Athena stops. Raises `StoreUnavailable`.
+        """
+        give_up = asyncio.get_running_loop().time() + timeout
+        while not self.closing:
+            if seq >= self.tail.end:
+                if not await self._changed(give_up):
+                    return None if self.closing else Chunk(b"", seq)
+                continue
+            if self.tail.covers(seq):
+                return self.tail.read(seq, encoding, CHUNK_BYTES)
+            chunk = await self._read_store(seq, encoding)
+            if chunk.data:
+                return chunk
+            seq = chunk.seq
+        return None
+
+    async def _changed(self, give_up: float) -> bool:
+        """Wait until something is published; False when the time (loop clock) came first."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_at(give_up, _time_is_up, waiter)
+        self._waiting.add(waiter)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiting.discard(waiter)
+
+    async def _read_store(self, seq: int, encoding: Encoding) -> Chunk:
+        """The latest states after `seq` from the store, and how far they reach; no data when nothing is left there."""
+        self.store_reads += 1
+        epoch = self.tail.epoch
+        rows, position = await self._history.changed_since(seq, REPLAY_ROWS)
+        if position.epoch != epoch:  # a purge came between: the reader has to start anew
+            return Chunk(b"", UNKNOWN)
+        reached = rows[-1].seq if len(rows) == REPLAY_ROWS else max(seq, position.seq)
+        return Chunk(encoding(epoch, encode_changes(rows, epoch)) if rows else b"", reached)
+
+    # ---- time --------------------------------------------------------------------------------------------------------
+    async def watch_clients(self) -> None:
+        """Ping clients that are due and give up on silent and stalled ones. Runs until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(5.0, self.keepalive.interval / 5, self.slow.timeout / 5))
+            for count, client in enumerate(list(self.clients), 1):
+                client.keep_alive(loop.time())
+                if count % SLICE_CLIENTS == 0:
+                    await asyncio.sleep(0)
+            for client in self.slow.stalled(loop.time()):
+                client.close(TRY_AGAIN_LATER, f"no progress for {self.slow.timeout:g} s")
+
+    async def shutdown(self, timeout: float) -> None:
+        """Flush what is published, then say goodbye to everyone; after `timeout` seconds without it."""
+        while self._flushing:  # noqa: ASYNC110 — each turn of the loop is a slice of it
+            await asyncio.sleep(0)
+        self.closing = True
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(False)
+        for client in list(self.clients):
+            client.close(GOING_AWAY, "Athena is shutting down")
+        give_up = asyncio.get_running_loop().time() + timeout
+        while self.clients and asyncio.get_running_loop().time() < give_up:  # noqa: ASYNC110 — rare, and bounded
+            await asyncio.sleep(0.01)
+        for client in list(self.clients):
+            client.abort()
+
+
+def _time_is_up(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)

@@ -1,0 +1,36 @@
+"""Long poll: what followed a cursor, or what comes within a few seconds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from athena.domain.model import Position
+from athena.domain.wire import encode_ready
+from athena.live.encoding import json_array
+from athena.live.hub import Hub
+from athena.live.tail import UNKNOWN
+
+
+class Poll(NamedTuple):
+    """The messages as a JSON array, and the cursor to ask with next."""
+
+    messages: bytes
+    cursor: str
+
+    def as_json(self) -> bytes:
+        return b'{"messages":%s,"cursor":"%s"}' % (self.messages, self.cursor.encode())
+
+
+async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
+    """One poll from `after`, of at most `wait` seconds. None waits for what happens from now on; an empty one is told
+    at once where now is. Raises `StoreUnavailable`."""
+    if after == "":
+        now = hub.tail.position
+        return Poll(json_array(now.epoch, [(now.seq, encode_ready(now))]), str(now))
+    seq = hub.locate(after)
+    chunk = await hub.next(seq, json_array, wait)
+    if chunk is not None:
+        seq = chunk.seq
+    # A stop, or a purge, may have left the reader where there is nothing to come back to but what it asked with.
+    cursor = after if after is not None and seq == UNKNOWN else str(Position(hub.tail.epoch, max(seq, 0)))
+    return Poll(chunk.data if chunk is not None and chunk.data else b"[]", cursor)

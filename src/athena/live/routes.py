@@ -1,0 +1,18 @@
+"""Which addresses serve the push, for the WebSocket handshake and the HTTP routes alike."""
+
+from __future__ import annotations
+
+import re
+
+_PREFIX = re.compile(r"(?:/ak)?/api/v[123](?=/)")
+
+
+def strip_prefix(path: str) -> str | None:
+    """The part of a path behind `/api/v1`, `/ak/api/v3` and so on; None when it has no such prefix."""
+    prefix = _PREFIX.match(path)
+    return None if prefix is None else path[prefix.end() :]
+
+
+def is_live(path: str) -> bool:
+    """Whether WebSockets are served here: at `/`, and below any API prefix."""
+    return path in ("/", "/ak", "/ak/") or strip_prefix(path) == "/notifications/live"

@@ -1,0 +1,44 @@
+"""What a client that does not keep up costs, and when it is given up on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from athena.live.hub import Client
+
+TRY_AGAIN_LATER = 1013
+"""The close code a stalled client gets (IANA WebSocket close code registry): come back, with your last cursor."""
+
+
+class SlowClients:
+    """Policy: keep the position and one write buffer, nothing else; close what makes no progress for `timeout` seconds.
+
+    Progress is any byte that the peer takes, however slowly.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes not yet taken, and since when it is that many
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, client: Client, now: float) -> None:
+        """The client's buffer is full. `now` is the loop's clock in seconds."""
+        self._waiting[client] = (client.buffered(), now)
+
+    def forget(self, client: Client) -> None:
+        """The client has drained, or is gone."""
+        self._waiting.pop(client, None)
+
+    def stalled(self, now: float) -> list[Client]:
+        """The clients that took nothing for `timeout` seconds. Call it every few seconds."""
+        given_up = []
+        for client, (left, since) in self._waiting.items():
+            buffered = client.buffered()
+            if buffered < left:
+                self._waiting[client] = (buffered, now)
+            elif now - since >= self.timeout:
+                given_up.append(client)
+        return given_up

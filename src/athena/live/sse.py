@@ -1,0 +1,76 @@
+"""Server-Sent Events: the tail as an HTTP answer that does not end (HTML Living Standard section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from athena.domain.model import Position
+from athena.domain.wire import encode_ready
+from athena.errors import StoreUnavailable
+from athena.live.encoding import server_sent_events
+from athena.live.hub import Hub
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
+]
+COMMENT = b":\n\n"
+"""Keeps proxies from cutting an idle stream, and finds out about peers that are gone."""
+
+
+class EventStream:
+    """One answer, as an ASGI application. Position from `Last-Event-ID`, else from `?after=`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        after = request.headers.get("last-event-id") or request.query_params.get("after")
+        # The position is taken before anything is awaited: what is committed from here on will be sent.
+        position = self._hub.locate(after)
+        stream = asyncio.ensure_future(self._stream(position, after is not None, scope, send))
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            stream.cancel()
+            with suppress(asyncio.CancelledError):
+                await stream
+
+    async def _stream(self, seq: int, wants_ready: bool, scope: Scope, send: Send) -> None:
+        hub = self._hub
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        data: bytes = COMMENT  # tells the client at once that it is connected
+        while True:
+            try:
+                # uvicorn's send waits while the peer does not read; that is this transport's back-pressure.
+                await asyncio.wait_for(
+                    send({"type": "http.response.body", "body": data, "more_body": True}), hub.slow.timeout
+                )
+            except TimeoutError:
+                scope["extensions"]["athena.abort"]()
+                return
+            if wants_ready and seq >= hub.tail.end:
+                wants_ready = False
+                data = server_sent_events(hub.tail.epoch, [(seq, encode_ready(Position(hub.tail.epoch, seq)))])
+                continue
+            try:
+                chunk = await hub.next(seq, server_sent_events, hub.keepalive.interval)
+            except StoreUnavailable:
+                chunk = None  # the client comes back with its last id
+            if chunk is None:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            seq, data = chunk.seq, chunk.data or COMMENT
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

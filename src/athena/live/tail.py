@@ -1,0 +1,106 @@
+"""The newest messages, encoded once, in one bounded log that all clients read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import NamedTuple
+
+from athena.domain.model import Position
+from athena.domain.wire import encode_reset
+
+Entry = tuple[int, bytes]
+"""(seq up to which the message tells everything, the message as JSON)"""
+
+Encoding = Callable[[str, list[Entry]], bytes]
+"""Joins entries of an epoch into the bytes that a transport sends. A module-level function, so that it can be a key."""
+
+UNKNOWN = -1
+"""The position of a reader that gave a cursor which is none of ours: before everything, so it gets a reset."""
+
+TRIM = 1024
+"""Entries let go of at a time; one by one, each removal would move the whole list."""
+
+
+class Chunk(NamedTuple):
+    """Encoded messages, and the position of a reader that has them."""
+
+    data: bytes
+    seq: int
+
+
+class Tail:
+    """An append-only log in memory of at most `max_bytes` of messages.
+
+    `start` and `end` are the positions between which it can replay everything; `floor` is where this epoch began, and a
+    reader from before it has to start anew. Each piece is encoded and joined once for all readers that ask for it.
+    """
+
+    def __init__(self, position: Position, max_bytes: int) -> None:
+        self.epoch = position.epoch
+        self.floor = 0
+        self.start = self.end = position.seq
+        self.encoded = 0
+        """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
+        self._max_bytes = max_bytes
+        self._entries: list[Entry] = []
+        self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
+        self._bytes = 0
+        self._joined: dict[tuple[Encoding, int, int], Chunk] = {}
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.end)
+
+    def append(self, entries: Iterable[Entry]) -> None:
+        """Add messages in the order of their seq. The oldest ones go when there is no room."""
+        for entry in entries:
+            self._entries.append(entry)
+            self._bytes += len(entry[1])
+            self.end = entry[0]
+        self._joined.clear()
+        while self._bytes > self._max_bytes and self._first < len(self._entries):
+            seq, message = self._entries[self._first]
+            self._bytes -= len(message)
+            self._first += 1
+            self.start = seq
+        if self._first >= TRIM:
+            del self._entries[: self._first]
+            self._first = 0
+
+    def restart(self, position: Position) -> None:
+        """Begin a new epoch: nothing before `position` can be replayed, and every reader has to start anew."""
+        self.epoch, self.floor = position
+        self.start = self.end = position.seq
+        self._entries, self._first, self._bytes = [], 0, 0
+        self._joined.clear()
+
+    def covers(self, seq: int) -> bool:
+        """Whether a reader at `seq` can be served from here alone."""
+        return seq >= self.start or seq < self.floor
+
+    def read(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
+        """What follows `seq`: at least one message if there is any, else at most `max_bytes` of messages.
+
+        `covers(seq)` must be true. A reader from before the floor gets a reset to the end.
+        """
+        key = (encoding, seq, max_bytes)
+        chunk = self._joined.get(key)
+        if chunk is None:
+            chunk = self._joined[key] = self._join(seq, encoding, max_bytes)
+        return chunk
+
+    def _join(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
+        if seq < self.floor:
+            return Chunk(encoding(self.epoch, [(self.end, encode_reset(self.position))]), self.end)
+        begin = stop = bisect_right(self._entries, seq, lo=self._first, key=itemgetter(0))
+        size = 0
+        while stop < len(self._entries) and (size := size + len(self._entries[stop][1])) <= max_bytes:
+            stop += 1
+        stop = max(stop, begin + 1)
+        entries = self._entries[begin:stop]
+        if not entries:
+            return Chunk(b"", seq)
+        self.encoded += 1
+        return Chunk(encoding(self.epoch, entries), entries[-1][0])

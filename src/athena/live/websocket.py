@@ -1,0 +1,209 @@
+"""The WebSocket endpoint: an asyncio protocol that uvicorn hands upgrade requests to.
+
+ASGI can only send one message to one client at a time; this class lets the hub write the same bytes to all. Handshake
+and inbound frames go through the sans-I/O `ServerProtocol` of the websockets library, which exists only while something
+is pending: between frames a client is this object, its transport and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import http
+from typing import Any, ClassVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from athena.errors import AthenaError, NotFound, ShuttingDown
+from athena.live.encoding import PING, close_frame, websocket_frames
+from athena.live.hub import Hub
+from athena.live.routes import is_live
+
+INVALID_DATA = 1007
+CLOSE_GRACE = 2.0
+"""Seconds a peer has to answer a close frame, before the transport is cut."""
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """One client. uvicorn makes it with the upgrade request, and gives it the request's bytes at once."""
+
+    max_message: ClassVar[int] = 4096
+    """Bytes that a message from a client may have; more is closed with 1009. Clients have nothing to say but pings."""
+
+    encoding = staticmethod(websocket_frames)
+
+    __slots__ = (
+        "_consumed",
+        "_fragments",
+        "_hub",
+        "_parser",
+        "_ping_at",
+        "_received",
+        "_silent_since",
+        "_transport",
+        "closing",
+        "paused",
+        "position",
+        "wants_ready",
+    )
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        self._hub: Hub = app_state["hub"]
+        self._transport: asyncio.Transport
+        self._parser: ServerProtocol | None = ServerProtocol(max_size=self.max_message)
+        self._received = self._consumed = 0  # bytes of frames given to the parser, and of frames it has completed
+        self._fragments: codecs.IncrementalDecoder | bool = False  # of an unfinished message; True when it is binary
+        self._silent_since = 0.0  # when the unanswered ping was sent; 0 when there is none
+        self._ping_at = asyncio.get_running_loop().time() + self._hub.keepalive.interval
+        self.position = 0
+        self.wants_ready = self.paused = self.closing = False
+
+    # ---- asyncio.Protocol --------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closing = True
+        self._parser = None
+        self._hub.detach(self)
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if not self.closing:
+            self._hub.pause(self)
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if not self.closing:
+            self._hub.resume(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._silent_since = 0.0
+        if self.closing and self._parser is None:
+            return  # what comes after the goodbye is read, so that the peer gets to see it, and dropped
+        if self._parser is None:
+            self._parser = ServerProtocol(state=OPEN, max_size=self.max_message)
+            self._received = self._consumed = 0
+        parser = self._parser
+        self._received += len(data)
+        parser.receive_data(data)
+        for event in parser.events_received():
+            if isinstance(event, Request):
+                self._accept(event)
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._transmit(parser)
+        # Every byte given was part of a complete frame, and no message is half there: nothing is pending.
+        if self._received == self._consumed and not self._fragments:
+            self._parser = None
+
+    # ---- handshake ---------------------------------------------------------------------------------------------------
+    def _accept(self, request: Request) -> None:
+        parser = cast(ServerProtocol, self._parser)
+        path, after = _target(request.path)
+        refusal: AthenaError | None = None
+        if not is_live(path):
+            refusal = NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
+        elif self._hub.closing:
+            refusal = ShuttingDown()
+        response = parser.accept(request) if refusal is None else _refuse(refusal)
+        parser.send_response(response)
+        self._transmit(parser)
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            return
+        self._received = self._consumed = 0
+        self._parser = None
+        self._hub.attach(self, after)
+
+    # ---- frames ------------------------------------------------------------------------------------------------------
+    def _frame(self, frame: Frame) -> None:
+        size = len(frame.data)
+        self._consumed += 6 + size + (0 if size < 126 else 2 if size < 65536 else 8)
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            try:
+                self._check_text(frame)
+            except UnicodeDecodeError as error:
+                cast(ServerProtocol, self._parser).fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+                return
+            self.message_received(frame)
+
+    def _check_text(self, frame: Frame) -> None:
+        """RFC 6455 section 8.1: text that is not UTF-8 fails the connection, as soon as that is certain."""
+        if frame.opcode is Opcode.TEXT:
+            self._fragments = codecs.getincrementaldecoder("utf-8")()
+        elif frame.opcode is Opcode.BINARY:
+            self._fragments = True
+        if not isinstance(self._fragments, bool):
+            self._fragments.decode(bytes(frame.data), final=frame.fin)
+        if frame.fin:
+            self._fragments = False
+
+    def message_received(self, frame: Frame) -> None:
+        """A data frame that is well formed. Athena has no use for what clients say."""
+
+    def _transmit(self, parser: ServerProtocol) -> None:
+        """Send what the parser has to say: handshake, pongs, close frames; an empty piece means the end."""
+        for data in parser.data_to_send():
+            if self._transport.is_closing():
+                return
+            if data:
+                self._transport.write(data)
+            else:
+                self._end()
+
+    def _end(self) -> None:
+        """Half-close and read on until the peer is gone: closing at once could make it lose the close frame."""
+        self.closing = True
+        self._parser = None
+        self._received = self._consumed = 0
+        self._fragments = False
+        self._hub.leave(self)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(CLOSE_GRACE, self._transport.abort)
+
+    # ---- hub.Client --------------------------------------------------------------------------------------------------
+    def send(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def keep_alive(self, now: float) -> None:
+        if self.closing:
+            return
+        if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
+            self.abort()
+        elif now >= self._ping_at:
+            self._ping_at = now + self._hub.keepalive.interval
+            self._silent_since = self._silent_since or now
+            if not self.paused:
+                self._transport.write(PING)
+
+    def close(self, code: int, reason: str) -> None:
+        if not self.closing:
+            self._transport.write(close_frame(code, reason))
+            self._end()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+def _target(target: str) -> tuple[str, str | None]:
+    """(path, the value of `after` or None) of a request target."""
+    parts = urlsplit(target)
+    return parts.path, parse_qs(parts.query, keep_blank_values=True).get("after", [None])[0]
+
+
+def _refuse(error: AthenaError) -> Response:
+    body = msgspec.json.encode(error.as_dict())
+    headers = Headers(
+        [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+    )
+    return Response(error.status, http.HTTPStatus(error.status).phrase, headers, body)

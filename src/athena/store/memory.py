@@ -1,0 +1,91 @@
+"""A store without a disk, for tests: the same promises as the others, but for durability."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from athena.domain.model import Change, Command, Notification, Position
+from athena.store.base import Page, Query, SortKey, Written
+from athena.store.batch import Batch
+
+
+class MemoryStore:
+    """Everything in dictionaries, queries by looking at every row."""
+
+    def __init__(self) -> None:
+        self._epoch = secrets.token_hex(4)
+        self._seq = 0
+        self._rows: dict[str, Notification] = {}
+        self._changes: dict[str, list[Change]] = {}
+
+    async def position(self) -> Position:
+        return Position(self._epoch, self._seq)
+
+    async def write(self, commands: Sequence[Command], now: int) -> Written:
+        batch = Batch(self._seq, now, self._rows.get)
+        for command in commands:
+            batch.apply(command)
+        self._rows.update(batch.dirty)
+        self._seq = batch.seq
+        for state in batch.changes:
+            if state.type == "webhook_tx" and not state.archived:
+                change = Change(now, state.status, state.message, state.on_step, state.total_steps)
+                self._changes.setdefault(state.id, []).append(change)
+        return Written(batch.outcomes, batch.changes, await self.position())
+
+    async def purge(self) -> tuple[int, Position]:
+        removed = len(self._rows)
+        self._rows.clear()
+        self._changes.clear()
+        self._epoch = secrets.token_hex(4)
+        self._seq += 1
+        return removed, await self.position()
+
+    async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
+        state = self._rows.get(notification_id)
+        return None if state is None else (state, list(self._changes.get(notification_id, ())))
+
+    async def page(self, query: Query) -> Page:
+        rows = sorted((row for row in self._rows.values() if _matches(row, query)), key=_order)
+        if query.after is not None:
+            place = (query.after.finished, -query.after.ts_display, query.after.id)
+            rows = [row for row in rows if _order(row) > place]
+        rows = rows[query.skip :]
+        transactions = sum(row.type == "webhook_tx" for row in self._rows.values())
+        return Page(rows[: query.limit], len(rows) > query.limit, await self.position(), len(self._rows), transactions)
+
+    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+        rows = sorted((row for row in self._rows.values() if row.seq > seq), key=lambda row: row.seq)
+        return rows[:limit], await self.position()
+
+    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
+        due = [(row.id, row.deadline) for row in self._rows.values() if row.deadline is not None]
+        return sorted(due, key=lambda item: (item[1], item[0]))[:limit]
+
+    async def close(self) -> None:
+        pass
+
+
+def _order(row: Notification) -> tuple[bool, int, str]:
+    key = sort_key(row)
+    return key.finished, -key.ts_display, key.id
+
+
+def sort_key(row: Notification) -> SortKey:
+    return SortKey(not row.active, row.ts_display, row.id)
+
+
+def _matches(row: Notification, query: Query) -> bool:
+    searched = (row.description, row.message or "", row.id, row.by, row.component_id or "")
+    return (
+        (query.archived or not row.archived)
+        and query.component_id in (None, row.component_id)
+        and (query.status is None or row.status in query.status)
+        and (query.type is None or row.type in query.type)
+        and query.sub_type in (None, row.sub_type)
+        and query.by in (None, row.by)
+        and (query.from_ts is None or row.ts_display >= query.from_ts)
+        and (query.to_ts is None or row.ts_display <= query.to_ts)
+        and (query.search is None or any(query.search.lower() in text.lower() for text in searched))
+    )

@@ -1,0 +1,299 @@
+"""The embedded store: SQLite through apsw, one writing connection, readers on threads of their own.
+
+Why the statements of a commit run on the event loop and only COMMIT runs on a thread, and why readers fetch one JSON
+value instead of rows: docs/decisions/0003-sqlite-threads.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import msgspec
+
+from athena.domain.model import Change, Command, Notification, Position
+from athena.errors import (
+    DataDirectoryInUse,
+    DataDirectoryUnusable,
+    SQLiteTooOld,
+    StoreNotDurable,
+    StoreTooNew,
+    StoreUnavailable,
+)
+from athena.store.base import Page, Query, Written
+from athena.store.batch import Batch
+from athena.store.sql import load_blocks
+
+OLDEST_SQLITE = "3.51.3"
+"""Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
+
+READERS = 2
+SLICE = 128
+"""Commands applied before the event loop gets a turn: about 2 ms."""
+
+SQL = load_blocks("sqlite.sql")
+ARCHIVED = Notification.__struct_fields__.index("archived")
+T = TypeVar("T")
+
+_decode_rows = msgspec.json.Decoder(list[Notification]).decode
+_decode_changes = msgspec.json.Decoder(list[Change]).decode
+_decode_deadlines = msgspec.json.Decoder(list[tuple[str, int]]).decode
+
+
+def check_version(version: str) -> None:
+    """Raise `SQLiteTooOld` for a library that is not safe here. `version` is like "3.51.3"."""
+    if tuple(map(int, version.split("."))) < tuple(map(int, OLDEST_SQLITE.split("."))):
+        raise SQLiteTooOld(version, OLDEST_SQLITE)
+
+
+class SqliteStore:
+    """A directory with `athena.db` (and its -wal and -shm) and a lock file, held as long as the store is open."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open or create. Raises a `StartupError` that says what is wrong and what to do."""
+        check_version(apsw.sqlite_lib_version())
+        self.path = directory / "athena.db"
+        self._lock = _lock(directory)
+        try:
+            self._writer = _connect(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            _make_durable(self._writer)
+            migrate(self._writer)
+        except apsw.Error as error:
+            os.close(self._lock)
+            raise DataDirectoryUnusable(str(directory), str(error)) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._committing = ThreadPoolExecutor(1, "athena-commit")
+        self._reading = ThreadPoolExecutor(READERS, "athena-read")
+        self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
+        for _ in range(READERS):
+            self._readers.put(_connect(self.path, apsw.SQLITE_OPEN_READONLY))
+
+    # ---- writing -----------------------------------------------------------------------------------------------------
+    async def write(self, commands: Sequence[Command], now: int) -> Written:
+        try:
+            epoch, seq, _, _ = self._begin()
+            batch = Batch(seq, now, self._load)
+            for start in range(0, len(commands), SLICE):
+                if start:
+                    await asyncio.sleep(0)
+                for command in commands[start : start + SLICE]:
+                    batch.apply(command)
+            await self._save(batch, now)
+            await self._commit()
+        except BaseException as error:
+            self._roll_back()
+            raise _as_unavailable(error) from error
+        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq))
+
+    async def purge(self) -> tuple[int, Position]:
+        try:
+            _, _, total, _ = self._begin()
+            for block in ("purge_notifications", "purge_changes", "new_epoch"):
+                self._writer.execute(SQL[block])
+            epoch, seq, _, _ = self._row("position")
+            await self._commit()
+        except BaseException as error:
+            self._roll_back()
+            raise _as_unavailable(error) from error
+        return total, Position(epoch, seq)
+
+    def _begin(self) -> Any:
+        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
+        self._writer.execute("BEGIN IMMEDIATE")
+        return self._row("position")
+
+    def _row(self, block: str) -> Any:
+        return self._writer.execute(SQL[block]).fetchone()
+
+    def _load(self, notification_id: str) -> Notification | None:
+        row: Any = self._writer.execute(SQL["load"], (notification_id,)).fetchone()
+        return None if row is None else _state(row)
+
+    async def _save(self, batch: Batch, now: int) -> None:
+        dirty = [msgspec.structs.astuple(state) for state in batch.dirty.values()]
+        changes = [
+            (state.id, state.seq, now, state.status, state.message, state.on_step, state.total_steps)
+            for state in batch.changes
+            if state.type == "webhook_tx" and not state.archived
+        ]
+        for block, rows in (("save", dirty), ("save_change", changes)):
+            for start in range(0, len(rows), SLICE):
+                if start:
+                    await asyncio.sleep(0)
+                self._writer.executemany(SQL[block], rows[start : start + SLICE])
+        if batch.changes:
+            self._writer.execute(SQL["advance"], (batch.seq, batch.opened, batch.opened_transactions))
+
+    async def _commit(self) -> None:
+        """The one step that waits for the disk, on a thread so that nobody else does."""
+        await asyncio.get_running_loop().run_in_executor(self._committing, self._writer.execute, "COMMIT")
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:  # SQLite may have rolled back by itself
+            with suppress(apsw.Error):
+                self._writer.execute("ROLLBACK")
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+    async def position(self) -> Position:
+        def read(db: apsw.Connection) -> Position:
+            return Position(*_position(db)[:2])
+
+        return await self._read(read)
+
+    async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
+        def read(db: apsw.Connection) -> tuple[Notification, list[Change]] | None:
+            row: Any = db.execute(SQL["load"], (notification_id,)).fetchone()
+            if row is None:
+                return None
+            state = _state(row)
+            return state, _decode_changes(_value(db, SQL["changes"], (notification_id,)))
+
+        return await self._read(read)
+
+    async def page(self, query: Query) -> Page:
+        statement, parameters = _page_statement(query)
+
+        def read(db: apsw.Connection) -> Page:
+            epoch, seq, total, transactions = _position(db)
+            rows = _decode_rows(_value(db, statement, parameters))
+            return Page(rows[: query.limit], len(rows) > query.limit, Position(epoch, seq), total, transactions)
+
+        return await self._read(read)
+
+    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+        def read(db: apsw.Connection) -> tuple[list[Notification], Position]:
+            position = Position(*_position(db)[:2])
+            return _decode_rows(_value(db, SQL["changed_since"], (seq, limit))), position
+
+        return await self._read(read)
+
+    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
+        return await self._read(lambda db: _decode_deadlines(_value(db, SQL["deadlines"], (limit,))))
+
+    async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
+        """Run `read` on a reader's thread, inside one snapshot."""
+
+        def run() -> T:
+            db = self._readers.get()
+            try:
+                db.execute("BEGIN")
+                try:
+                    return read(db)
+                finally:
+                    db.execute("COMMIT")
+            except apsw.Error as error:
+                raise StoreUnavailable(str(error)) from error
+            finally:
+                self._readers.put(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+
+    async def close(self) -> None:
+        self._committing.shutdown()
+        self._reading.shutdown()
+        while not self._readers.empty():
+            self._readers.get().close()
+        self._writer.close()
+        os.close(self._lock)
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------------
+def _lock(directory: Path) -> int:
+    """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise DataDirectoryInUse(str(directory)) from error
+    return descriptor
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(5000)
+    return connection
+
+
+def _make_durable(db: apsw.Connection) -> None:
+    """WAL, and a sync of the WAL at every commit; ask back, since SQLite ignores what it cannot do."""
+    for setting, wanted, expected in (("journal_mode", "wal", "wal"), ("synchronous", "full", "2")):
+        db.execute(f"PRAGMA {setting} = {wanted}")
+        got = str(_value(db, f"PRAGMA {setting}"))
+        if got != expected:
+            raise StoreNotDurable(setting, expected, got)
+    db.execute("PRAGMA cache_size = -16384")  # KiB
+    db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
+
+
+def migrations() -> list[str]:
+    """The schema's history, oldest first. `PRAGMA user_version` counts how many of them a database has."""
+    folder = files("athena.store").joinpath("migrations")
+    return [
+        entry.read_text() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".sql")
+    ]
+
+
+def migrate(db: apsw.Connection) -> None:
+    """Bring the schema up to date, each step with its number in one transaction. Raises `StoreTooNew`."""
+    steps = migrations()
+    version = int(_value(db, "PRAGMA user_version"))
+    if version > len(steps):
+        raise StoreTooNew(len(steps), version)
+    for number, step in enumerate(steps[version:], version + 1):
+        with db:
+            db.execute(step)
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+# ---- helpers ---------------------------------------------------------------------------------------------------------
+def _value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
+    return db.execute(statement, parameters).get
+
+
+def _state(row: Any) -> Notification:
+    """A row of the block `load`. SQLite has no booleans."""
+    columns = list(row)
+    columns[ARCHIVED] = bool(columns[ARCHIVED])
+    return Notification(*columns)
+
+
+def _position(db: apsw.Connection) -> Any:
+    return db.execute(SQL["position"]).fetchone()
+
+
+def _page_statement(query: Query) -> tuple[str, dict[str, Any]]:
+    parameters: dict[str, Any] = {"limit": query.limit + 1, "skip": query.skip}
+    filters = []
+    for name in ("component_id", "status", "type", "sub_type", "by", "search", "from_ts", "to_ts"):
+        value = getattr(query, name)
+        if value is None:
+            continue
+        filters.append(SQL[f"filter_{name}"])
+        if name == "search":
+            value = "%" + value.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        parameters[name] = msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
+    if query.after is not None:
+        filters.append(SQL["filter_after"])
+        parameters |= {f"after_{name}": value for name, value in query.after._asdict().items()}
+    statement = SQL["page_with_archived" if query.archived else "page"]
+    return statement.format(filters=" AND ".join(filters) or "TRUE"), parameters
+
+
+def _as_unavailable(error: BaseException) -> BaseException:
+    return StoreUnavailable(str(error)) if isinstance(error, apsw.Error) else error
