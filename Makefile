@@ -26,6 +26,7 @@ check: setup  ## Formatting, lint, types, layers, docs: all that does not run th
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q tests/docs
+	@$(PY) -m pytest -q tests/domain --cov=athena.domain --cov-branch --cov-fail-under=100 --cov-report=
 
 format: setup  ## Format the code and mend what lint can mend.
 	@.venv/bin/ruff format .

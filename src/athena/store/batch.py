@@ -13,6 +13,8 @@ from athena.store.base import Outcome
 class Batch:
     """One transaction's worth of commands. Feed them to `apply` in order, then store `dirty` and `changes`.
 
+    `dirty` holds the last state of each row that has to be written; a row edited twice is written once.
+
     `load` reads the present state of a row inside the engine's transaction; it is asked once for each id.
     """
 
@@ -21,8 +23,8 @@ class Batch:
         self.outcomes: list[Outcome] = []
         self.changes: list[Notification] = []
         self.dirty: dict[str, Notification] = {}
-        self.opened = 0
-        self.opened_transactions = 0
+        self.new: dict[str, bool] = {}
+        """The ids in `dirty` that were not there before, and whether each is a transaction."""
         self._now = now
         self._load = load
         self._seen: dict[str, Notification | None] = {}
@@ -47,5 +49,4 @@ class Batch:
             self.seq += 1
             self.changes.append(state)
             if current is None:
-                self.opened += 1
-                self.opened_transactions += state.type == "webhook_tx"
+                self.new[key] = state.type == "webhook_tx"

@@ -8,16 +8,17 @@ SELECT id, seq, type, sub_type, status, description, message, by, component_id, 
        on_step, total_steps, timeout_ms, deadline, archived, opened, details
 FROM notification WHERE id = ?;
 
--- name: save
--- Insert a row, or replace its state. What never changes after the insert is left alone.
-INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET
-    seq = excluded.seq, status = excluded.status, description = excluded.description, message = excluded.message,
-    ts_completed = excluded.ts_completed, ts_display = excluded.ts_display, on_step = excluded.on_step,
-    total_steps = excluded.total_steps, timeout_ms = excluded.timeout_ms, deadline = excluded.deadline,
-    archived = excluded.archived;
+-- name: insert
+-- A new row.
+INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: save_change
+-- name: update
+-- The new state of a row. What never changes after the insert is left alone.
+UPDATE notification SET seq = ?, status = ?, description = ?, message = ?, ts_completed = ?, ts_display = ?,
+    on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?, archived = ?
+WHERE id = ?;
+
+-- name: insert_change
 -- Remember a visible change of a transaction.
 INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?);
 

@@ -1,0 +1,65 @@
+"""A server for protocol conformance suites: `python tests/conformance/echo_server.py PORT`, then point one at
+ws://127.0.0.1:PORT/.
+
+It is the product's own WebSocket protocol class and HTTP protocol, with the one difference that text and binary
+messages of up to 16 MiB are echoed instead of ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import ClassVar
+
+import uvicorn
+from websockets.frames import Frame, Opcode
+
+from athena.domain.model import Position
+from athena.http.app import build_app
+from athena.http.protocol import HttpProtocol
+from athena.journal import Journal
+from athena.live.encoding import frame_header
+from athena.live.hub import Hub, KeepAlive
+from athena.live.slow import SlowClients
+from athena.live.tail import Tail
+from athena.live.websocket import WebSocketProtocol
+from athena.node import now_ms
+from athena.relay.local import LocalRelay
+from athena.service import Service
+from athena.store.memory import MemoryStore
+
+
+class EchoProtocol(WebSocketProtocol):
+    """Echoes each message whole, in one frame of its kind."""
+
+    max_message: ClassVar[int] = 16 * 1024 * 1024
+
+    __slots__ = ("_kind", "_pieces")
+
+    def message_received(self, frame: Frame) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._kind = frame.opcode
+            self._pieces: list[bytes] = []
+        self._pieces.append(bytes(frame.data))
+        if frame.fin:
+            message = b"".join(self._pieces)
+            self._pieces = []
+            if self._parser is not None:
+                self._transmit(self._parser)  # pongs for pings that came before
+            self.send(frame_header(0x80 | self._kind, len(message)) + message)
+
+
+async def main(port: int) -> None:
+    store = MemoryStore()
+    tail = Tail(Position("echo", 0), 1024)
+    hub = Hub(tail, store, SlowClients(60), KeepAlive(interval=3600, timeout=60))
+    service = Service(store, Journal(store, LocalRelay(), now_ms), now_ms)
+    config = uvicorn.Config(
+        build_app(service, hub), port=port, http=HttpProtocol, ws=EchoProtocol, lifespan="on", log_level="warning"
+    )
+    print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
+    await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))

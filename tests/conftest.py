@@ -1,0 +1,30 @@
+"""Fixtures that any test may use. The classes behind them are in `tests/support`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.support.server import Athena
+
+
+@pytest.fixture
+def start_athena(tmp_path: Path) -> Iterator[Callable[..., Athena]]:
+    """Starts as many servers as a test wants: `start_athena("--ping-interval", "1")`, each with its own data."""
+    with ExitStack() as servers:
+        count = 0
+
+        def start(*flags: str, data: Path | None = None, port: int = 0) -> Athena:
+            nonlocal count
+            count += 1
+            return servers.enter_context(Athena(data or tmp_path / f"athena-data-{count}", *flags, port=port))
+
+        yield start
+
+
+@pytest.fixture
+def athena(start_athena: Callable[..., Athena]) -> Athena:
+    """A running server with default settings and an empty history."""
+    return start_athena()

@@ -1,0 +1,79 @@
+"""The docs say what is true: tables and diagrams are compared with the code they speak of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from athena import errors
+from athena.config import SETTINGS, Setting
+from athena.domain import wire
+from athena.domain.lifecycle import diagram
+from athena.http.routes import ROUTES
+from athena.live import hub, slow, websocket
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def classes(root: type[errors.AthenaError]) -> Iterator[type[errors.AthenaError]]:
+    for child in root.__subclasses__():
+        yield child
+        yield from classes(child)
+
+
+def settings_table(client: bool) -> str:
+    def row(setting: Setting) -> str:
+        return f"| `{setting.flag}` | `{setting.variable}` | `{setting.default}` | {setting.help} |"
+
+    return "\n".join(row(setting) for setting in SETTINGS if setting.client is client)
+
+
+def test_settings() -> None:
+    assert settings_table(client=False) in text("settings.md")
+    assert settings_table(client=True) in text("settings.md")
+
+
+def test_the_lifecycle_diagram_is_the_table() -> None:
+    assert diagram() in text("lifecycle.md")
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_described_with_what_it_needs(route: object) -> None:
+    assert f"| `{route.method} {route.path}` | {route.needs} |" in text("api.md")  # type: ignore[attr-defined]
+
+
+def test_every_error_that_leaves_athena_is_described() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", text("api.md"), re.MULTILINE))
+    abstract = {"conflict", "unavailable"}
+    for error in classes(errors.AthenaError):
+        if not issubclass(error, errors.StartupError) and error.code not in abstract:
+            assert table.get(error.code) == str(error.status), error.code
+
+
+def test_every_error_class_is_in_the_drawing_or_documented_by_its_docstring() -> None:
+    for error in classes(errors.AthenaError):
+        assert error.__doc__
+        assert error.__doc__ != error.__base__.__doc__
+
+
+def test_every_message_type_and_close_code_is_described() -> None:
+    page = text("live.md")
+    for message in wire.LiveMessage.__args__:
+        assert f"| `{message.__struct_config__.tag}` |" in page
+    for code in (hub.GOING_AWAY, hub.INTERNAL_ERROR, slow.TRY_AGAIN_LATER, websocket.INVALID_DATA, 1002, 1009):
+        assert f"| {code} |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,379 @@
+"""The hub with clients that only remember what they were given: no sockets, so that every order of events can be made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from athena.domain.model import Command, Edit, Open
+from athena.domain.wire import encode_changes
+from athena.live.encoding import json_array
+from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub, KeepAlive
+from athena.live.slow import SlowClients
+from athena.live.tail import Encoding, Tail
+from athena.store.memory import MemoryStore
+
+
+class Recorder:
+    """A client that pauses when the test says so."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.position = 0
+        self.wants_ready = self.paused = self.closing = False
+        self.pause_after: int | None = None
+        self.received: list[dict[str, Any]] = []
+        self.buffers: list[bytes] = []
+        self.closed: int | None = None
+        self.unread = 0
+        self.aborted = False
+
+    @property
+    def encoding(self) -> Encoding:
+        return json_array
+
+    def send(self, data: bytes) -> None:
+        assert not self.closing, "nothing is sent after the goodbye"
+        assert not self.paused, "nothing is sent to a client that is full"
+        self.buffers.append(data)
+        self.received += json.loads(data)
+        if self.pause_after is not None and len(self.buffers) >= self.pause_after:
+            self.paused = True
+            self.hub.pause(self)
+
+    def drain(self) -> None:
+        self.paused, self.pause_after = False, None
+        self.hub.resume(self)
+
+    def buffered(self) -> int:
+        return self.unread
+
+    def keep_alive(self, now: float) -> None:
+        pass
+
+    def close(self, code: int, reason: str) -> None:
+        if not self.closing:
+            self.closing = True
+            self.closed = code
+            self.hub.leave(self)
+            asyncio.get_running_loop().call_soon(self.hub.detach, self)
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    @property
+    def cursors(self) -> list[int]:
+        return [int(message["cursor"].partition(".")[2]) for message in self.received if "id" in message]
+
+
+class World:
+    """A store, a hub, and a publisher that commits before it publishes."""
+
+    def __init__(self, store: MemoryStore, hub: Hub) -> None:
+        self.store = store
+        self.hub = hub
+        self.count = 0
+
+    async def publish(self, many: int = 1, text: str = "d") -> None:
+        commands = []
+        for _ in range(many):
+            self.count += 1
+            commands.append(Command(f"t{self.count}", Open(description=text)))
+        written = await self.store.write(commands, 1000)
+        self.hub.publish(encode_changes(written.changes, written.position.epoch))
+
+    async def edit(self, tx_id: str, text: str) -> None:
+        written = await self.store.write([Command(tx_id, Edit(status="pending", athena_msg=text))], 1000)
+        self.hub.publish(encode_changes(written.changes, written.position.epoch))
+
+    def attach(self, after: str | None = None) -> Recorder:
+        client = Recorder(self.hub)
+        self.hub.attach(client, after)
+        return client
+
+    def cursor(self, seq: int) -> str:
+        return f"{self.hub.tail.epoch}.{seq}"
+
+
+def live(scenario: Callable[[World], Awaitable[None]], tail_bytes: int = 10**6, slow: float = 60.0) -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        tail = Tail(await store.position(), tail_bytes)
+        await scenario(World(store, Hub(tail, store, SlowClients(slow), KeepAlive(25, 60))))
+
+    asyncio.run(main())
+
+
+async def settle(rounds: int = 50) -> None:
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+def test_without_after_a_client_gets_what_happens_from_now_on_and_nothing_else() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish()
+        client = world.attach()
+        await settle()
+        assert client.received == []
+        await world.publish(2)
+        await settle()
+        assert client.cursors == [2, 3]
+
+    live(scenario)
+
+
+def test_an_empty_after_starts_now_and_says_where_that_is() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(3)
+        client = world.attach("")
+        assert client.received == [{"type": "ready", "cursor": world.cursor(3)}]
+        await world.publish()
+        await settle()
+        assert client.cursors == [4]
+
+    live(scenario)
+
+
+def test_a_cursor_brings_what_was_missed_then_ready_then_live() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(5)
+        client = world.attach(world.cursor(2))
+        await world.publish()
+        await settle()
+        assert [message.get("id", message["type"]) for message in client.received] == ["t3", "t4", "t5", "ready", "t6"]
+
+    live(scenario)
+
+
+@pytest.mark.parametrize("after", ["nonsense", "other.1", "{epoch}.999", "{epoch}.-1"])
+def test_a_cursor_that_is_not_ours_brings_a_reset(after: str) -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(5)
+        client = world.attach(after.format(epoch=world.hub.tail.epoch))
+        now = world.cursor(5)
+        assert client.received == [{"type": "reset", "cursor": now}, {"type": "ready", "cursor": now}]
+        await world.publish()
+        await settle()
+        assert client.cursors == [6]
+
+    live(scenario)
+
+
+def test_a_burst_is_one_write_of_one_buffer_for_all() -> None:
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(1000)]
+        encoded = world.hub.tail.encoded
+        await world.publish(200)
+        await settle()
+        assert all(len(client.buffers) == 1 for client in clients)
+        assert all(client.buffers[0] is clients[0].buffers[0] for client in clients)
+        assert world.hub.tail.encoded == encoded + 1
+        assert world.hub.flushes == 1
+
+    live(scenario)
+
+
+def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(3 * SLICE_CLIENTS)]
+        await world.publish()
+        await asyncio.sleep(0)
+        served = sum(bool(client.received) for client in clients)
+        assert 0 < served <= SLICE_CLIENTS, "others get a turn in between"
+        await world.publish()
+        late = world.attach()
+        await settle()
+        assert all(client.cursors == [1, 2] for client in clients)
+        assert late.cursors == []
+
+    live(scenario)
+
+
+def test_a_large_burst_is_handed_over_in_bounded_pieces() -> None:
+    async def scenario(world: World) -> None:
+        client = world.attach()
+        await world.publish(4000, text="x" * 200)
+        await settle()
+        assert client.cursors == list(range(1, 4001))
+        assert len(client.buffers) > 1
+        assert all(len(buffer) < CHUNK_BYTES + 10_000 for buffer in client.buffers)
+
+    live(scenario, tail_bytes=10**7)
+
+
+def test_a_full_client_keeps_only_its_position_and_catches_up_from_the_tail() -> None:
+    async def scenario(world: World) -> None:
+        slow, quick = world.attach(), world.attach()
+        slow.pause_after = 1
+        for _ in range(5):
+            await world.publish()
+            await settle()
+        assert slow.cursors == [1]
+        assert quick.cursors == [1, 2, 3, 4, 5]
+        assert len(world.hub.slow) == 1
+        slow.drain()
+        await world.publish()
+        await settle()
+        assert slow.cursors == [1, 2, 3, 4, 5, 6]
+        assert len(world.hub.slow) == 0
+        assert world.hub.store_reads == 0
+
+    live(scenario)
+
+
+def test_behind_the_tail_it_gets_the_latest_states_from_the_store() -> None:
+    async def scenario(world: World) -> None:
+        client = world.attach()
+        client.pause_after = 1
+        await world.publish()
+        await settle()
+        for number in range(100):
+            await world.edit("t1", f"step {number}")
+        await world.publish(300)
+        assert not world.hub.tail.covers(client.position)
+        client.drain()
+        await settle()
+        assert client.cursors[0] == 1
+        assert client.cursors[1:] == sorted(client.cursors[1:])
+        assert client.cursors[-1] == world.hub.tail.end
+        states = {message["id"]: message["message"] for message in client.received}
+        assert states["t1"] == "d: step 99"
+        assert len(states) == 301
+        assert sum(message["id"] == "t1" for message in client.received) == 2
+        assert world.hub.store_reads > 0
+
+    live(scenario, tail_bytes=2000)
+
+
+def test_a_purge_resets_those_who_are_up_to_date_and_those_who_are_not() -> None:
+    async def scenario(world: World) -> None:
+        quick, slow = world.attach(), world.attach()
+        slow.pause_after = 1
+        await world.publish()
+        await settle()
+        await world.publish()
+        await settle()
+        world.hub.restart((await world.store.purge())[1])
+        await settle()
+        await world.publish()
+        await settle()
+        slow.drain()
+        await settle()
+        assert [message["type"] for message in quick.received] == ["webhook_tx", "webhook_tx", "reset", "webhook_tx"]
+        assert [message["type"] for message in slow.received] == ["webhook_tx", "reset"]
+        assert slow.received[-1]["cursor"] == world.cursor(4)
+
+    live(scenario)
+
+
+def test_a_stalled_client_is_closed_and_one_that_takes_a_byte_now_and_then_is_not() -> None:
+    async def scenario(world: World) -> None:
+        stalled, slow = world.attach(), world.attach()
+        for client in (stalled, slow):
+            client.pause_after, client.unread = 1, 1000
+        await world.publish()
+        await settle()
+        policy, start = world.hub.slow, asyncio.get_running_loop().time()
+        for second in range(0, 130, 10):
+            slow.unread -= 1
+            for client in policy.stalled(start + second):
+                client.close(1013, "")
+                policy.forget(client)
+        assert (stalled.closed, slow.closed) == (1013, None)
+
+    live(scenario)
+
+
+def test_shutdown_flushes_says_goodbye_and_cuts_those_who_do_not_answer() -> None:
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(2 * SLICE_CLIENTS)]
+        deaf = world.attach()
+        deaf.close = lambda code, reason: None  # type: ignore[method-assign]
+        waiting = asyncio.ensure_future(world.hub.next(world.hub.tail.end, json_array, 30))
+        await world.publish()
+        await world.hub.shutdown(0.05)
+        assert all(client.cursors == [1] and client.closed == 1001 for client in clients)
+        assert deaf.aborted
+        chunk = await waiting
+        assert chunk is not None
+        assert json.loads(chunk.data)[0]["id"] == "t1"
+        assert await world.hub.next(world.hub.tail.end, json_array, 30) is None
+
+    live(scenario)
+
+
+# ---- readers that ask ------------------------------------------------------------------------------------------------
+def test_a_reader_that_asks_waits_until_something_comes_or_its_time_is_up() -> None:
+    async def scenario(world: World) -> None:
+        assert await world.hub.next(0, json_array, 0.01) == (b"", 0)
+        waiting = asyncio.ensure_future(world.hub.next(0, json_array, 30))
+        await settle()
+        assert not waiting.done()
+        await world.publish()
+        chunk = await waiting
+        assert chunk is not None
+        assert chunk.seq == 1
+        assert not world.hub._waiting, "no waiter is left behind"
+
+    live(scenario)
+
+
+def test_readers_that_ask_get_everything_also_from_the_store() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(1000)
+        seq, got = 0, []
+        while seq < world.hub.tail.end:
+            chunk = await world.hub.next(seq, json_array, 0)
+            assert chunk is not None
+            got += [message["id"] for message in json.loads(chunk.data)]
+            seq = chunk.seq
+        assert got == [f"t{number}" for number in range(1, 1001)]
+        assert world.hub.store_reads >= 3
+
+    live(scenario, tail_bytes=2000)
+
+
+# ---- everything at once ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_folded_states_equal_the_store_and_cursors_only_rise(seed: int) -> None:
+    rng = random.Random(seed)
+
+    async def scenario(world: World) -> None:
+        clients: list[Recorder] = []
+        for _ in range(300):
+            what = rng.random()
+            if what < 0.45:
+                await world.publish(rng.randrange(1, 5))
+            elif what < 0.6 and world.count:
+                await world.edit(f"t{rng.randrange(world.count) + 1}", str(rng.random()))
+            elif what < 0.75:
+                clients.append(world.attach(world.cursor(rng.randrange(world.hub.tail.end + 1))))
+            elif what < 0.85 and clients:
+                rng.choice(clients).pause_after = 0
+            elif clients:
+                client = rng.choice(clients)
+                if client.paused:
+                    client.drain()
+            for _ in range(rng.randrange(4)):
+                await asyncio.sleep(0)
+        for client in clients:
+            client.pause_after = None
+            if client.paused:
+                client.drain()
+        await settle(500)
+        rows = {row.id: row.seq for row in (await world.store.changed_since(0, 10**6))[0]}
+        for client in clients:
+            assert client.cursors == sorted(set(client.cursors)), f"seed {seed}: a gap in the order or a duplicate"
+            start = client.received[0]
+            first = int(start["cursor"].partition(".")[2])
+            folded = {m["id"]: int(m["cursor"].partition(".")[2]) for m in client.received if "id" in m}
+            missing = {key for key, seq in rows.items() if seq > first and folded.get(key) != seq}
+            assert not missing, f"seed {seed}: {missing}"
+            assert client.position == world.hub.tail.end
+
+    live(scenario, tail_bytes=rng.choice([300, 3000, 10**6]))

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from athena.domain.model import Position
+from athena.live.encoding import json_array, websocket_frames
+from athena.live.tail import TRIM, UNKNOWN, Tail
+
+
+def tail_at(seq: int, max_bytes: int = 10**6) -> Tail:
+    return Tail(Position("e", seq), max_bytes)
+
+
+def seqs(tail: Tail, after: int, max_bytes: int = 10**6) -> list[int]:
+    data = tail.read(after, json_array, max_bytes).data
+    return [] if not data else [item["n"] for item in json.loads(data)]
+
+
+def entry(seq: int) -> tuple[int, bytes]:
+    return seq, b'{"n":%d}' % seq
+
+
+def test_reading_gives_what_follows() -> None:
+    tail = tail_at(10)
+    assert tail.read(10, json_array, 100) == (b"", 10)
+    tail.append([entry(11), entry(12)])
+    tail.append([entry(13)])
+    assert tail.position == Position("e", 13)
+    assert seqs(tail, 10) == [11, 12, 13]
+    assert seqs(tail, 12) == [13]
+    assert seqs(tail, 13) == []
+    assert tail.read(12, json_array, 10**6).seq == 13
+
+
+def test_a_read_ahead_of_the_end_is_nothing() -> None:
+    assert tail_at(10).read(15, json_array, 100) == (b"", 15)
+
+
+def test_a_reader_within_a_message_of_several_changes_gets_it_whole() -> None:
+    tail = tail_at(10)
+    tail.append([(14, b'{"n":14}')])
+    assert seqs(tail, 12) == [14]
+
+
+def test_a_read_is_at_most_max_bytes_but_at_least_one_message() -> None:
+    tail = tail_at(0)
+    tail.append(entry(seq) for seq in range(1, 10))
+    size = len(entry(1)[1])
+    assert seqs(tail, 0, max_bytes=3 * size) == [1, 2, 3]
+    assert seqs(tail, 3, max_bytes=3 * size + 1) == [4, 5, 6]
+    assert seqs(tail, 6, max_bytes=1) == [7]
+
+
+def test_it_is_bounded_and_knows_what_it_no_longer_has() -> None:
+    size = len(entry(10**6)[1])
+    tail = tail_at(10**6 - 1, max_bytes=100 * size)
+    tail.append(entry(10**6 + n) for n in range(5 * TRIM))
+    assert tail.end == 10**6 + 5 * TRIM - 1
+    assert tail.start == tail.end - 100
+    assert tail.covers(tail.start)
+    assert not tail.covers(tail.start - 1)
+    assert len(seqs(tail, tail.start)) == 100
+    assert len(tail._entries) <= 100 + TRIM
+
+
+def test_one_message_larger_than_the_tail_empties_it() -> None:
+    tail = tail_at(0, max_bytes=10)
+    tail.append([entry(1), (2, b"x" * 11)])
+    assert (tail.start, tail.end) == (2, 2)
+    assert not tail.covers(1)
+    assert tail.covers(2)
+
+
+def test_a_restart_sends_everyone_a_reset() -> None:
+    tail = tail_at(0)
+    tail.append([entry(1), entry(2)])
+    tail.restart(Position("f", 3))
+    for old in (UNKNOWN, 0, 2):
+        assert tail.covers(old)
+        chunk = tail.read(old, json_array, 100)
+        assert json.loads(chunk.data) == [{"type": "reset", "cursor": "f.3"}]
+        assert chunk.seq == 3
+    assert tail.read(3, json_array, 100).data == b""
+    tail.append([entry(4)])
+    assert seqs(tail, 3) == [4]
+    assert json.loads(tail.read(0, json_array, 100).data)[0]["cursor"] == "f.4", "a reset leads to the end"
+
+
+def test_an_unknown_position_is_reset_from_the_start() -> None:
+    tail = tail_at(7)
+    assert json.loads(tail.read(UNKNOWN, json_array, 100).data) == [{"type": "reset", "cursor": "e.7"}]
+
+
+def test_readers_at_the_same_place_share_one_buffer() -> None:
+    tail = tail_at(0)
+    tail.append([entry(1), entry(2)])
+    first = tail.read(0, websocket_frames, 10**6).data
+    for _ in range(1000):
+        assert tail.read(0, websocket_frames, 10**6).data is first
+    assert tail.encoded == 1
+    tail.read(0, json_array, 10**6)
+    assert tail.encoded == 2
+    tail.append([entry(3)])
+    assert tail.read(0, websocket_frames, 10**6).data is not first
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 3), max_size=5), max_size=30),
+    st.integers(1, 400),
+    st.integers(1, 60),
+    st.randoms(use_true_random=False),
+)
+def test_any_reader_sees_every_message_in_order_or_knows_that_it_cannot(
+    appends: list[list[int]], max_bytes: int, read_bytes: int, rng: object
+) -> None:
+    tail, end, told = tail_at(0, max_bytes), 0, []
+    position, got = 0, []
+    for number, steps in enumerate(appends):
+        for step in steps:
+            end += step
+            told.append(end)
+            tail.append([entry(end)])
+        if number % 3 == 0:
+            while position < tail.end and tail.covers(position):
+                chunk = tail.read(position, json_array, read_bytes)
+                got += [item["n"] for item in json.loads(chunk.data)]
+                position = chunk.seq
+            if not tail.covers(position):
+                assert position < tail.start
+                position = tail.start
+                told = [seq for seq in told if seq > tail.start or seq in got]
+    assert got == told[: len(got)]
+
+
+def test_frames_of_every_length() -> None:
+    for length in (0, 125, 126, 65535, 65536):
+        frame = websocket_frames("e", [(1, b"x" * length)])
+        assert frame.endswith(b"x" * length)
+        assert len(frame) - length == (2 if length < 126 else 4 if length < 65536 else 10)
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_chunk_is_the_same_whoever_asks_first(after: int) -> None:
+    tail = tail_at(0)
+    tail.append(entry(seq) for seq in range(1, 10))
+    assert tail.read(after, json_array, 100) == tail.read(after, json_array, 100)

@@ -1,0 +1,282 @@
+"""The promises of athena.store.base.Store, kept by every engine."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from athena.domain.lifecycle import Decision, Effect
+from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
+from athena.errors import TransactionFinished, UnknownTransaction
+from athena.store.base import Query, SortKey, Store
+from athena.store.memory import MemoryStore
+from athena.store.sqlite import SqliteStore
+
+Scenario = Callable[[Store], Awaitable[None]]
+Run = Callable[[Scenario], None]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    def with_store(scenario: Scenario) -> None:
+        async def main() -> None:
+            store: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path)
+            try:
+                await scenario(store)
+            finally:
+                await store.close()
+
+        asyncio.run(main())
+
+    return with_store
+
+
+def opening(tx_id: str, **members: Any) -> Command:
+    return Command(tx_id, Open(description=f"about {tx_id}", **members))
+
+
+def editing(tx_id: str, status: Any = "pending", **members: Any) -> Command:
+    return Command(tx_id, Edit(status=status, **members))
+
+
+def ids(rows: list[Notification]) -> list[str]:
+    return [row.id for row in rows]
+
+
+def test_a_new_history_is_at_position_zero(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        position = await store.position()
+        assert position.seq == 0
+        assert position.epoch
+        page = await store.page(Query())
+        assert page == ([], False, position, 0, 0)
+        assert await store.get("a") is None
+        assert await store.changed_since(0, 10) == ([], position)
+        assert await store.deadlines(10) == []
+
+    run(scenario)
+
+
+def test_visible_changes_get_gapless_seqs_in_order_and_nothing_else_does(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        written = await store.write(
+            [
+                opening("a"),
+                opening("a"),  # the same again
+                editing("a"),  # a heartbeat
+                editing("x"),  # unknown
+                editing("a", athena_msg="m"),
+                Command("n", Notice(status="success", message="m")),
+                Command("a", Expire()),  # not due
+            ],
+            1000,
+        )
+        assert [(row.id, row.seq) for row in written.changes] == [("a", 1), ("a", 2), ("n", 3)]
+        assert written.position.seq == 3
+        effects = [outcome.effect if isinstance(outcome, Decision) else outcome for outcome in written.outcomes]
+        assert effects[:3] == [Effect.CHANGED, Effect.NOTHING, Effect.HEARTBEAT]
+        assert isinstance(effects[3], UnknownTransaction)
+        assert effects[4:] == [Effect.CHANGED, Effect.CHANGED, None]
+        assert await store.position() == written.position
+        again = await store.write([opening("b")], 1000)
+        assert [row.seq for row in again.changes] == [4]
+
+    run(scenario)
+
+
+def test_a_row_keeps_its_latest_state_and_all_its_changes(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a", total_steps=2, by="dora@x.org", component_id="c", sub_type="s")], 1000)
+        await store.write([editing("a", on_step=1, athena_msg="first")], 2000)
+        await store.write([editing("a")], 2500)
+        await store.write([editing("a", "success", on_step=2)], 3000)
+        found = await store.get("a")
+        assert found is not None
+        state, changes = found
+        assert (state.status, state.message, state.on_step, state.by) == ("success", "first", 2, "d**a@x.org")
+        assert (state.component_id, state.sub_type, state.ts_completed, state.archived) == ("c", "s", 3000, False)
+        assert [(change.ts, change.status, change.message, change.on_step) for change in changes] == [
+            (1000, "pending", None, None),
+            (2000, "pending", "first", 1),
+            (3000, "success", "first", 2),
+        ]
+
+    run(scenario)
+
+
+def test_text_comes_back_as_it_was(run: Run) -> None:
+    text = "<img src=x onerror=…> \u202e'; DROP TABLE notification;-- \\ \" \n\t 🚀 \x00 %_"
+
+    async def scenario(store: Store) -> None:
+        await store.write([Command("a", Open(description=text, athena_msg=text, by=text, component_id=text))], 1)
+        found = await store.get("a")
+        assert found is not None
+        assert (found[0].description, found[0].message, found[0].by, found[0].component_id) == (text,) * 4
+        assert found[1][0].message == text
+        assert (await store.page(Query())).rows == [found[0]]
+        assert (await store.changed_since(0, 1))[0] == [found[0]]
+
+    run(scenario)
+
+
+def test_changed_since_gives_each_row_once_in_the_order_of_its_last_change(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a"), opening("b"), opening("c"), editing("a", athena_msg="m")], 1000)
+        rows, position = await store.changed_since(0, 10)
+        assert [(row.id, row.seq) for row in rows] == [("b", 2), ("c", 3), ("a", 4)]
+        assert position.seq == 4
+        assert ids((await store.changed_since(2, 10))[0]) == ["c", "a"]
+        assert ids((await store.changed_since(0, 2))[0]) == ["b", "c"]
+        assert (await store.changed_since(4, 2))[0] == []
+
+    run(scenario)
+
+
+def test_archived_rows_are_left_out_unless_asked_for(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a"), opening("b"), editing("a", "success")], 1000)
+        written = await store.write([Command("a", Hide()), Command("a", Hide()), Command("x", Hide())], 2000)
+        assert [(row.id, row.archived) for row in written.changes] == [("a", True)]
+        page = await store.page(Query())
+        assert (ids(page.rows), page.total) == (["b"], 2)
+        assert ids((await store.page(Query(archived=True))).rows) == ["b", "a"]
+        assert [(row.id, row.archived) for row in (await store.changed_since(0, 9))[0]] == [("b", False), ("a", True)]
+
+    run(scenario)
+
+
+def test_a_purge_removes_everything_and_begins_a_new_epoch(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        before = (await store.write([opening("a"), opening("b"), editing("b", "error")], 1000)).position
+        removed, position = await store.purge()
+        assert removed == 2
+        assert position.epoch != before.epoch
+        assert position.seq == before.seq + 1
+        assert await store.position() == position
+        assert await store.page(Query(archived=True)) == ([], False, position, 0, 0)
+        assert await store.get("b") is None
+        assert await store.deadlines(9) == []
+        written = await store.write([editing("a", athena_msg="m"), opening("b")], 2000)
+        assert isinstance(written.outcomes[0], UnknownTransaction)
+        assert [row.seq for row in written.changes] == [position.seq + 1]
+
+    run(scenario)
+
+
+def test_deadlines_are_those_of_active_transactions_earliest_first(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a", timeout_ms=300), opening("b", timeout_ms=100), opening("c")], 1000)
+        await store.write([Command("n", Notice(status="success", message="m")), editing("c", "success")], 1000)
+        assert await store.deadlines(10) == [("b", 1100), ("a", 1300)]
+        assert await store.deadlines(1) == [("b", 1100)]
+        await store.write([editing("b")], 1250)
+        assert await store.deadlines(10) == [("a", 1300), ("b", 1350)]
+        await store.write([Command("a", Expire()), Command("b", Expire())], 1320)
+        assert await store.deadlines(10) == [("b", 1350)]
+
+    run(scenario)
+
+
+def test_a_refused_command_hinders_none_of_the_others(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a"), editing("a", "success")], 1000)
+        written = await store.write([editing("a", "error"), opening("b"), editing("a", "error")], 2000)
+        assert [type(outcome) for outcome in written.outcomes] == [TransactionFinished, Decision, TransactionFinished]
+        assert ids(written.changes) == ["b"]
+
+    run(scenario)
+
+
+# ---- pages -----------------------------------------------------------------------------------------------------------
+async def fill(store: Store, count: int, seed: int) -> None:
+    """Random rows, many with the same ts_display, in every status."""
+    rng = random.Random(seed)
+    for number in range(count):
+        now = 1000 + rng.randrange(count // 4 + 1)
+        name = f"t{rng.randrange(10**6)}-{number}"
+        if rng.random() < 0.2:
+            await store.write([Command(name, Notice(status="error", message=f"notice {name}", ts_display=now))], now)
+            continue
+        members = {"component_id": rng.choice(["c1", "c2", None]), "sub_type": rng.choice(["template", None])}
+        await store.write([opening(name, by=rng.choice(["dora@x.org", None]), **members)], now)
+        status = rng.choice(["pending", "undoing", "success", "error"])
+        await store.write([editing(name, status, athena_msg=rng.choice(["50% done", "a_b", "AB"]))], now + 1)
+        if rng.random() < 0.1:
+            await store.write([Command(name, Hide())], now + 2)
+
+
+def place(row: Notification) -> tuple[bool, int, str]:
+    return (not row.active, -row.ts_display, row.id)
+
+
+def test_pages_by_skip_and_by_place_tell_the_same_in_the_documented_order(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await fill(store, 60, seed=5)
+        everything = (await store.page(Query(limit=1000))).rows
+        assert everything == sorted(everything, key=place)
+        assert len({row.status for row in everything}) == 4
+        for limit in (1, 7, 60):
+            by_skip: list[Notification] = []
+            by_place: list[Notification] = []
+            more = True
+            while more:
+                page = await store.page(Query(limit=limit, skip=len(by_skip)))
+                by_skip += page.rows
+                last = by_place[-1] if by_place else None
+                after = None if last is None else SortKey(not last.active, last.ts_display, last.id)
+                by_place += (await store.page(Query(limit=limit, after=after))).rows
+                more = page.more
+            assert by_skip == by_place == everything
+
+    run(scenario)
+
+
+def test_paging_by_place_does_not_shift_when_new_rows_arrive(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await fill(store, 30, seed=6)
+        everything = ids((await store.page(Query(limit=1000))).rows)
+        first = (await store.page(Query(limit=10))).rows
+        await store.write([opening("brand-new")], 10**6)
+        last = first[-1]
+        after = SortKey(not last.active, last.ts_display, last.id)
+        assert ids(first) + ids((await store.page(Query(limit=1000, after=after))).rows) == everything
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("query", "keep"),
+    [
+        (Query(component_id="c1"), lambda row: row.component_id == "c1"),
+        (Query(status=("pending", "error")), lambda row: row.status in ("pending", "error")),
+        (Query(type=("notification",)), lambda row: row.type == "notification"),
+        (Query(sub_type="template"), lambda row: row.sub_type == "template"),
+        (Query(by="d**a@x.org"), lambda row: row.by == "d**a@x.org"),
+        (Query(from_ts=1005), lambda row: row.ts_display >= 1005),
+        (Query(to_ts=1005), lambda row: row.ts_display <= 1005),
+        (Query(search="50%"), lambda row: row.message == "50% done"),
+        (Query(search="A_B"), lambda row: row.message == "a_b"),
+        (Query(search="about T"), lambda row: row.type == "webhook_tx"),
+        (Query(search="' OR 1=1--"), lambda row: False),
+        (Query(search="\\"), lambda row: False),
+        (
+            Query(status=("error",), type=("webhook_tx",), search="A_b"),
+            lambda row: row.status == "error" and row.type == "webhook_tx" and row.message == "a_b",
+        ),
+    ],
+)
+def test_filters(run: Run, query: Query, keep: Callable[[Notification], bool]) -> None:
+    async def scenario(store: Store) -> None:
+        await fill(store, 60, seed=7)
+        everything = await store.page(Query(limit=1000))
+        found = await store.page(query)
+        assert found.rows == [row for row in everything.rows if keep(row)]
+        assert (found.total, found.total_transactions) == (everything.total, everything.total_transactions)
+        assert everything.total == 60
+
+    run(scenario)

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from athena.domain.model import Command, Edit, Open
+from athena.errors import (
+    DataDirectoryInUse,
+    DataDirectoryUnusable,
+    SQLiteTooOld,
+    StoreNotDurable,
+    StoreTooNew,
+    StoreUnavailable,
+)
+from athena.store import sqlite
+from athena.store.base import Query
+from athena.store.sqlite import SqliteStore, check_version, migrate, migrations
+
+OPEN = Command("a", Open(description="d"))
+
+
+def test_a_sqlite_with_the_wal_defect_is_refused() -> None:
+    for version in ("3.51.2", "3.7.17", "3.50.7"):
+        with pytest.raises(SQLiteTooOld, match=version):
+            check_version(version)
+    for version in ("3.51.3", "3.53.0", "4.0.0"):
+        check_version(version)
+
+
+def test_everything_is_there_after_opening_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        written = await store.write([OPEN], 1000)
+        await store.close()
+        store = SqliteStore(tmp_path)
+        assert await store.position() == written.position
+        assert (await store.page(Query())).rows == written.changes
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_commits_are_durable(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        writer = store._writer
+        assert writer.execute("PRAGMA journal_mode").get == "wal"
+        assert writer.execute("PRAGMA synchronous").get == 2
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_database_that_cannot_be_durable_is_refused() -> None:
+    with pytest.raises(StoreNotDurable, match="journal_mode"):
+        sqlite._make_durable(apsw.Connection(":memory:"))  # has no WAL
+
+
+def test_a_directory_in_use_is_refused_and_free_again_after(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    with pytest.raises(DataDirectoryInUse, match=str(tmp_path)):
+        SqliteStore(tmp_path)
+    asyncio.run(store.close())
+    asyncio.run(SqliteStore(tmp_path).close())
+
+
+def test_an_unusable_directory_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(DataDirectoryUnusable, match="file"):
+        SqliteStore(file / "below")
+    (tmp_path / "athena.db").write_text("this is no database, but a text that is long enough to be read as one" * 20)
+    with pytest.raises(DataDirectoryUnusable, match="not a database"):
+        SqliteStore(tmp_path)
+    (tmp_path / "athena.db").unlink()
+    asyncio.run(SqliteStore(tmp_path).close())
+
+
+def test_a_database_of_a_newer_athena_is_refused(tmp_path: Path) -> None:
+    asyncio.run(SqliteStore(tmp_path).close())
+    db = apsw.Connection(str(tmp_path / "athena.db"))
+    db.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    db.close()
+    with pytest.raises(StoreTooNew):
+        SqliteStore(tmp_path)
+
+
+def test_migrating_in_steps_or_at_once_leads_to_the_same_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    def schema(db: apsw.Connection) -> list[object]:
+        return list(db.execute("SELECT name, sql FROM sqlite_schema ORDER BY name"))
+
+    at_once = apsw.Connection(":memory:")
+    migrate(at_once)
+    in_steps = apsw.Connection(":memory:")
+    everything = migrations()
+    for count in range(1, len(everything) + 1):
+        monkeypatch.setattr(sqlite, "migrations", lambda count=count: everything[:count])
+        migrate(in_steps)
+    assert schema(in_steps) == schema(at_once)
+    assert in_steps.execute("PRAGMA user_version").get == len(everything)
+
+
+def test_a_failed_migration_leaves_the_database_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    db = apsw.Connection(":memory:")
+    migrate(db)
+    broken = [*migrations(), "CREATE TABLE half (x); SELECT no_such_function();"]
+    monkeypatch.setattr(sqlite, "migrations", lambda: broken)
+    with pytest.raises(apsw.Error):
+        migrate(db)
+    assert db.execute("PRAGMA user_version").get == len(broken) - 1
+    assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").get == 0
+
+
+@pytest.mark.parametrize("moment", ["statement", "commit"])
+def test_a_failed_commit_stores_nothing_and_the_next_one_works(tmp_path: Path, moment: str) -> None:
+    """A hook of SQLite's own makes a real commit fail; no part of Athena is replaced."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([OPEN], 1000)
+        before = await store.page(Query())
+        if moment == "commit":
+            store._writer.set_commit_hook(lambda: True)
+        else:
+            store._writer.execute("CREATE TRIGGER t BEFORE INSERT ON change BEGIN SELECT RAISE(ROLLBACK, 'full'); END")
+        with pytest.raises(StoreUnavailable):
+            await store.write([Command("a", Edit(status="success")), Command("b", Open(description="d"))], 2000)
+        assert await store.page(Query()) == before
+        store._writer.set_commit_hook(None)
+        store._writer.execute("DROP TRIGGER IF EXISTS t")
+        written = await store.write([Command("a", Edit(status="success"))], 3000)
+        assert [row.seq for row in written.changes] == [2]
+        found = await store.get("a")
+        assert found is not None
+        assert [change.ts for change in found[1]] == [1000, 3000]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_readers_see_commits_whole_while_a_large_one_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        commands = [Command(f"t{number}", Open(description="d")) for number in range(3000)]
+        writing = asyncio.ensure_future(store.write(commands, 1000))
+        seen = set()
+        while not writing.done():
+            page = await store.page(Query(limit=1))
+            seen.add((page.total, page.position.seq))
+        assert (await store.page(Query(limit=1))).total == 3000
+        assert seen <= {(0, 0), (3000, 3000)}
+        assert (0, 0) in seen
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_the_files_are_what_a_backup_of_a_stopped_athena_needs(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "data")
+        written = await store.write([OPEN], 1000)
+        await store.close()
+        assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["athena.db", "lock"]
+        shutil.copytree(tmp_path / "data", tmp_path / "copy")
+        copy = SqliteStore(tmp_path / "copy")
+        assert (await copy.page(Query())).rows == written.changes
+        await copy.close()
+
+    asyncio.run(main())

@@ -1,0 +1,90 @@
+"""A command in a pseudo-terminal, as a person would run it: what it writes, the keys it gets, the screen it leaves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from tests.support.server import PATIENCE, environment
+
+
+class Terminal:
+    """Runs `command` as the leader of a session whose controlling terminal this is. Use as a context manager."""
+
+    def __init__(
+        self, *command: str, columns: int = 100, lines: int = 30, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self.output = b""
+        self.size = (columns, lines)
+        self._command = command
+        self._variables = {"TERM": "xterm-256color", **(variables or {})}
+
+    def __enter__(self) -> Self:
+        self._master, terminal = pty.openpty()
+        columns, lines = self.size
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", "--wait", *self._command],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=environment(**self._variables),
+        )
+        os.close(terminal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._master)  # hangs up: SIGHUP to what still runs there
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def press(self, keys: bytes) -> None:
+        """Type; `b"\\x03"` is Ctrl-C."""
+        os.write(self._master, keys)
+
+    def read_until(self, pattern: str | bytes) -> bytes:
+        """Read on until all output so far matches `pattern` (a regular expression); answers that output."""
+        expression = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.DOTALL)
+        deadline = time.monotonic() + PATIENCE
+        while not expression.search(self.output):
+            if not self._read_more(deadline):
+                raise AssertionError(f"expected {pattern!r}, got the end of the output: {self.output!r}")
+        return self.output
+
+    def forget(self) -> None:
+        """The next `read_until` looks only at what comes from now on."""
+        self.output = b""
+
+    def wait(self) -> int:
+        """Read the rest and wait for the end; answers the exit status."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read_more(deadline):
+            pass
+        return self.process.wait(PATIENCE)
+
+    def _read_more(self, deadline: float) -> bool:
+        if not select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise AssertionError(f"nothing more came within {PATIENCE:.0f} s: {self.output!r}")
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # EIO: nobody has the terminal open any more
+            return False
+        self.output += data
+        return bool(data)
