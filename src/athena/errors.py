@@ -3,6 +3,7 @@
 AthenaError
 ├── BadRequest                 400  what was sent cannot be understood; names the field
 │   ├── BodyTooLarge           400
+│   ├── HeadTooLarge           431
 │   └── UnsupportedMediaType   415
 ├── NotFound                   404
 │   └── MethodNotAllowed       405
@@ -78,6 +79,16 @@ class BodyTooLarge(BadRequest):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"body: expected at most {limit:,} bytes, got more", field="body", limit=limit)
+
+
+class HeadTooLarge(BadRequest):
+    """The request line and headers together are longer than Athena reads."""
+
+    code = "head_too_large"
+    status = 431
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"expected a request line and headers of at most {limit:,} bytes, got more", limit=limit)
 
 
 class UnsupportedMediaType(BadRequest):

@@ -48,6 +48,9 @@ def run(config: Config) -> int:
     logging.basicConfig(
         level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    if config.log_level != "debug":  # they log every connection
+        for chatty in ("websockets", "uvicorn"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
     listener = _listen(config.host, config.port)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

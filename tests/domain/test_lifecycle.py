@@ -34,7 +34,9 @@ def opened(**changes: object) -> Notification:
 
 # ---- open ------------------------------------------------------------------------------------------------------------
 def test_open_makes_a_pending_transaction() -> None:
-    wish = Open(description="install", by="dshuffma@us.ibm.com", total_steps=3, on_step=1, athena_msg="go", sub_type="x")
+    wish = Open(
+        description="install", by="dshuffma@us.ibm.com", total_steps=3, on_step=1, athena_msg="go", sub_type="x"
+    )
     state, effect = apply(wish)
     assert effect is Effect.CHANGED
     assert (state.status, state.text, state.by, state.seq) == ("pending", "install: go", "d******a@us.ibm.com", 7)
@@ -113,7 +115,10 @@ def test_on_step_never_exceeds_total_steps() -> None:
     assert opened(on_step=12, total_steps=9).on_step == 9
     state = opened(on_step=5, total_steps=9)
     assert apply(Edit(status="pending", on_step=10), state).state.on_step == 9
-    assert apply(Edit(status="pending", total_steps=3), state).state.on_step == 3
+    for members in ({"total_steps": 3}, {"total_steps": 3, "on_step": 5}):
+        with pytest.raises(StepRegression):
+            apply(Edit(status="pending", **members), state)  # type: ignore[arg-type]
+    assert apply(Edit(status="undoing", total_steps=3), state).state.on_step == 3
 
 
 def test_an_undo_is_never_a_success_and_never_goes_forward_again() -> None:

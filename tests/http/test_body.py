@@ -123,6 +123,8 @@ def test_filters() -> None:
         ("limit=ten", "limit"),
         ("limit=", "limit"),
         ("skip=-1", "skip"),
+        ("skip=1e3", "skip"),
+        ("from=1e3", "from"),
         ("skip=99999999999999999999999", "skip"),
         ("status=done", "status"),
         ("status=error,", "status"),

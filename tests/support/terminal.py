@@ -7,12 +7,11 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -68,9 +67,17 @@ class Terminal:
                 raise AssertionError(f"expected {pattern!r}, got the end of the output: {self.output!r}")
         return self.output
 
-    def forget(self) -> None:
-        """The next `read_until` looks only at what comes from now on."""
-        self.output = b""
+    def see(self, seen: Callable[[list[str]], bool]) -> list[str]:
+        """Read on until what is on the screen is `seen`; answers it."""
+        deadline = time.monotonic() + PATIENCE
+        while not seen(self.screen):
+            assert self._read_more(deadline), f"the end came, with this on the screen: {self.screen}"
+        return self.screen
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that a person sees, and saw before they scrolled away, after all output so far."""
+        return screen(self.output.decode(errors="ignore"))
 
     def wait(self) -> int:
         """Read the rest and wait for the end; answers the exit status."""
@@ -88,3 +95,34 @@ class Terminal:
             return False
         self.output += data
         return bool(data)
+
+
+_CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
+
+
+def screen(output: str) -> list[str]:
+    """What a terminal shows after this output, if it is of the sequences that draw lines in place: carriage return,
+    line feed, cursor up (CSI n A), erase line (CSI 2 K); colours and the cursor's visibility do not matter.
+    """
+    lines, row, column = [""], 0, 0
+    position = 0
+    while found := _CONTROL.match(output, position):
+        position = found.end()
+        argument, command, move, text = found.groups()
+        if text is not None:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
+            column += len(text)
+        elif move == "\r":
+            column = 0
+        elif move == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif command == "A":
+            row -= int(argument or 1)
+        elif command == "K":
+            assert argument == "2", f"expected whole lines to be erased, got CSI {argument} K"
+            lines[row] = ""
+        else:
+            assert command in ("m", "h", "l"), f"expected no CSI {argument} {command}"
+    assert position >= len(output) - 10, f"expected known sequences, got {output[position : position + 20]!r}"
+    return [line.rstrip() for line in lines]

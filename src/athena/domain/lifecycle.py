@@ -122,11 +122,12 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         raise TransactionFinished(tx_id, current.status, wish.status)
     if wish.status not in TRANSITIONS[current.status]:
         raise IllegalTransition(tx_id, current.status, wish.status, TRANSITIONS[current.status])
-    # Steps run backwards while undoing, never while going forward.
+    decision = _report(current, wish, now, seq)
+    # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
     forward = current.status == "pending" and wish.status != "undoing"
-    if forward and wish.on_step is not None and wish.on_step < (current.on_step or 0):
-        raise StepRegression(tx_id, current.on_step or 0, wish.on_step)
-    return _report(current, wish, now, seq)
+    if forward and (decision.state.on_step or 0) < (current.on_step or 0):
+        raise StepRegression(tx_id, current.on_step or 0, decision.state.on_step or 0)
+    return decision
 
 
 def _report(current: Notification, wish: Edit, now: int, seq: int) -> Decision:

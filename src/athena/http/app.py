@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -44,7 +45,7 @@ def build_app(service: Service, hub: Hub) -> ASGIApp:
     }
     routes = [
         StarletteRoute(
-            route.path.replace("{tx_id}", "{tx_id:path}"),  # so that an id with a slash is a 400 that says so
+            route.path.replace("{tx_id}", "{tx_id:anything}"),
             handlers.get(route.handler) or getattr(endpoints, route.handler),
             methods=[route.method],
         )
@@ -66,6 +67,21 @@ def build_app(service: Service, hub: Hub) -> ASGIApp:
     return _Prefixes(app)
 
 
+class _Anything(Convertor[str]):
+    """Takes slashes and line breaks too, so that an id that holds them is a 400 that says so, not a 404."""
+
+    regex = r"(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", _Anything())
+
+
 class _Prefixes:
     """Serves every API route below /api/v1, /api/v2, /api/v3 and the same behind /ak."""
 
@@ -76,7 +92,7 @@ class _Prefixes:
         if scope["type"] == "http":
             path = scope["path"]
             rest = strip_prefix(path)
-            if rest is not None:
+            if rest is not None and rest != "/":
                 scope["path"] = rest
             elif path != "/" and path not in OPERATIONS:
                 error = NotFound(f"expected a path such as /api/v3/notifications, got {path[:200]!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +23,7 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "ap
 
 # What msgspec's errors look like: "Expected `int`, got `str` - at `$.on_step`", "Object contains unknown field `x`".
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_DIGITS = re.compile(r"-?[0-9]{1,19}\Z")
 _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
 
@@ -51,19 +53,42 @@ def parse(body: bytes, decoder: Callable[[bytes], T]) -> T:
     try:
         return decoder(body)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, _leniently(body)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidJson(f"body: expected JSON, got something else: {error}", field="body") from None
     except RecursionError:
         raise InvalidJson("body: expected JSON of a reasonable depth, got deeper", field="body") from None
 
 
+def _leniently(body: bytes) -> Any:
+    """The body for a look at what was wrong; None when it is broken further on, too."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def query(request: Request, kind: type[T]) -> T:
     """The query string as `kind`. Parameters it does not know are ignored."""
+    given = dict(request.query_params)
+    for name in _whole_numbers(kind) & given.keys():
+        if not _DIGITS.match(given[name]):  # msgspec would take 1e3
+            raise InvalidField(name, f"expected a whole number, got {_shown(given, name)}")
     try:
-        return msgspec.convert(dict(request.query_params), kind, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, given) from None
+
+
+@cache
+def _whole_numbers(kind: Any) -> set[str]:
+    """The parameters of `kind` that are integers, or integers or absent."""
+    properties = msgspec.json.schema_components([kind])[1][kind.__name__]["properties"]
+    return {
+        name
+        for name, schema in properties.items()
+        if any(option.get("type") == "integer" for option in schema.get("anyOf", [schema]))
+    }
 
 
 def identifier(text: str, field: str = "tx_id") -> str:
@@ -74,15 +99,31 @@ def identifier(text: str, field: str = "tx_id") -> str:
         raise InvalidField(field, f"expected 1 to 128 of A-Z a-z 0-9 . _ -, got {text[:140]!r}") from None
 
 
-def invalid(error: msgspec.ValidationError) -> AthenaError:
-    """The `InvalidField` for what msgspec found wrong."""
+def invalid(error: msgspec.ValidationError, source: Any) -> AthenaError:
+    """The `InvalidField` for what msgspec found wrong in `source`, with what was there."""
     text = str(error)
     place = _PLACE.search(text)
     problem = text[: place.start()] if place else text
     path = place["path"] if place else ""
     named = _NAMED.search(problem)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "body"
+    if named is None and ", got" not in problem:
+        problem += f", got {_shown(source, path)}"
     return InvalidField(field, problem[:1].lower() + problem[1:])
+
+
+def _shown(source: Any, path: str) -> str:
+    """The value at a place such as `notification_ids[3]`, short enough for a sentence."""
+    value = source
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        try:
+            value = value[key] if key else value[int(index)]
+        except (KeyError, IndexError, TypeError):  # msgspec writes [...] where it does not say which
+            break
+    text = repr(value)
+    if isinstance(value, str) and len(value) > 40:
+        return f"{len(value):,} characters beginning {value[:40]!r}"
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def answer(value: Any) -> bytes:

@@ -110,7 +110,7 @@ class Endpoints:
                 total=page.total,
                 returning=len(page.rows),
                 notifications=[wire.row(row) for row in page.rows],
-                cursor=str(page.position),
+                cursor=str(self.hub.reached(page.position)),
                 next=encode_next(page.rows[-1]) if page.more else None,
             )
         )

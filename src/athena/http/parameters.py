@@ -43,7 +43,7 @@ class HistoryParameters(Paging, frozen=True, kw_only=True):
             str,
             Meta(
                 max_length=256,
-                description="Looked for, in any case, in description, message, id, by and component_id.",
+                description="Looked for in message, id, by and component_id; the case of A to Z does not matter.",
             ),
         ]
         | None
@@ -76,12 +76,12 @@ class HistoryParameters(Paging, frozen=True, kw_only=True):
 
 
 class WaitParameters(Struct, frozen=True):
-    after: Annotated[str, Meta(max_length=256, description="The cursor to go on from.")] | None = None
+    after: Annotated[str, Meta(description="The cursor to go on from.")] | None = None
     wait: Annotated[float, Meta(ge=0, le=30, description="Seconds to wait for something to happen.")] = 0
 
 
 class AfterParameters(Struct, frozen=True):
-    after: Annotated[str, Meta(max_length=256, description="The cursor to go on from.")] | None = None
+    after: Annotated[str, Meta(description="The cursor to go on from.")] | None = None
 
 
 def encode_next(row: Notification) -> str:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+import http
+from typing import ClassVar, Literal
 
 import httptools
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from athena.errors import AthenaError, BadRequest, HeadTooLarge
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection. A request whose headers take longer than `header_timeout` seconds is cut, and so is one whose
-    body does not go on for as long (a peer that sends a byte now and then would hold a connection for ever)."""
+    """One connection.
+
+    A request whose headers take longer than `header_timeout` seconds is cut, however busily they trickle in, and so is
+    one whose body stands still for `body_timeout` seconds. Between requests uvicorn's keep-alive timeout rules.
+    """
 
     header_timeout: ClassVar[float] = 10.0
-    body_timeout: ClassVar[float] = 60.0
+    body_timeout: ClassVar[float] = 30.0
+    max_head: ClassVar[int] = 64 * 1024
 
     _deadline: asyncio.TimerHandle | None = None
-    _in_headers = True
+    _receiving: Literal["headers", "body", None] = "headers"
+    _head = 0  # bytes that came while the headers were not complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -31,37 +40,60 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._disarm()
-            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserError as error:
+            self._refuse(BadRequest(f"expected an HTTP request, got something else: {error}"))
+            return
         except httptools.HttpParserUpgrade as upgrade:
             self._disarm()
             self._upgrade(data[upgrade.args[0] :])
+            return
+        if self._receiving is None:  # the whole request came at once, as nearly all do: no timer is ever made
+            self._disarm()
+        elif self._receiving == "body":
+            self._arm(self.body_timeout)
+        else:
+            self._head += len(data)
+            if self._head > self.max_head:
+                self._refuse(HeadTooLarge(self.max_head))
+            elif self._deadline is None:
+                self._arm(self.header_timeout)
 
     def _upgrade(self, rest: bytes) -> None:
         """Hand the connection to the WebSocket protocol, with what the peer sent before it had its answer."""
         if not self._should_upgrade():
-            self.send_400_response("Expected Upgrade: websocket, got another protocol.")
+            self._refuse(BadRequest("expected an upgrade to websocket, got another protocol"))
             return
         self.handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # it holds this object, which would live on until the next full garbage collection
+        self.parser = None  # type: ignore[assignment]  # it refers back to this
         protocol = self.transport.get_protocol()
         if rest and isinstance(protocol, asyncio.Protocol):
             protocol.data_received(rest)
 
+    def _refuse(self, error: AthenaError) -> None:
+        """What is no request for the application gets an answer in the shape of all errors; then the end."""
+        self._disarm()
+        body = msgspec.json.encode(error.as_dict())
+        head = (
+            f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
     # ---- parser callbacks --------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_headers = True
-        if self._deadline is None:  # not the first request of this connection
-            self._arm(self.header_timeout)
-        extensions: dict[str, Any] = {"athena.abort": self.transport.abort}
-        self.scope["extensions"] = extensions
+        self._receiving = "headers"
+        self._head = 0
+        self.scope["extensions"] = {"athena.abort": self.transport.abort}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        self._in_headers = False
-        self._disarm()
+        self._receiving = "body"
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._receiving = None
 
     def _arm(self, seconds: float) -> None:
         self._disarm()

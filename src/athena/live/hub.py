@@ -131,6 +131,12 @@ class Hub:
             return UNKNOWN
         return position.seq
 
+    def reached(self, position: Position) -> Position:
+        """`position`, or where the push is if that is behind: a read of the store may see a commit that is on its way
+        to the clients. A cursor may be too early, never too late."""
+        behind = position.epoch == self.tail.epoch and position.seq > self.tail.end
+        return self.tail.position if behind else position
+
     def attach(self, client: Client, after: str | None) -> None:
         """Begin to serve a client. With `after` (also an empty one) it hears when its replay is complete.
 

@@ -51,9 +51,8 @@ class EventStream:
         while True:
             try:
                 # uvicorn's send waits while the peer does not read; that is this transport's back-pressure.
-                await asyncio.wait_for(
-                    send({"type": "http.response.body", "body": data, "more_body": True}), hub.slow.timeout
-                )
+                async with asyncio.timeout(hub.slow.timeout):
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
             except TimeoutError:
                 scope["extensions"]["athena.abort"]()
                 return

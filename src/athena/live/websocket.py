@@ -96,8 +96,8 @@ class WebSocketProtocol(asyncio.Protocol):
         for event in parser.events_received():
             if isinstance(event, Request):
                 self._accept(event)
-            elif isinstance(event, Frame):
-                self._frame(event)
+            elif isinstance(event, Frame) and not self._frame(event):
+                break
         self._transmit(parser)
         # Every byte given was part of a complete frame, and no message is half there: nothing is pending.
         if self._received == self._consumed and not self._fragments:
@@ -122,7 +122,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._hub.attach(self, after)
 
     # ---- frames ------------------------------------------------------------------------------------------------------
-    def _frame(self, frame: Frame) -> None:
+    def _frame(self, frame: Frame) -> bool:
+        """Look at one frame -> whether what came behind it still counts."""
         size = len(frame.data)
         self._consumed += 6 + size + (0 if size < 126 else 2 if size < 65536 else 8)
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
@@ -130,8 +131,9 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._check_text(frame)
             except UnicodeDecodeError as error:
                 cast(ServerProtocol, self._parser).fail(INVALID_DATA, f"{error.reason} at position {error.start}")
-                return
+                return False
             self.message_received(frame)
+        return True
 
     def _check_text(self, frame: Frame) -> None:
         """RFC 6455 section 8.1: text that is not UTF-8 fails the connection, as soon as that is certain."""

@@ -32,7 +32,8 @@ class Query(Struct, frozen=True, kw_only=True):
     sub_type: str | None = None
     by: str | None = None
     search: str | None = None
-    """Looked for, in any case, in description, message, id, by and component_id; no character is special."""
+    """Looked for in what people read (`Notification.text`), id, by and component_id. The case of ASCII letters does not
+    matter; no character is special."""
     from_ts: int | None = None
     """ms, inclusive, on `ts_display`; so is `to_ts`."""
     to_ts: int | None = None

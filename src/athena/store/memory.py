@@ -77,7 +77,7 @@ def sort_key(row: Notification) -> SortKey:
 
 
 def _matches(row: Notification, query: Query) -> bool:
-    searched = (row.description, row.message or "", row.id, row.by, row.component_id or "")
+    searched = (row.text, row.id, row.by, row.component_id or "")
     return (
         (query.archived or not row.archived)
         and query.component_id in (None, row.component_id)
@@ -87,5 +87,9 @@ def _matches(row: Notification, query: Query) -> bool:
         and query.by in (None, row.by)
         and (query.from_ts is None or row.ts_display >= query.from_ts)
         and (query.to_ts is None or row.ts_display <= query.to_ts)
-        and (query.search is None or any(query.search.lower() in text.lower() for text in searched))
+        and (query.search is None or any(_ascii_lower(query.search) in _ascii_lower(text) for text in searched))
     )
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)

@@ -93,9 +93,9 @@ sub_type = :sub_type;
 by = :by;
 
 -- name: filter_search
--- The parameter is a LIKE pattern whose special characters are escaped.
-(description LIKE :search ESCAPE '\' OR message LIKE :search ESCAPE '\' OR id LIKE :search ESCAPE '\'
-    OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');
+-- What people read, and the names. The parameter is a LIKE pattern whose special characters are escaped.
+(iif(description = '', message, description || coalesce(': ' || message, '')) LIKE :search ESCAPE '\'
+    OR id LIKE :search ESCAPE '\' OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');
 
 -- name: filter_from_ts
 ts_display >= :from_ts;
