@@ -124,6 +124,9 @@ class MethodNotAllowed(AthenaError):
     code = "method_not_allowed"
     status = 405
 
+    def __init__(self, allowed: list[str], got: str) -> None:
+        super().__init__(f"expected {' or '.join(allowed)}, got {got[:20]!r}", allowed=allowed)
+
 
 # ---- 409 -------------------------------------------------------------------------------------------------------------
 class Conflict(AthenaError):

@@ -6,20 +6,28 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from athena.domain.wire import LiveMessage, Row, Transaction
 from athena.errors import AthenaError
 
 
-class JsonResponse(Response):
-    """An answer whose body is JSON already, or is made so."""
+class JsonResponse:
+    """An answer whose body is JSON already, or is made so. An ASGI application, as Starlette's responses are."""
 
-    media_type = "application/json"
+    __slots__ = ("body", "headers", "status")
 
-    def __init__(self, content: object, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
-        body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-        super().__init__(body, status_code, headers)
+    def __init__(self, content: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        self.body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        self.status = status
+        self.headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
+        if self.headers:
+            headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class ErrorBody(Struct, rename={"status_code": "statusCode"}):
@@ -95,6 +103,11 @@ class Health(Struct):
     version: str
 
 
-def error_response(error: AthenaError, headers: dict[str, str] | None = None) -> JsonResponse:
-    """An error in the one shape all errors have."""
+def error_response(error: AthenaError) -> JsonResponse:
+    """An error in the one shape all errors have, with the headers that its status asks for (RFC 9110)."""
+    headers = {}
+    if error.status == 405:
+        headers["allow"] = ", ".join(error.data["allowed"])
+    elif error.status == 503:
+        headers["retry-after"] = "1"
     return JsonResponse(error.as_dict(), error.status, headers)

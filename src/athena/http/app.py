@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
-from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route as StarletteRoute
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from athena.errors import AthenaError, BadRequest, InternalError, MethodNotAllowed, NotFound
+from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
 from athena.http import metrics, openapi
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
@@ -28,111 +22,102 @@ from athena.service import Service
 
 log = logging.getLogger("athena.http")
 
+Handler = Callable[[Request], Awaitable[ASGIApp]]
+
+PARAMETER = "{tx_id}"
 OPERATIONS = frozenset(route.path for route in ROUTES if route.needs == "open")
 """Paths that are served without a prefix too."""
 
 
-def build_app(service: Service, hub: Hub) -> ASGIApp:
-    """The application. Its lifespan state hands the hub to the WebSocket protocol."""
+def build_app(service: Service, hub: Hub) -> Application:
+    """The application of a node."""
     endpoints = Endpoints(service, hub)
-    collect = metrics.collector(service, hub)
-    handlers: dict[str, Any] = {
-        "stream": EventStream(hub),
+    stream = EventStream(hub)
+    others: dict[str, Handler] = {
+        "stream": partial(_itself, stream),
         "live": _needs_upgrade,
-        "metrics": partial(_metrics, collect),
+        "metrics": partial(_metrics, metrics.collector(service, hub)),
         "openapi": _openapi,
         "docs": _docs,
     }
-    routes = [
-        StarletteRoute(
-            route.path.replace("{tx_id}", "{tx_id:anything}"),
-            handlers.get(route.handler) or getattr(endpoints, route.handler),
-            methods=[route.method],
-        )
-        for route in ROUTES
-    ]
-    # The path with a parameter comes last: it would take /webhooks/txs/bulk too.
-    routes.sort(key=lambda route: "{" in route.path and "PUT" not in (route.methods or ()))
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        yield {"hub": hub}
-
-    app = Starlette(
-        routes=[StarletteRoute("/", _front), *routes],
-        lifespan=lifespan,
-        exception_handlers={AthenaError: _athena_error, HTTPException: _http_error, Exception: _defect},
-    )
-    app.router.redirect_slashes = False
-    return _Prefixes(app)
+    table: dict[str, dict[str, Handler]] = {}
+    for route in ROUTES:
+        table.setdefault(route.path, {})[route.method] = others.get(route.handler) or getattr(endpoints, route.handler)
+    return Application(table, hub)
 
 
-class _Anything(Convertor[str]):
-    """Takes slashes and line breaks too, so that an id that holds them is a 400 that says so, not a 404."""
+class Application:
+    """Finds the handler for a request and turns what it raises into the one shape of errors.
 
-    regex = r"(?s:.*)"
+    Below the prefixes /api/v1, /api/v2, /api/v3 and the same behind /ak. A path that ends in a parameter matches
+    whatever follows, slashes too, so that an id with a slash is a 400 that says so. The table is looked up rather than
+    searched, and there is no middleware: docs/decisions/0006-a-dispatcher-of-forty-lines.md.
+    """
 
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("anything", _Anything())
-
-
-class _Prefixes:
-    """Serves every API route below /api/v1, /api/v2, /api/v3 and the same behind /ak."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, table: dict[str, dict[str, Handler]], hub: Hub) -> None:
+        self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
+        self._open_ended = [
+            (path.removesuffix(PARAMETER), methods) for path, methods in table.items() if path.endswith(PARAMETER)
+        ]
+        self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            path = scope["path"]
-            rest = strip_prefix(path)
-            if rest is not None and rest != "/":
-                scope["path"] = rest
-            elif path != "/" and path not in OPERATIONS:
-                error = NotFound(f"expected a path such as /api/v3/notifications, got {path[:200]!r}")
-                await error_response(error)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        answer: ASGIApp
+        try:
+            handler = self._find(scope)
+            answer = await handler(Request(scope, receive))
+        except AthenaError as error:
+            answer = error_response(error)
+        except Exception:
+            log.exception("%s %r failed", scope["method"], scope["path"])
+            answer = error_response(InternalError())
+        await answer(scope, receive, send)
+
+    def _find(self, scope: Scope) -> Handler:
+        """The handler for a request; puts its path parameter into the scope. Raises `NotFound`, `MethodNotAllowed`."""
+        path, method = scope["path"], scope["method"]
+        rest = strip_prefix(path)
+        if rest is None:
+            if path == "/":
+                return _front
+            rest = path if path in OPERATIONS else ""
+        wanted = "GET" if method == "HEAD" else method
+        methods = self._exact.get(rest, {})
+        if wanted not in methods:  # a transaction may be called "bulk"
+            for start, more in self._open_ended:
+                if rest.startswith(start):
+                    scope["path_params"] = {"tx_id": rest[len(start) :]}
+                    methods = methods | more
+        if not methods:
+            raise NotFound(f"expected a path such as /api/v3/notifications, got {path[:200]!r}")
+        if wanted not in methods:
+            raise MethodNotAllowed(sorted(methods), method)
+        return methods[wanted]
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Gives the WebSocket protocol the hub, by way of the state that uvicorn hands to it."""
+        while True:
+            event = (await receive())["type"]
+            if event == "lifespan.startup":
+                scope["state"]["hub"] = self._hub
+            await send({"type": f"{event}.complete"})
+            if event == "lifespan.shutdown":
                 return
-        await self._app(scope, receive, send)
-
-
-# ---- errors ----------------------------------------------------------------------------------------------------------
-async def _athena_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AthenaError)
-    headers = {"retry-after": "1"} if error.status == 503 else None
-    return error_response(error, headers)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    """What Starlette found wrong, in our shape."""
-    assert isinstance(error, HTTPException)
-    ours: AthenaError
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        ours = MethodNotAllowed(f"expected one of {allowed}, got {request.method}")
-    elif error.status_code == 404:
-        ours = NotFound(f"expected a path such as /api/v3/notifications, got {request.url.path[:200]!r}")
-    else:
-        ours = BadRequest(str(error.detail))
-    return error_response(ours, dict(error.headers or {}))
-
-
-async def _defect(request: Request, error: Exception) -> Response:
-    """Starlette raises the error again behind this answer, so that it is logged with its trace."""
-    return error_response(InternalError())
 
 
 # ---- small pages -----------------------------------------------------------------------------------------------------
-async def _front(request: Request) -> Response:
+async def _itself(app: ASGIApp, request: Request) -> ASGIApp:
+    return app
+
+
+async def _front(request: Request) -> ASGIApp:
     return RedirectResponse("/docs")
 
 
-async def _needs_upgrade(request: Request) -> Response:
+async def _needs_upgrade(request: Request) -> ASGIApp:
     body = {
         "statusCode": 426,
         "code": "upgrade_required",
@@ -141,13 +126,13 @@ async def _needs_upgrade(request: Request) -> Response:
     return JsonResponse(body, 426, {"upgrade": "websocket", "connection": "upgrade"})
 
 
-async def _metrics(collect: metrics.Collect, request: Request) -> Response:
+async def _metrics(collect: metrics.Collect, request: Request) -> ASGIApp:
     return PlainTextResponse(collect(), media_type=metrics.CONTENT_TYPE)
 
 
-async def _openapi(request: Request) -> Response:
+async def _openapi(request: Request) -> ASGIApp:
     return JsonResponse(openapi.document())
 
 
-async def _docs(request: Request) -> Response:
+async def _docs(request: Request) -> ASGIApp:
     return HTMLResponse(openapi.as_html(openapi.document()))

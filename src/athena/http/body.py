@@ -11,9 +11,10 @@ import msgspec
 from starlette.requests import Request
 
 from athena.domain.model import Id
-from athena.errors import AthenaError, BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
+from athena.errors import AthenaError, BadRequest, BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_BODY = 1024 * 1024
 MAX_BULK = 16 * 1024 * 1024
@@ -29,18 +30,28 @@ _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
 async def read(request: Request, limit: int, types: tuple[str, ...]) -> bytes:
     """The body. Raises `UnsupportedMediaType` and `BodyTooLarge`; a missing Content-Type is taken for the right one."""
-    given = request.headers.get("content-type")
-    if given is not None and given.partition(";")[0].strip().lower() not in types:
-        raise UnsupportedMediaType(given, " or ".join(types))
-    length = request.headers.get("content-length")
-    if length is not None and int(length) > limit:  # the HTTP parser lets only digits through
-        raise BodyTooLarge(limit)
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > limit:
+    for name, value in request.scope["headers"]:
+        if name == b"content-type" and _media_type(value) not in types:
+            raise UnsupportedMediaType(value.decode("latin-1"), " or ".join(types))
+        if name == b"content-length" and int(value) > limit:  # the HTTP parser lets only digits through
             raise BodyTooLarge(limit)
-    return bytes(body)
+    pieces: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("expected the whole body, got the end of the connection")
+        pieces.append(message["body"])
+        size += len(pieces[-1])
+        more = message["more_body"]
+        if size > limit:
+            raise BodyTooLarge(limit)
+    return b"".join(pieces)
+
+
+def _media_type(value: bytes) -> str:
+    """The type of a Content-Type header, without parameters."""
+    return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 async def decode(request: Request, decoder: Callable[[bytes], T]) -> T:
@@ -68,7 +79,7 @@ def _leniently(body: bytes) -> Any:
         return None
 
 
-def query(request: Request, kind: type[T]) -> T:
+def query(request: Request, kind: type[S]) -> S:
     """The query string as `kind`. Parameters it does not know are ignored."""
     given = dict(request.query_params)
     for name in _whole_numbers(kind) & given.keys():

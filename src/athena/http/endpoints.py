@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 import athena
 from athena.domain import wire
@@ -50,17 +49,17 @@ class Endpoints:
     hub: Hub
 
     # ---- transactions ------------------------------------------------------------------------------------------------
-    async def open(self, request: Request) -> Response:
+    async def open(self, request: Request) -> JsonResponse:
         """Open a transaction."""
         return JsonResponse(wire.transaction(await self.service.open(await body.decode(request, _open))), 201)
 
-    async def edit(self, request: Request) -> Response:
+    async def edit(self, request: Request) -> JsonResponse:
         """Report on a transaction: its status, step, message."""
         tx_id = body.identifier(request.path_params["tx_id"])
         await self.service.edit(tx_id, await body.decode(request, _edit))
         return JsonResponse(Edited(tx_id))
 
-    async def bulk(self, request: Request) -> Response:
+    async def bulk(self, request: Request) -> JsonResponse:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
         raw = await body.read(request, body.MAX_BULK, body.JSON + body.NDJSON)
         pieces = _pieces(raw, request.headers.get("content-type", ""))
@@ -79,12 +78,12 @@ class Endpoints:
                 results[index] = _result(tx_id, line, outcome)
         return JsonResponse(BulkAnswer([result for result in results if result is not None]))
 
-    async def transaction(self, request: Request) -> Response:
+    async def transaction(self, request: Request) -> JsonResponse:
         """A transaction with all its messages."""
         tx_id = body.identifier(request.path_params["tx_id"])
         return JsonResponse(wire.transaction(*await self.service.transaction(tx_id)))
 
-    async def webhooks(self, request: Request) -> Response:
+    async def webhooks(self, request: Request) -> JsonResponse:
         """All transactions, pending first, then newest finished."""
         paging = body.query(request, Paging)
         page = await self.service.history(
@@ -93,7 +92,7 @@ class Endpoints:
         rows = [wire.transaction(row) for row in page.rows]
         return JsonResponse(Webhooks(total=page.total_transactions, matches=len(rows), webhooks=rows))
 
-    async def templates(self, request: Request) -> Response:
+    async def templates(self, request: Request) -> JsonResponse:
         """The transactions of sub-type `template`, in the same order."""
         paging = body.query(request, Paging)
         page = await self.service.history(
@@ -102,7 +101,7 @@ class Endpoints:
         return JsonResponse(Templates([wire.transaction(row) for row in page.rows]))
 
     # ---- notifications -----------------------------------------------------------------------------------------------
-    async def history(self, request: Request) -> Response:
+    async def history(self, request: Request) -> JsonResponse:
         """The history: active ones first, then newest first."""
         page = await self.service.history(body.query(request, HistoryParameters).as_query())
         return JsonResponse(
@@ -115,32 +114,32 @@ class Endpoints:
             )
         )
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: Request) -> JsonResponse:
         """A generic notice: something that has happened, with no steps."""
         return JsonResponse(Posted(await self.service.post(await body.decode(request, _notice))))
 
-    async def archive(self, request: Request) -> Response:
+    async def archive(self, request: Request) -> JsonResponse:
         """Leave notifications out of the everyday history. Unknown ids are passed over."""
         wish = await body.decode(request, _archive)
         count = await self.service.archive(wish.notification_ids)
         return JsonResponse(Done(f"archived {count} notification(s)"))
 
-    async def purge(self, request: Request) -> Response:
+    async def purge(self, request: Request) -> JsonResponse:
         """Delete everything. Every client gets a `reset`."""
         return JsonResponse(Done(f"deleted {await self.service.purge()} notification(s)"))
 
-    async def changes(self, request: Request) -> Response:
+    async def changes(self, request: Request) -> JsonResponse:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
         asked = body.query(request, WaitParameters)
         answer = await longpoll.poll(self.hub, asked.after, asked.wait)
         return JsonResponse(answer.as_json(), headers={"cache-control": "no-store"})
 
     # ---- operations --------------------------------------------------------------------------------------------------
-    async def healthz(self, request: Request) -> Response:
+    async def healthz(self, request: Request) -> JsonResponse:
         """The process answers."""
         return JsonResponse(Health("ok", athena.__version__))
 
-    async def readyz(self, request: Request) -> Response:
+    async def readyz(self, request: Request) -> JsonResponse:
         """The store answers, and changes are taken."""
         if self.hub.closing:
             raise ShuttingDown
