@@ -1,4 +1,4 @@
-"""Framing, as conformance suites check it, on the product's own protocol class: a raw socket against the echo server."""
+"""Framing, as conformance suites check it: a raw socket against the product's own protocol class, which echoes."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_what_comes_with_the_handshake_is_not_lost(port: int) -> None:
 def test_fragments_with_control_frames_between(peer: Peer, one_by_one: bool) -> None:
     for _ in range(2):
         peer.send(
-            frame(TEXT, "gr".encode(), fin=False),
+            frame(TEXT, b"gr", fin=False),
             frame(PING, b"1"),
             frame(CONT, "ü".encode()[:1], fin=False),
             frame(CONT, b"", fin=False),

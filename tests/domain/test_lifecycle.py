@@ -104,7 +104,7 @@ def test_steps_do_not_fall_while_pending() -> None:
     state = opened(on_step=5, total_steps=9)
     for status in ("pending", "success", "error"):
         with pytest.raises(StepRegression):
-            apply(Edit(status=status, on_step=4), state)  # type: ignore[arg-type]
+            apply(Edit(status=status, on_step=4), state)
     assert apply(Edit(status="undoing", on_step=4), state).state.on_step == 4
     undoing = apply(Edit(status="undoing"), state).state
     assert apply(Edit(status="undoing", on_step=1), undoing).state.on_step == 1
@@ -125,7 +125,7 @@ def test_an_undo_is_never_a_success_and_never_goes_forward_again() -> None:
     undoing = apply(Edit(status="undoing"), opened()).state
     for status in ("pending", "success"):
         with pytest.raises(IllegalTransition):
-            apply(Edit(status=status), undoing)  # type: ignore[arg-type]
+            apply(Edit(status=status), undoing)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-import msgspec
 from msgspec import structs
 
 from athena.domain.lifecycle import decide

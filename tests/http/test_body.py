@@ -98,7 +98,9 @@ def history(text: str) -> Query:
 
 
 def test_filters() -> None:
-    asked = history("status=error,pending&type=webhook_tx&from=5&to=6&archived=true&limit=7&skip=8&search=%25&unknown=1")
+    asked = history(
+        "status=error,pending&type=webhook_tx&from=5&to=6&archived=true&limit=7&skip=8&search=%25&unknown=1"
+    )
     assert asked == Query(
         status=("error", "pending"),
         type=("webhook_tx",),

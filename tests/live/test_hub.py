@@ -281,9 +281,8 @@ def test_a_stalled_client_is_closed_and_one_that_takes_a_byte_now_and_then_is_no
         policy, start = world.hub.slow, asyncio.get_running_loop().time()
         for second in range(0, 130, 10):
             slow.unread -= 1
-            for client in policy.stalled(start + second):
-                client.close(1013, "")
-                policy.forget(client)
+            for given_up in policy.stalled(start + second):
+                given_up.close(1013, "")
         assert (stalled.closed, slow.closed) == (1013, None)
 
     live(scenario)
