@@ -1,4 +1,4 @@
-"""Framing, as conformance suites check it: a raw socket against the product's own protocol class, which echoes."""
+"""Framing, as conformance suites check it: a raw socket against the echo server."""
 
 from __future__ import annotations
 

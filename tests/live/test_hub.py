@@ -1,4 +1,4 @@
-"""The hub with clients that only remember what they were given: no sockets, so that every order of events can be made."""
+"""The hub with clients that only remember what they were given: without sockets, every order of events can be made."""
 
 from __future__ import annotations
 

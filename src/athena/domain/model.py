@@ -39,7 +39,7 @@ Timestamp = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP, description="UTC Unix mi
 
 
 # ---- what producers ask for ------------------------------------------------------------------------------------------
-class Open(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Open(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Open a transaction. Opening an id again with the same content is the same transaction."""
 
     tx_id: Id | None = None
@@ -53,7 +53,7 @@ class Open(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     component_id: Short | None = None
 
 
-class Edit(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Edit(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Report on a transaction: where it stands, what just happened. What is absent stays as it was."""
 
     status: Status
@@ -64,11 +64,11 @@ class Edit(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     timeout_ms: TimeoutMs | None = None
 
 
-class BulkOpen(Open, tag_field="op", tag="open", frozen=True, kw_only=True):
+class BulkOpen(Open, gc=False, tag_field="op", tag="open", frozen=True, kw_only=True):
     """One line of a bulk: `open`, with the members of `Open`."""
 
 
-class BulkEdit(Edit, tag_field="op", tag="edit", frozen=True, kw_only=True):
+class BulkEdit(Edit, gc=False, tag_field="op", tag="edit", frozen=True, kw_only=True):
     """One line of a bulk: `edit`, with the members of `Edit` and the id."""
 
     tx_id: Id
@@ -121,7 +121,7 @@ class Command(NamedTuple):
 
 
 # ---- what is stored --------------------------------------------------------------------------------------------------
-class Notification(Struct, frozen=True, array_like=True):
+class Notification(Struct, gc=False, frozen=True, array_like=True):
     """The latest state of one row of the history. The order of the members is the order of the store's columns.
 
     `message` is the last one alone, without the description. `deadline` is set while the transaction is active.
@@ -161,7 +161,7 @@ class Notification(Struct, frozen=True, array_like=True):
         return f"{self.description}: {self.message}" if self.message else self.description
 
 
-class Change(Struct, frozen=True, array_like=True, omit_defaults=True):
+class Change(Struct, gc=False, frozen=True, array_like=True, omit_defaults=True):
     """One visible change of a transaction, as its list of steps shows it."""
 
     ts: int

@@ -12,7 +12,7 @@ from athena.domain.model import Change, Details, Notification, Position, Status,
 
 
 # ---- live messages ---------------------------------------------------------------------------------------------------
-class TransactionMessage(Struct, kw_only=True, tag_field="type", tag="webhook_tx"):
+class TransactionMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="webhook_tx"):
     """A transaction was opened or edited. A whole state: it replaces whatever was known of this id."""
 
     sub_type: str | None
@@ -28,7 +28,7 @@ class TransactionMessage(Struct, kw_only=True, tag_field="type", tag="webhook_tx
     cursor: str
 
 
-class NoticeMessage(Struct, kw_only=True, tag_field="type", tag="notification"):
+class NoticeMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="notification"):
     """A generic notice came in."""
 
     id: str

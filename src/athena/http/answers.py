@@ -54,7 +54,7 @@ class Done(Struct):
     message: Literal["ok"] = "ok"
 
 
-class BulkResult(Struct, omit_defaults=True):
+class BulkResult(Struct, gc=False, omit_defaults=True):
     """What became of one line: its status as if it had been sent alone."""
 
     tx_id: str | None

@@ -23,6 +23,8 @@ class Batch:
         self.outcomes: list[Outcome] = []
         self.changes: list[Notification] = []
         self.dirty: dict[str, Notification] = {}
+        self.moved: set[str] = set()
+        """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
         self.new: dict[str, bool] = {}
         """The ids in `dirty` that were not there before, and whether each is a transaction."""
         self._now = now
@@ -50,3 +52,5 @@ class Batch:
             self.changes.append(state)
             if current is None:
                 self.new[key] = state.type == "webhook_tx"
+            elif current.status != state.status or current.archived != state.archived:
+                self.moved.add(key)  # ts_display changes with the status only

@@ -140,18 +140,25 @@ class SqliteStore:
             del known[next(iter(known))]
 
     async def _save(self, batch: Batch, now: int) -> None:
-        inserts, updates = [], []
+        inserts, updates, progress = [], [], []
         for state in batch.dirty.values():
             if state.id in batch.new:
                 inserts.append(msgspec.structs.astuple(state))
-            else:
+            elif state.id in batch.moved:
                 updates.append(_update_parameters(state))
+            else:
+                progress.append(_progress_parameters(state))
         changes = [
             (state.id, state.seq, now, state.status, state.message, state.on_step, state.total_steps)
             for state in batch.changes
             if state.type == "webhook_tx" and not state.archived
         ]
-        for block, rows in (("insert", inserts), ("update", updates), ("insert_change", changes)):
+        for block, rows in (
+            ("insert", inserts),
+            ("update", updates),
+            ("progress", progress),
+            ("insert_change", changes),
+        ):
             for start in range(0, len(rows), SLICE):
                 if start:
                     await asyncio.sleep(0)
@@ -295,6 +302,20 @@ def _state(row: Any) -> Notification:
     columns = list(row)
     columns[ARCHIVED] = bool(columns[ARCHIVED])
     return Notification(*columns)
+
+
+def _progress_parameters(state: Notification) -> tuple[Any, ...]:
+    """For the block `progress`."""
+    return (
+        state.seq,
+        state.description,
+        state.message,
+        state.on_step,
+        state.total_steps,
+        state.timeout_ms,
+        state.deadline,
+        state.id,
+    )
 
 
 def _update_parameters(state: Notification) -> tuple[Any, ...]:

@@ -12,8 +12,14 @@ FROM notification WHERE id = ?;
 -- A new row.
 INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: progress
+-- The new state of a row that keeps its place in the history. SQLite renews every index whose columns an UPDATE names,
+-- also when they stay the same; this one spares those that hold the order.
+UPDATE notification SET seq = ?, description = ?, message = ?, on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?
+WHERE id = ?;
+
 -- name: update
--- The new state of a row. What never changes after the insert is left alone.
+-- The new state of any row. What never changes after the insert is left alone.
 UPDATE notification SET seq = ?, status = ?, description = ?, message = ?, ts_completed = ?, ts_display = ?,
     on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?, archived = ?
 WHERE id = ?;
