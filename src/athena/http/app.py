@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
-from athena.http import metrics, openapi
+from athena.http import metrics, openapi, static
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
 from athena.http.routes import ROUTES
@@ -59,6 +59,7 @@ class Application:
         self._open_ended = [
             (path.removesuffix(PARAMETER), methods) for path, methods in table.items() if path.endswith(PARAMETER)
         ]
+        self._pages = static.handlers()
         self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,11 +81,12 @@ class Application:
         """The handler for a request; puts its path parameter into the scope. Raises `NotFound`, `MethodNotAllowed`."""
         path, method = scope["path"], scope["method"]
         rest = strip_prefix(path)
-        if rest is None:
-            if path == "/":
-                return _front
-            rest = path if path in OPERATIONS else ""
         wanted = "GET" if method == "HEAD" else method
+        if rest is None:
+            page = self._pages.get(path)
+            if page is not None and wanted == "GET":
+                return page
+            rest = path if path in OPERATIONS else ""
         methods = self._exact.get(rest, {})
         if wanted not in methods:  # a transaction may be called "bulk"
             for start, more in self._open_ended:
@@ -111,10 +113,6 @@ class Application:
 # ---- small pages -----------------------------------------------------------------------------------------------------
 async def _itself(app: ASGIApp, request: Request) -> ASGIApp:
     return app
-
-
-async def _front(request: Request) -> ASGIApp:
-    return RedirectResponse("/docs")
 
 
 async def _needs_upgrade(request: Request) -> ASGIApp:

@@ -1,0 +1,110 @@
+"""`python -m bench`: runs the measurements, prints the table, writes JSON to bench/results/."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import apsw
+import typer
+from rich.console import Console
+
+import athena
+from bench import loads, report
+from bench.context import Context, Measure
+from bench.measures import burst, edits, latency, memory
+from bench.servers import Unavailable, cores, pinned
+
+RESULTS = Path(__file__).parent / "results"
+
+QUIET_LOAD = 0.5
+"""Load average above which the machine is not ours alone."""
+
+MEASURES: dict[str, Measure] = {
+    "burst": burst.measure,
+    "memory": memory.measure,
+    "latency": latency.measure,
+    "single": edits.measure_single,
+    "bulk": edits.measure_bulk,
+}
+
+
+def main(
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Measure this alone: {', '.join(MEASURES)}. Repeatable.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds a figure; its median is reported.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="2 short rounds: to see that it works, not how fast.")] = False,
+) -> None:
+    """Measure Athena's speed and memory beside its peers."""
+    names = only or list(MEASURES)
+    if unknown := set(names) - set(MEASURES):
+        raise typer.BadParameter(f"expected some of {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    rounds = 2 if quick else rounds
+    _allow_many_files()
+    RESULTS.mkdir(exist_ok=True)
+    begun, busy = time.monotonic(), os.getloadavg()[0]
+    figures: list[report.Figure] = []
+    # Beside the results, not in /tmp: that may be memory, where a sync costs nothing.
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch, pinned(cores().load):
+        context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)))
+        for name in names:
+            with console.status(f"{name}: {rounds} rounds"):
+                try:
+                    figures += MEASURES[name](context)
+                except Unavailable as error:
+                    figures.append(report.Figure(group=name, name="Athena", unit="", missing=str(error)))
+    machine = _machine(rounds, context.tools.note, busy, time.monotonic() - begun)
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
+    report.write(figures, machine, path)
+    report.show(figures, console)
+    console.print(
+        f"Median of {rounds} rounds; server on core {cores().server}, load on core {cores().load}, loopback. "
+        f"Only ratios travel. {machine['seconds']:.0f} s. Written to {os.path.relpath(path)}"
+    )
+    if busy > QUIET_LOAD:
+        console.print(
+            f"[yellow]Load {busy:.1f} before it began: others want these cores too. Trust the ratios alone.[/]"
+        )
+    if context.tools.note:
+        console.print(f"[yellow]{context.tools.note}[/]")
+
+
+def _allow_many_files() -> None:
+    """As many open files as this process may ask for; its children inherit it."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _machine(rounds: int, note: str, busy: float, seconds: float) -> dict[str, Any]:
+    """What one has to know to judge the figures."""
+    node = shutil.which("node")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "athena": athena.__version__,
+        "rounds": rounds,
+        "cores": os.cpu_count(),
+        "pinned": cores()._asdict(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        "node": version.strip() or None,
+        "load_at_start": round(busy, 2),
+        "seconds": round(seconds, 1),
+        "note": note,
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

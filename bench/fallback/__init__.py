@@ -1,0 +1,1 @@
+"""The load generators in Python, for machines without a C compiler. Same arguments, same lines in and out."""

@@ -1,0 +1,91 @@
+"""Edits: how many a second are made durable, with the server on one core: one by one, and in bulk.
+
+An edit counts when its request was answered with 200 and the server's own position has moved by one for it. Every edit
+changes something that clients would see, and each line of a bulk is for a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from bench import servers, traffic
+from bench.context import Context
+from bench.loads import producers
+from bench.report import Figure, Target, ratio
+from bench.servers import Server
+
+GROUP = "edits"
+CONNECTIONS = 64
+WARM_UP_SECONDS = 0.5
+
+
+def measure_single(context: Context) -> list[Figure]:
+    """64 keep-alive connections, in turns with the floor: the same requests to an application that does nothing."""
+    tx_ids = traffic.ids(CONNECTIONS, "single")
+    edits = [traffic.edit(tx_id, turn) for turn in (0, 1) for tx_id in tx_ids]
+    rates, floor, cpu, counted = [], [], [], 0
+    with servers.athena(context.fresh("single")) as server, servers.bare(context.scratch) as bare:
+        traffic.open_all(server.port, tx_ids)
+        with (
+            producers(context.tools, server.port, CONNECTIONS, edits, context.scratch) as editing,
+            producers(context.tools, bare.port, CONNECTIONS, edits, context.scratch) as idling,
+        ):
+            for load in (editing, idling):
+                load.send_for(WARM_UP_SECONDS)
+            before = traffic.changes(server.port)
+            for _ in range(context.rounds):
+                cpu_before = server.cpu_seconds()
+                answers, seconds = editing.send_for(_seconds(context))
+                cpu.append((server.cpu_seconds() - cpu_before) / answers * 1e6)
+                counted += answers
+                rates.append(answers / seconds)
+                answers, seconds = idling.send_for(_seconds(context) / 2)
+                floor.append(answers / seconds)
+            _check(server, before, counted)
+    name = f"{CONNECTIONS} connections, single edits"
+    edited = Figure(group=GROUP, name=name, unit="edits/s", samples=rates, target=Target("≥", 10_000))
+    nothing = Figure(
+        group=GROUP, name="the same requests, bare ASGI that does nothing", unit="requests/s", samples=floor
+    )
+    share = ratio(GROUP, "a single edit / nothing", edited, nothing)
+    return [edited, nothing, share, Figure(group=GROUP, name="server CPU a single edit", unit="µs", samples=cpu)]
+
+
+def measure_bulk(context: Context) -> list[Figure]:
+    """Bulks of NDJSON lines."""
+    figures, costs = [], []
+    for connections, lines in ((1, 1000), (2, 1000), (1, 10_000), (2, 10_000)):
+        name = f"bulks of {lines:,} lines, {connections} connection{'s' if connections > 1 else ''}"
+        rates, cpu = _bulk(context, connections, lines)
+        figures.append(Figure(group=GROUP, name=name, unit="edits/s", samples=rates, target=Target("≥", 60_000)))
+        costs += cpu
+    return [*figures, Figure(group=GROUP, name="server CPU an edit in a bulk", unit="µs", samples=costs)]
+
+
+def _bulk(context: Context, connections: int, lines: int) -> tuple[list[float], list[float]]:
+    """-> edits a second and µs of the server's CPU an edit, both a round."""
+    tx_ids = [traffic.ids(lines, f"bulk-{number}") for number in range(connections)]
+    bulks = [traffic.bulk(some, turn) for turn in (0, 1) for some in tx_ids]
+    rates, cpu = [], []
+    with servers.athena(context.fresh("bulk")) as server:
+        for some in tx_ids:
+            traffic.open_all(server.port, some)
+        with producers(context.tools, server.port, connections, bulks, context.scratch) as editing:
+            editing.send_for(WARM_UP_SECONDS)
+            before, counted = traffic.changes(server.port), 0
+            for _ in range(context.rounds):
+                cpu_before = server.cpu_seconds()
+                answers, seconds = editing.send_for(_seconds(context))
+                cpu.append((server.cpu_seconds() - cpu_before) / (answers * lines) * 1e6)
+                counted += answers * lines
+                rates.append(answers * lines / seconds)
+            _check(server, before, counted)
+    return rates, cpu
+
+
+def _seconds(context: Context) -> float:
+    return 0.4 if context.quick else 1.5
+
+
+def _check(server: Server, before: int, counted: int) -> None:
+    """Nothing was answered that is not in the history."""
+    stored = traffic.changes(server.port) - before
+    assert stored == counted, f"expected {counted} stored edits, got {stored}"

@@ -1,0 +1,78 @@
+"""Latency: from sending one edit to its push on a WebSocket, on an idle server, beside the bare sync of that disk."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+from bench import servers, traffic
+from bench.calls import Http, WebSocket
+from bench.context import Context, percentile
+from bench.report import Figure, Target
+
+GROUP = "latency"
+EDITS = 300
+PAUSE = 0.002
+"""Seconds between edits, so that each one finds the server idle."""
+
+PAGE = 4096
+
+
+def measure(context: Context) -> list[Figure]:
+    edits, syncs = [], []
+    with servers.athena(context.fresh("latency")) as server:
+        traffic.open_all(server.port, ["latency"])
+        with Http(server.port) as http, WebSocket(server.port) as listener:
+            _edits(http, listener)  # warms up
+            for _ in range(context.rounds):
+                edits.append(_edits(http, listener))
+                syncs.append(_syncs(context.scratch / "sync"))
+    return [
+        Figure(
+            group=GROUP,
+            name="one edit → push, idle server, median",
+            unit="ms",
+            samples=[statistics.median(times) for times in edits],
+            target=Target("≤", 2),
+        ),
+        Figure(group=GROUP, name="the same, p99", unit="ms", samples=[percentile(times, 99) for times in edits]),
+        Figure(
+            group=GROUP,
+            name="of which the disk: bare fdatasync, median",
+            unit="ms",
+            samples=[statistics.median(times) for times in syncs],
+        ),
+        Figure(group=GROUP, name="the same, p99", unit="ms", samples=[percentile(times, 99) for times in syncs]),
+    ]
+
+
+def _edits(http: Http, listener: WebSocket) -> list[float]:
+    times = []
+    for turn in range(EDITS):
+        request = traffic.edit("latency", turn)
+        time.sleep(PAUSE)
+        begun = time.perf_counter()
+        http.send(request)
+        listener.message()
+        times.append((time.perf_counter() - begun) * 1000)
+        http.answer()
+    return times
+
+
+def _syncs(path: Path) -> list[float]:
+    """A page appended to a file and synced, as a commit does."""
+    times = []
+    page = os.urandom(PAGE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        for _ in range(EDITS):
+            time.sleep(PAUSE)
+            begun = time.perf_counter()
+            os.write(descriptor, page)
+            os.fdatasync(descriptor)
+            times.append((time.perf_counter() - begun) * 1000)
+    finally:
+        os.close(descriptor)
+    return times

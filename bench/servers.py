@@ -1,0 +1,138 @@
+"""Starts servers as processes of their own, pinned to one core, and stops them by their process id."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+REPOSITORY = Path(__file__).parent.parent
+NODE_MODULES = REPOSITORY / "tests/e2e/clients/node_modules"
+"""Where `make setup-node` puts the npm packages that tests and measurements use."""
+
+START_SECONDS = 20.0
+STOP_SECONDS = 10.0
+
+_ANNOUNCEMENT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
+
+
+class Unavailable(Exception):
+    """A peer or a tool that cannot be had here. The message is the reason, for the report."""
+
+
+class Cores(NamedTuple):
+    """Which core serves and which one loads. The same one where there is only one."""
+
+    server: int
+    load: int
+
+
+def cores() -> Cores:
+    usable = sorted(os.sched_getaffinity(0))
+    return Cores(usable[0], usable[-1])
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Processes started in here run on `core` alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    pid: int
+    port: int
+
+    def private_bytes(self) -> int:
+        """Memory that is this process's alone: what the machine would get back if it ended."""
+        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        return 1024 * sum(int(kib) for kib in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", rollup, re.MULTILINE))
+
+    def cpu_seconds(self) -> float:
+        """Time on its core so far, of all its threads: hardly changes when others want the core too."""
+        told = [task.read_text() for task in Path(f"/proc/{self.pid}/task").glob("*/schedstat")]
+        return sum(int(line.split()[0]) for line in told) / 1e9
+
+
+@contextmanager
+def athena(data: Path) -> Iterator[Server]:
+    """Athena with the history in `data`, with default settings but for pings: none is to fall into a measurement."""
+    command = [str(Path(sys.executable).with_name("athena")), "serve", "--port", "0", "--data", str(data)]
+    with _serve([*command, "--log-level", "warning", "--ping-interval", "600"], data.with_suffix(".log")) as server:
+        yield server
+
+
+@contextmanager
+def ws(scratch: Path) -> Iterator[Server]:
+    """The npm peer `ws`, see peers/ws.cjs."""
+    node = shutil.which("node")
+    if node is None:
+        raise Unavailable("node is not installed")
+    if not (NODE_MODULES / "ws").is_dir():
+        raise Unavailable("the npm package ws is not installed (make setup-node)")
+    command = [node, "--expose-gc", str(Path(__file__).parent / "peers/ws.cjs")]
+    with _serve(command, scratch / "ws.log") as server:
+        yield server
+
+
+@contextmanager
+def bare(scratch: Path) -> Iterator[Server]:
+    """An application that does nothing, on the HTTP server that Athena uses, see peers/bare.py."""
+    with _serve([sys.executable, str(Path(__file__).parent / "peers/bare.py")], scratch / "bare.log") as server:
+        yield server
+
+
+@contextmanager
+def _serve(command: list[str], log: Path) -> Iterator[Server]:
+    """Run `command` on the server's core until the block ends. Raises `Unavailable` when it does not come up."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ATHENA_")}
+    variables |= {"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production"}
+    with log.open("wb") as errors, pinned(cores().server):
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=variables
+            )
+        except OSError as error:
+            raise Unavailable(f"{Path(command[0]).name}: {error.strerror}") from error
+    try:
+        yield Server(process.pid, _announced_port(process, log))
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port that the server says it listens on, on its standard output."""
+    assert process.stdout is not None
+    said, until = b"", time.monotonic() + START_SECONDS
+    while time.monotonic() < until and select.select([process.stdout], [], [], until - time.monotonic())[0]:
+        piece = os.read(process.stdout.fileno(), 4096)
+        if not piece:
+            break
+        said += piece
+        if found := _ANNOUNCEMENT.search(said):
+            return int(found[1])
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+    raise Unavailable(f"did not start: {last[0][:200]}")

@@ -1,0 +1,58 @@
+"""The work: transactions, and edits of them that clients see."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from bench.calls import Http, request
+
+API = "/api/v3"
+NDJSON = "application/x-ndjson"
+STEPS = 40
+
+MESSAGES = ("the image is pulled, waiting for the pods to start", "the pods are up, waiting for the first health check")
+"""What edits say in turns, so that each one is a change that clients see and not a heartbeat."""
+
+
+def ids(count: int, prefix: str) -> list[str]:
+    return [f"{prefix}-{number:06}" for number in range(count)]
+
+
+def open_all(port: int, tx_ids: Sequence[str]) -> None:
+    """Open a transaction for each id. It stays open as long as a benchmark may take."""
+    with Http(port) as http:
+        for start in range(0, len(tx_ids), 5000):
+            lines = [_open(tx_id) for tx_id in tx_ids[start : start + 5000]]
+            answer = json.loads(http.call("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON))
+            refused = [result for result in answer["results"] if result["status"] != 201]
+            assert not refused, f"expected transactions to be opened, got {refused[0]}"
+
+
+def edit(tx_id: str, turn: int) -> bytes:
+    """A request with a single edit."""
+    return request("PUT", f"{API}/webhooks/txs/{tx_id}", json.dumps(_edit(turn)).encode())
+
+
+def bulk(tx_ids: Sequence[str], turn: int) -> bytes:
+    """A request with one edit for each id, one a line."""
+    lines = [json.dumps({"op": "edit", "tx_id": tx_id, **_edit(turn)}).encode() for tx_id in tx_ids]
+    return request("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON)
+
+
+def changes(port: int) -> int:
+    """How many changes are in the history, says the server: each edit that was stored is one."""
+    with Http(port) as http:
+        found = re.search(rb"^athena_changes_total (\S+)", http.call("GET", "/metrics"), re.MULTILINE)
+    assert found, "expected the metric athena_changes_total"
+    return int(float(found[1]))
+
+
+def _open(tx_id: str) -> bytes:
+    content = {"description": "Deploy web to production", "by": "nadia@example.com", "total_steps": STEPS}
+    return json.dumps({"op": "open", "tx_id": tx_id, "timeout_ms": 24 * 3600 * 1000, **content}).encode()
+
+
+def _edit(turn: int) -> dict[str, object]:
+    return {"status": "pending", "on_step": 12, "total_steps": STEPS, "athena_msg": MESSAGES[turn % len(MESSAGES)]}

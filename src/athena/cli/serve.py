@@ -1,0 +1,35 @@
+"""`athena serve`: its flags are the rows of `athena.config.SETTINGS` that concern the server."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any, cast
+
+import typer
+
+from athena.cli.options import setting_option
+from athena.config import SETTINGS, Setting, resolve
+
+
+def serve(**flags: Any) -> None:
+    """Run the server.
+
+    It prints where it listens, and runs until SIGTERM or Ctrl-C, which end it cleanly. The history is in the data
+    directory; start it there again, and it is as it was.
+    """
+    from athena.node import run  # the whole server: the other commands start without it
+
+    raise typer.Exit(run(resolve(flags)))
+
+
+def _parameter(setting: Setting) -> inspect.Parameter:
+    annotation = cast(Any, Annotated)[type(setting.default), setting_option(setting)]
+    return inspect.Parameter(
+        setting.name, inspect.Parameter.KEYWORD_ONLY, default=setting.default, annotation=annotation
+    )
+
+
+# Typer reads the flags from the signature.
+serve.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [_parameter(setting) for setting in SETTINGS if not setting.client]
+)

@@ -1,0 +1,161 @@
+"""Athena's HTTP API: one method a call, JSON objects in and out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlencode, urlsplit
+
+import urllib3
+import urllib3.exceptions
+
+from athena.client.errors import InvalidUrl, NotAthena, Refused, Unreachable
+
+API = "/api/v3"
+LARGEST_PAGE = 1000
+"""Rows that one answer holds at most."""
+
+JsonObject = dict[str, Any]
+Parameter = str | int | bool | None
+
+
+class Client:
+    """Athena's HTTP API over kept-alive connections; may be shared by threads.
+
+    `timeout` is in seconds, for connecting and for each wait on an answer. All methods raise `ClientError`. GET and
+    PUT are sent once more when a kept-alive connection turns out to be closed; nothing else is repeated.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+        self.url = base_url(url)
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            retries=False,
+            timeout=urllib3.Timeout(connect=timeout, read=timeout),
+            headers={"Accept": "application/json", "User-Agent": "athena-client"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept-alive connections."""
+        self._pool.clear()
+
+    def open(self, transaction: Mapping[str, Any]) -> JsonObject:
+        """Open a transaction; answers it. With a `tx_id` it may be repeated: the same content gives the same answer."""
+        return self.request("POST", "/webhooks/txs", body=transaction)
+
+    def edit(self, tx_id: str, **changes: Any) -> JsonObject:
+        """Edit a transaction: `status`, and optionally `athena_msg`, `on_step`, `total_steps`, `description`."""
+        return self.request("PUT", f"/webhooks/txs/{quote(tx_id, safe='')}", body=changes)
+
+    def transaction(self, tx_id: str) -> JsonObject:
+        """One transaction with all its changes."""
+        return self.request("GET", f"/webhooks/txs/{quote(tx_id, safe='')}")
+
+    def notify(self, notice: Mapping[str, Any]) -> str:
+        """Send a generic notice (`status` and `message`, …); answers its id."""
+        return str(self.request("POST", "/notifications", body=notice)["id"])
+
+    def notifications(self, **parameters: Parameter) -> JsonObject:
+        """One page of the history: `{"total", "returning", "notifications", "cursor", "next"}`; the parameters are the
+        API's (`from_` stands for `from`), and None leaves one out.
+        """
+        page = self.request(
+            "GET", "/notifications", parameters={name.rstrip("_"): value for name, value in parameters.items()}
+        )
+        rows = page.get("notifications")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or "cursor" not in page:
+            raise NotAthena(self.url, "an answer without notifications and their cursor")
+        return page
+
+    def history(self, most: int, **parameters: Parameter) -> Iterator[JsonObject]:
+        """At most `most` rows of the history in its order, fetched in pages that do not shift when new rows arrive."""
+        following: str | None = None
+        while most > 0:
+            page = self.notifications(**parameters, limit=min(most, LARGEST_PAGE), next=following)
+            yield from page["notifications"]
+            most -= len(page["notifications"])
+            if not (following := page.get("next")):
+                return
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, Parameter] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> JsonObject:
+        """Any other call; `path` is relative to `/api/v3`. Answers the decoded JSON object."""
+        target = f"{self.url}{API}{path}"
+        if query := _query(parameters or {}):
+            target += f"?{query}"
+        try:
+            response = self._send(method, target, body)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(self.url, why(error)) from error
+        answer = json_object(response.data)
+        if response.status >= 400 and answer is not None:
+            raise Refused(response.status, answer)
+        if response.status >= 500:
+            raise Unreachable(self.url, f"HTTP status {response.status}")
+        if answer is None or response.status >= 300:
+            raise NotAthena(self.url, f"HTTP status {response.status} without what Athena would answer")
+        return answer
+
+    def _send(self, method: str, target: str, body: Mapping[str, Any] | None) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(method, target, json=body, redirect=False)
+        except urllib3.exceptions.ProtocolError as error:
+            # Athena closes idle connections; one may be on its way out while it is used again (RFC 9112 §9.3.1).
+            if method not in ("GET", "PUT") or not isinstance(error.__cause__, ConnectionError):
+                raise
+            return self._pool.request(method, target, json=body, redirect=False)
+
+
+def base_url(url: str) -> str:
+    """`url` without a slash at its end. Raises `InvalidUrl` unless it is http or https with a host."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")  # what resolving it would do; raises UnicodeError
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or parts.username is not None or any(map(str.isspace, url)):
+        raise InvalidUrl(url)
+    return url.rstrip("/")
+
+
+def _query(parameters: Mapping[str, Parameter]) -> str:
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return urlencode({name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()})
+
+
+def json_object(content: bytes) -> JsonObject | None:
+    """The JSON object that `content` is, or None if it is anything else."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def why(error: BaseException) -> str:
+    """The system's own words for a failed connection, without the libraries' wrapping."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,215 @@
+"""Athena's live messages over a WebSocket, across lost connections and restarts of the server."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import websockets.exceptions
+import websockets.sync.client
+
+from athena.client.errors import ClientError, Unreachable
+from athena.client.http import API, JsonObject, base_url, json_object, why
+
+
+class Backoff:
+    """Delays between attempts, exponential with full jitter: each is evenly spread over 0 to a ceiling that doubles
+    from `first` to `longest` (seconds), so that clients which lost the same server do not return all at once.
+    """
+
+    def __init__(self, first: float = 0.5, longest: float = 30.0, uniform: Callable[[], float] = random.random) -> None:
+        self._first = first
+        self._longest = longest
+        self._uniform = uniform
+        self._ceiling = first
+
+    def next(self) -> float:
+        """Seconds until the next attempt."""
+        delay = self._uniform() * self._ceiling
+        self._ceiling = min(self._longest, self._ceiling * 2)
+        return delay
+
+    def reset(self) -> None:
+        """An attempt succeeded; the next failure starts from `first` again."""
+        self._ceiling = self._first
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transaction or notice changed; `message` is its whole state."""
+
+    message: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """These notifications were taken out of the history's default view."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The position is unknown there: what was shown may be gone, and changes may have been missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What was missed has been delivered; from here on it is live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection was lost or could not be made. The stream tries again by itself in `retry_in` seconds."""
+
+    why: str
+    retry_in: float
+
+
+Event = Change | Archived | Reset | Ready | Disconnected
+
+
+class LiveStream:
+    """Athena's live messages over a WebSocket, in order, without gaps, across lost connections and restarts.
+
+    It starts at the cursor `after`, or from now on if there is none, and resumes at the last cursor it saw. `refetch`
+    is called on the next `receive()` after a `Reset`: it fetches the history anew and answers the cursor to go on from;
+    a `ClientError` of its counts as a failed connection and is tried again. Without it, the stream just goes on.
+
+    One thread at a time may receive; any thread may `close()`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        after: str | None = None,
+        *,
+        refetch: Callable[[], str] | None = None,
+        backoff: Backoff | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        http_url = base_url(url)
+        self.cursor = after
+        self._live_url = f"ws{http_url.removeprefix('http')}{API}/notifications/live"
+        self._refetch = refetch
+        self._refetch_due = False
+        self._backoff = backoff or Backoff()
+        self._timeout = timeout
+        self._retry_at = time.monotonic()
+        self._closed = threading.Event()
+        self._connection: websockets.sync.client.ClientConnection | None = None
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events for ever, until `close()`."""
+        while not self._closed.is_set():
+            if (event := self.receive(3600.0)) is not None:
+                yield event
+
+    def close(self) -> None:
+        """End the stream. A waiting `receive()` returns None."""
+        self._closed.set()
+        self._disconnect()
+
+    def receive(self, timeout: float) -> Event | None:
+        """The next event, or None after `timeout` seconds (attempts to connect may add theirs) or once closed.
+
+        Connects first, and again, where needed. Raises nothing but what `refetch` raises beside `ClientError`.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._closed.is_set():
+            remaining = deadline - time.monotonic()
+            if self._connection is None:
+                pause = self._retry_at - time.monotonic()
+                if pause > 0:
+                    if remaining <= 0:
+                        return None
+                    self._closed.wait(min(pause, remaining))
+                elif (failure := self._connect()) is not None:
+                    return failure
+                continue
+            try:
+                text = self._connection.recv(max(0.0, remaining))
+            except TimeoutError:
+                return None
+            except websockets.exceptions.ConnectionClosed as error:
+                return None if self._closed.is_set() else self._lost(_close_reason(error))
+            if (event := self._understood(text)) is not None:
+                return event
+        return None
+
+    def _connect(self) -> Disconnected | None:
+        try:
+            if self._refetch is not None and self._refetch_due:
+                self.cursor = self._refetch()
+                self._refetch_due = False
+            # `?after=` with nothing behind it: from now on, and the `ready` that answers says where that is.
+            connection = websockets.sync.client.connect(
+                f"{self._live_url}?after={quote(self.cursor or '', safe='')}",
+                compression=None,
+                proxy=None,
+                open_timeout=self._timeout,
+                close_timeout=1.0,
+                max_size=16 * 1024 * 1024,
+            )
+            self._connection = self._cleanup.enter_context(connection)
+        except Unreachable as error:
+            return self._lost(error.why)
+        except (ClientError, OSError, websockets.exceptions.WebSocketException) as error:
+            return self._lost(why(error))
+        return None
+
+    def _lost(self, why: str) -> Disconnected:
+        self._disconnect()
+        delay = self._backoff.next()
+        self._retry_at = time.monotonic() + delay
+        return Disconnected(why, delay)
+
+    def _disconnect(self) -> None:
+        self._cleanup.close()
+        self._connection = None
+
+    def _understood(self, text: str | bytes) -> Event | None:
+        """The event of one message; None if it is of a type that this client does not know."""
+        message = json_object(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text) or {}
+        if isinstance(cursor := message.get("cursor"), str):
+            self.cursor = cursor
+        kind = message.get("type")
+        if kind == "reset":
+            return self._on_reset()
+        # Only now: a server that accepts and then closes at once must not be asked again without pause.
+        self._backoff.reset()
+        if kind in ("webhook_tx", "notification"):
+            return Change(message)
+        if kind == "archived":
+            ids = message.get("ids")
+            return Archived(tuple(map(str, ids)) if isinstance(ids, list) else ())
+        return Ready() if kind == "ready" else None
+
+    def _on_reset(self) -> Reset:
+        if self._refetch is not None:
+            # A new connection at the refetched cursor: what this one would bring may be older than what was fetched.
+            self._refetch_due = True
+            self._lost("reset")
+        return Reset()
+
+
+def _close_reason(error: websockets.exceptions.ConnectionClosed) -> str:
+    if error.rcvd is None:
+        return "connection lost"
+    return error.rcvd.reason or f"closed with code {error.rcvd.code}"

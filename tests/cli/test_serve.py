@@ -1,0 +1,83 @@
+"""`athena serve`: its flags are the table of settings, and a server that cannot start says why in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.server import ATHENA, Athena, run_athena
+from tests.support.terminal import Terminal
+
+from athena.config import SETTINGS, Setting
+
+SERVER_SETTINGS = [setting for setting in SETTINGS if not setting.client]
+
+
+@pytest.fixture(scope="module")
+def help_text() -> str:
+    return " ".join(run_athena("serve", "--help").stdout.decode().split())
+
+
+@pytest.mark.parametrize("setting", SERVER_SETTINGS, ids=lambda setting: setting.name)
+def test_each_setting_is_a_flag_with_its_variable_default_and_help(setting: Setting, help_text: str) -> None:
+    assert f" {setting.flag} " in help_text
+    assert setting.help in help_text
+    assert f"[env var: {setting.variable}; default: {setting.default}]" in help_text
+
+
+def test_there_are_no_other_flags(help_text: str) -> None:
+    flags = {word.rstrip(",") for word in help_text.partition("Options:")[2].split() if word.startswith("--")}
+    assert flags == {setting.flag for setting in SERVER_SETTINGS} | {"--help"}
+
+
+def test_a_flag_goes_before_the_variable(tmp_path: Path) -> None:
+    variables = {"ATHENA_PORT": "1", "ATHENA_LOG_LEVEL": "warning", "ATHENA_DATA": "/dev/null"}
+    with Athena(tmp_path / "data", variables=variables) as athena:
+        assert athena.port != 1
+        assert athena.request("GET", "/healthz")[0] == 200
+        assert "INFO" not in athena.log()
+        athena.stop()
+    assert (tmp_path / "data").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("--port", "70000"), "--port: expected 0 to 65535, got 70000"),
+        (("--auth", "magic"), "--auth: expected none, got 'magic'"),
+        (("--log-level", "loud"), "--log-level: expected debug"),
+        (("--tail-bytes", "0"), "--tail-bytes or ATHENA_TAIL_BYTES: expected a number above 0"),
+        (("--data", "/dev/null/x"), "expected a writable data directory, got /dev/null/x"),
+        (("--host", "0.0.0.0"), "expected a loopback address"),
+    ],
+)
+def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, flags: tuple[str, ...], expected: str) -> None:
+    done = run_athena("serve", "--port", "0", "--data", str(tmp_path), *flags)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().startswith(f"athena: {expected}")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("flags", [("--port", "http"), ("--ping-interval", "often"), ("--url", "http://x"), ("x",)])
+def test_wrong_usage(flags: tuple[str, ...]) -> None:
+    done = run_athena("serve", *flags)
+    assert done.returncode == 2
+    assert b"Usage: athena serve" in done.stderr
+
+
+@pytest.mark.parametrize("taken", ["port", "data"])
+def test_a_port_or_directory_in_use_is_said_in_one_line(athena: Athena, tmp_path: Path, taken: str) -> None:
+    port = athena.port if taken == "port" else 0
+    data = athena.data if taken == "data" else tmp_path / "other"
+    done = run_athena("serve", "--port", str(port), "--data", str(data))
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[-1].startswith("athena: expected a ")
+    assert b"Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
+    with Terminal(ATHENA, "serve", "--port", "0", "--data", str(tmp_path / "data")) as terminal:
+        terminal.read_until(r"Athena is listening on http://127\.0\.0\.1:\d+")
+        terminal.press(b"\x03")
+        assert terminal.wait() == 0
+        assert b"Traceback" not in terminal.output
