@@ -305,7 +305,7 @@ def _display(board: Board) -> Iterator[Display]:
         yield PlainLog(lambda line: print(line, flush=True), complain)
         return
     live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
-    with _keys_not_shown(), Interrupts() as interrupts:
+    with _keys_kept_out(), Interrupts() as interrupts:
         try:
             with interrupts.deferred():
                 live.start()
@@ -316,14 +316,16 @@ def _display(board: Board) -> Iterator[Display]:
 
 
 @contextmanager
-def _keys_not_shown() -> Iterator[None]:
-    """Inside, the terminal shows no keys: a `^C` would land in the middle of what is being drawn."""
+def _keys_kept_out() -> Iterator[None]:
+    """Inside, the keyboard does nothing to the screen: it shows no keys (a `^C` would land in the middle of what is
+    drawn), and Ctrl-C does not throw away what was written and is not yet shown (termios(3), NOFLSH).
+    """
     try:
         before = termios.tcgetattr(STDIN)
     except termios.error:
         yield  # the keyboard is elsewhere
         return
-    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    quiet = [*before[:3], (before[3] & ~termios.ECHO) | termios.NOFLSH, *before[4:]]
     termios.tcsetattr(STDIN, termios.TCSADRAIN, quiet)
     try:
         yield

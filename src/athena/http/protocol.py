@@ -1,16 +1,21 @@
-"""uvicorn's HTTP protocol, with what it leaves out: a deadline for requests to arrive, and bytes behind an upgrade."""
+"""uvicorn's HTTP protocol, with what it leaves out: deadlines and a limit for request heads, bytes behind an upgrade,
+and answers in one piece."""
 
 from __future__ import annotations
 
 import asyncio
 import http
+from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar, Literal
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
+from athena.http.answers import ANSWER, Header
+from athena.live.sse import ABORT
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -85,15 +90,33 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._receiving = "headers"
         self._head = 0
-        self.scope["extensions"] = {"athena.abort": self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._receiving = "body"
+        self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[index, assignment]
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._receiving = None
+
+    def _answer(self, cycle: RequestResponseCycle, status: int, headers: Iterable[Header], body: bytes) -> bool:
+        """Write a whole answer as one piece, where ASGI's two events would be two. The caller vouches for the headers.
+
+        False when the answer has to go the ordinary way; then nothing was written.
+        """
+        if cycle.disconnected or not cycle.keep_alive or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+            return False
+        parts = [STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n", body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(b"".join(parts))
+        cycle.on_response()
+        return True
 
     def _arm(self, seconds: float) -> None:
         self._disarm()

@@ -19,6 +19,9 @@ HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
 ]
+ABORT = "athena.abort"
+"""The extension of an ASGI scope by which our HTTP protocol lets a stream cut its connection."""
+
 COMMENT = b":\n\n"
 """Keeps proxies from cutting an idle stream, and finds out about peers that are gone."""
 
@@ -54,7 +57,7 @@ class EventStream:
                 async with asyncio.timeout(hub.slow.timeout):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
             except TimeoutError:
-                scope["extensions"]["athena.abort"]()
+                scope["extensions"][ABORT]()
                 return
             if wants_ready and seq >= hub.tail.end:
                 wants_ready = False

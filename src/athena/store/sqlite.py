@@ -40,8 +40,8 @@ READERS = 2
 SLICE = 128
 """Commands applied before the event loop gets a turn: about 2 ms."""
 
-KNOWN = 10_000
-"""Active transactions whose state is kept in memory, the last edited ones: about 6 MiB."""
+KNOWN = 20_000
+"""Active transactions whose state is kept in memory, the last edited ones: about 12 MiB. Two full bulks fit."""
 
 SQL = load_blocks("sqlite.sql")
 ARCHIVED = Notification.__struct_fields__.index("archived")
