@@ -79,6 +79,11 @@ class Terminal:
         """The lines that a person sees, and saw before they scrolled away, after all output so far."""
         return screen(self.output.decode(errors="ignore"))
 
+    @property
+    def shows_keys(self) -> bool:
+        """Whether the terminal echoes what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def wait(self) -> int:
         """Read the rest and wait for the end; answers the exit status."""
         deadline = time.monotonic() + PATIENCE

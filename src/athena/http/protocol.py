@@ -95,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         self._receiving = "body"
-        self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[index, assignment]
+        self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
