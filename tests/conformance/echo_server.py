@@ -2,7 +2,7 @@
 ws://127.0.0.1:PORT/.
 
 It is the product's own WebSocket protocol class and HTTP protocol, with the one difference that text and binary
-messages of up to 16 MiB are echoed instead of ignored.
+messages of up to 16 MiB are echoed instead of ignored (and, since suites send many, that there is no limit on them).
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class EchoProtocol(WebSocketProtocol):
     """Echoes each message whole, in one frame of its kind."""
 
     max_message: ClassVar[int] = 16 * 1024 * 1024
+    max_inbound: ClassVar[int] = 2**62
 
     __slots__ = ("_kind", "_pieces")
 

@@ -69,7 +69,15 @@ def test_every_message_type_and_close_code_is_described() -> None:
     page = text("live.md")
     for message in wire.LiveMessage.__args__:
         assert f"| `{message.__struct_config__.tag}` |" in page
-    for code in (hub.GOING_AWAY, hub.INTERNAL_ERROR, slow.TRY_AGAIN_LATER, websocket.INVALID_DATA, 1002, 1009):
+    for code in (
+        hub.GOING_AWAY,
+        hub.INTERNAL_ERROR,
+        slow.TRY_AGAIN_LATER,
+        websocket.INVALID_DATA,
+        websocket.POLICY_VIOLATION,
+        1002,
+        1009,
+    ):
         assert f"| {code} |" in page
 
 

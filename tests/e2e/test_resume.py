@@ -73,6 +73,7 @@ class Heard(NamedTuple):
     followers: dict[str, Follower]
     producers: list[Producer]
     rows: list[dict[str, object]]
+    seed: str
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +98,12 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
         open_tx(athena, END)
         for follower in followers.values():
             follower.join(4 * PATIENCE)
-        yield Heard(followers, producers, history(athena))
+        yield Heard(followers, producers, history(athena), seed)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_nothing_is_missed_and_nothing_comes_twice(transport: str, heard: Heard) -> None:
+    print(f"ATHENA_TEST_SEED={heard.seed}")
     follower = heard.followers[transport]
     if follower.failure is not None:
         raise follower.failure
@@ -113,6 +115,7 @@ def test_nothing_is_missed_and_nothing_comes_twice(transport: str, heard: Heard)
 
 
 def test_all_that_was_acknowledged_is_there(heard: Heard) -> None:
+    print(f"ATHENA_TEST_SEED={heard.seed}")
     archived = {tx_id for producer in heard.producers for tx_id in producer.archived}
     rows = [row for row in heard.rows if row["id"] not in archived]
     assert len(rows) == len(heard.rows), "an archived row is in the everyday history"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from athena.domain.model import Command, Edit, Open
+from athena.domain.model import Command, Edit, Notification, Open, Position
 from athena.domain.wire import encode_changes
 from athena.live.encoding import json_array
 from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub, KeepAlive
@@ -246,6 +246,56 @@ def test_behind_the_tail_it_gets_the_latest_states_from_the_store() -> None:
         assert len(states) == 301
         assert sum(message["id"] == "t1" for message in client.received) == 2
         assert world.hub.store_reads > 0
+
+    live(scenario, tail_bytes=2000)
+
+
+class SlowHistory(MemoryStore):
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+        await self.may_answer.wait()
+        return await super().changed_since(seq, limit)
+
+
+def test_a_replay_that_is_paused_and_drained_while_the_store_is_read_goes_on_once() -> None:
+    async def main() -> None:
+        store = SlowHistory()
+        hub = Hub(Tail(await store.position(), 2000), store, SlowClients(60), KeepAlive(25, 60))
+        world = World(store, hub)
+        await world.publish(300)
+        client = world.attach(world.cursor(0))
+        await settle()
+        for _ in range(3):
+            client.paused = True
+            hub.pause(client)
+            await settle()
+            client.drain()
+        store.may_answer.set()
+        await settle()
+        assert client.cursors == sorted(set(client.cursors))
+        assert client.cursors[-1] == 300
+        assert [message["type"] for message in client.received].count("ready") == 1
+
+    asyncio.run(main())
+
+
+def test_a_replay_never_hands_out_a_cursor_that_the_push_has_not_reached() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(300)
+        unpublished = await world.store.write([Command("ahead", Open(description="d"))], 1000)
+        client = world.attach(world.cursor(0))
+        await settle()
+        assert client.cursors[-1] == 300
+        assert world.hub.locate(client.received[-1]["cursor"]) == 300
+        world.hub.publish(encode_changes(unpublished.changes, unpublished.position.epoch))
+        await settle()
+        assert client.cursors[-1] == 301
+        assert client.received[-1]["id"] == "ahead"
 
     live(scenario, tail_bytes=2000)
 

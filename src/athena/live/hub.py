@@ -95,6 +95,7 @@ class Hub:
         self._live: set[Client] = set()
         self._flushing = False
         self._waiting: set[asyncio.Future[bool]] = set()
+        self._replaying: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
@@ -204,6 +205,9 @@ class Hub:
             client.send(chunk.data)
 
     def _spawn_replay(self, client: Client) -> None:
+        if client in self._replaying:  # it was paused and has drained while the store was read
+            return
+        self._replaying.add(client)
         task = asyncio.get_running_loop().create_task(self._replay(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -213,12 +217,15 @@ class Hub:
         try:
             while not (client.paused or client.closing or self.tail.covers(client.position)):
                 chunk = await self._read_store(client.position, client.encoding)
+                if client.paused or client.closing:
+                    break  # read again when it has drained
                 client.position = chunk.seq
-                if chunk.data and not client.closing:
+                if chunk.data:
                     client.send(chunk.data)
         except StoreUnavailable:
             client.close(INTERNAL_ERROR, "the history cannot be read")
-            return
+        finally:
+            self._replaying.discard(client)
         self._advance(client)
 
     # ---- readers that ask --------------------------------------------------------------------------------------------
@@ -261,6 +268,11 @@ class Hub:
         if position.epoch != epoch:  # a purge came between: the reader has to start anew
             return Chunk(b"", UNKNOWN)
         reached = rows[-1].seq if len(rows) == REPLAY_ROWS else max(seq, position.seq)
+        if reached > self.tail.end:
+            # The store has a commit that is on its way to the push. Leave it to that, else this reader would hold a
+            # cursor that nobody knows yet; whatever changed in it comes again from the tail.
+            reached = self.tail.end
+            rows = [row for row in rows if row.seq <= reached]
         return Chunk(encoding(epoch, encode_changes(rows, epoch)) if rows else b"", reached)
 
     # ---- time --------------------------------------------------------------------------------------------------------

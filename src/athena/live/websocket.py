@@ -26,6 +26,7 @@ from athena.live.hub import Hub
 from athena.live.routes import is_live
 
 INVALID_DATA = 1007
+POLICY_VIOLATION = 1008
 CLOSE_GRACE = 2.0
 """Seconds a peer has to answer a close frame, before the transport is cut."""
 
@@ -36,12 +37,17 @@ class WebSocketProtocol(asyncio.Protocol):
     max_message: ClassVar[int] = 4096
     """Bytes that a message from a client may have; more is closed with 1009. Clients have nothing to say but pings."""
 
+    max_inbound: ClassVar[int] = 64 * 1024
+    """Bytes that a client may send between two pings of ours; more is closed with 1008. Each frame costs the event loop
+    a little and may want an answer, so a flood of them would be paid for by everyone else."""
+
     encoding = staticmethod(websocket_frames)
 
     __slots__ = (
         "_consumed",
         "_fragments",
         "_hub",
+        "_inbound",
         "_parser",
         "_ping_at",
         "_received",
@@ -57,6 +63,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._hub: Hub = app_state["hub"]
         self._transport: asyncio.Transport
         self._parser: ServerProtocol | None = ServerProtocol(max_size=self.max_message)
+        self._inbound = 0  # bytes since our last ping
         self._received = self._consumed = 0  # bytes of frames given to the parser, and of frames it has completed
         self._fragments: codecs.IncrementalDecoder | bool = False  # of an unfinished message; True when it is binary
         self._silent_since = 0.0  # when the unanswered ping was sent; 0 when there is none
@@ -87,6 +94,15 @@ class WebSocketProtocol(asyncio.Protocol):
         self._silent_since = 0.0
         if self.closing and self._parser is None:
             return  # what comes after the goodbye is read, so that the peer gets to see it, and dropped
+        self._inbound += len(data)
+        flood = self._inbound > self.max_inbound
+        if flood:
+            data = data[: self.max_message]  # enough to tell a message that is too long from many
+        self._parse(data)
+        if flood:
+            self.close(POLICY_VIOLATION, "more than 64 KiB between two pings")
+
+    def _parse(self, data: bytes) -> None:
         if self._parser is None:
             self._parser = ServerProtocol(state=OPEN, max_size=self.max_message)
             self._received = self._consumed = 0
@@ -184,6 +200,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self.abort()
         elif now >= self._ping_at:
             self._ping_at = now + self._hub.keepalive.interval
+            self._inbound = 0
             self._silent_since = self._silent_since or now
             if not self.paused:
                 self._transport.write(PING)
