@@ -18,7 +18,7 @@ run: setup  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
 	@.venv/bin/athena serve
 
 test: setup-node  ## Run the whole test suite.
-	@$(PY) -m pytest $(PYTEST_ARGS)
+	@$(PY) -m pytest -q -n 3 --dist loadscope $(PYTEST_ARGS)
 
 check: setup  ## Formatting, lint, types, layers, docs: all that does not run the server.
 	@.venv/bin/ruff format --check .
