@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-node run test check format bench lock clean
+.PHONY: help setup setup-node apollo chromium wheel run test check format bench lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -14,10 +14,20 @@ setup:  ## Make .venv with pinned dependencies and the athena command.
 setup-node:
 	@scripts/setup.sh node
 
-run: setup  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
+apollo: setup  ## Build the web UI into the Python package (installs node if it is missing).
+	@scripts/build-apollo.sh
+
+chromium:
+	@. scripts/debian.sh; command -v chromium >/dev/null || debian chromium
+
+wheel: apollo  ## Build dist/*.whl, web UI included: an installed Athena needs no node.
+	@.venv/bin/python -m hatchling build -t wheel
+
+run: setup apollo  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
 	@.venv/bin/athena serve
 
-test: setup-node  ## Run the whole test suite.
+test: setup-node apollo chromium  ## Run the whole test suite.
+	@cd apollo && npm run --silent check && npm run --silent test
 	@$(PY) -m pytest -q -n 3 --dist loadscope $(PYTEST_ARGS)
 
 check: setup  ## Formatting, lint, types, layers, docs: all that does not run the server.

@@ -5,14 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-debian() {
-    command -v apt-get >/dev/null || { echo "setup: please install: $*" >&2; exit 1; }
-    root=""
-    [ "$(id -u)" = 0 ] || root=sudo
-    echo "setup: installing Debian packages: $*" >&2
-    $root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
+. scripts/debian.sh
 
 stamp=.venv/requirements.stamp
 if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/athena ]; then

@@ -1,0 +1,3 @@
+import './elements/notifications.js';
+
+export { AthenaNotifications } from './elements/notifications.js';

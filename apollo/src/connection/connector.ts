@@ -1,0 +1,249 @@
+import { readMessage, type LiveMessage } from '../api/types.js';
+import type { Backoff } from './backoff.js';
+import type { Position } from './position.js';
+import type { Connection, Transport, TransportName } from './transport.js';
+
+/** Without `ready` by then, a way counts as closed (a proxy that buffers lets nothing through at all). */
+export const READY_MS = 5_000;
+/** A connection that lived this long was a good one. */
+export const STABLE_MS = 60_000;
+/** This many short-lived ones in a row, and the next worse transport gets its turn. */
+export const CUTS = 3;
+export const UPGRADE_FIRST_MS = 30_000;
+export const UPGRADE_MOST_MS = 600_000;
+/** A stream that says nothing for so long (Athena sends keep-alives every 25 s) is dead. */
+export const SILENT_MS = 60_000;
+export const PING_MS = 20_000;
+
+export type Phase = 'stopped' | 'connecting' | 'live' | 'waiting';
+
+export interface ConnectorState {
+  readonly phase: Phase;
+  /** The one in use, or the last that worked. */
+  readonly transport: TransportName | undefined;
+}
+
+export interface ConnectorEvents {
+  /** @param replay it happened before this connection was there, and is sent because we missed it */
+  message(message: LiveMessage, replay: boolean): void;
+  state(state: ConnectorState): void;
+}
+
+export interface Parts {
+  /** Best first. */
+  readonly transports: readonly Transport[];
+  readonly position: Position;
+  readonly backoff: Backoff;
+  /** Whether the server has changes behind a cursor; asked over another way than the connection. */
+  readonly hasChanges: (after: string, signal: AbortSignal) => Promise<boolean>;
+}
+
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
+/**
+ * Keeps one connection alive. A *round* tries the transports, best first, until one is ready; when none is, it waits and
+ * begins anew. On a worse one it looks now and then whether a better one works again. Every connection begins at the
+ * last cursor, so changing over loses nothing.
+ */
+export class Connector {
+  private phase: Phase = 'stopped';
+  private transport: TransportName | undefined;
+  private connection: Connection | undefined;
+  private rung = 0;
+  private cuts = 0;
+  private readyAt = 0;
+  private lastAt = 0;
+  private idleMs: number | undefined;
+  private upgradeMs = UPGRADE_FIRST_MS;
+  private retryTimer: Timer;
+  private readyTimer: Timer;
+  private upgradeTimer: Timer;
+  private watchTimer: ReturnType<typeof setInterval> | undefined;
+  private candidate: Connection | undefined;
+  private candidateTimer: Timer;
+  private lastQuiet = 0;
+  private check: AbortController | undefined;
+  private checkedAt = 0;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly events: ConnectorEvents,
+  ) {}
+
+  get state(): ConnectorState {
+    return { phase: this.phase, transport: this.transport };
+  }
+
+  start(): void {
+    if (this.phase === 'stopped') this.attempt(0);
+  }
+
+  stop(): void {
+    this.drop();
+    clearTimeout(this.retryTimer);
+    this.enter('stopped');
+  }
+
+  /** The network is back, or somebody looks again: do not wait any longer, and trust no old connection. */
+  wake(): void {
+    if (this.phase === 'waiting') {
+      clearTimeout(this.retryTimer);
+      this.parts.backoff.reset();
+      this.attempt(0);
+    } else if (this.phase === 'live') {
+      void this.verify();
+    }
+  }
+
+  private enter(phase: Phase): void {
+    if (phase === this.phase) return;
+    this.phase = phase;
+    this.events.state(this.state);
+  }
+
+  private drop(): void {
+    clearTimeout(this.readyTimer);
+    clearTimeout(this.upgradeTimer);
+    clearTimeout(this.candidateTimer);
+    clearInterval(this.watchTimer);
+    this.check?.abort();
+    this.candidate?.close();
+    this.connection?.close();
+    this.check = this.candidate = this.connection = undefined;
+  }
+
+  private attempt(rung: number): void {
+    const transport = this.parts.transports[rung];
+    if (transport === undefined) {
+      this.enter('waiting');
+      this.retryTimer = setTimeout(() => this.attempt(0), this.parts.backoff.next());
+      return;
+    }
+    this.drop();
+    this.rung = rung;
+    this.enter('connecting');
+    const after = this.parts.position.get();
+    let ready = false;
+    const failed = (): void => (ready ? this.cut() : this.attempt(rung + 1));
+    const expectReady = (): void => {
+      clearTimeout(this.readyTimer);
+      this.readyTimer = setTimeout(failed, READY_MS);
+    };
+    expectReady();
+    this.connection = transport.open(
+      after,
+      {
+        message: (value) => {
+          this.lastAt = Date.now();
+          const message = readMessage(value);
+          if (message.cursor !== undefined) this.parts.position.set(message.cursor);
+          if (!ready && message.kind !== 'ready') expectReady(); // a long replay is not a dead one
+          this.events.message(message, !ready && after !== '');
+          if (!ready && message.kind === 'ready') {
+            ready = true;
+            this.established(transport.name);
+          }
+        },
+        alive: () => {
+          this.lastAt = Date.now();
+        },
+        closed: failed,
+      },
+      this.idleMs,
+    );
+  }
+
+  private established(name: TransportName): void {
+    clearTimeout(this.readyTimer);
+    this.transport = name;
+    this.readyAt = this.lastAt = this.checkedAt = Date.now();
+    this.phase = 'live';
+    this.events.state(this.state);
+    this.watchTimer = setInterval(() => this.watch(), 1_000);
+    if (this.rung > 0) this.upgradeTimer = setTimeout(() => this.upgrade(0), this.upgradeMs);
+  }
+
+  /** The connection was good and is gone. */
+  private cut(): void {
+    const now = Date.now();
+    const quiet = now - this.lastAt;
+    const lived = now - this.readyAt;
+    this.drop();
+    if (lived >= STABLE_MS) {
+      this.cuts = 0;
+      if (this.rung === 0) this.upgradeMs = UPGRADE_FIRST_MS;
+    } else {
+      this.cuts += 1;
+    }
+    if (lived >= 3_000) this.parts.backoff.reset();
+    // Cut twice after the same time of quiet: something on the way allows no more quiet than this.
+    if (quiet >= 3_000 && quiet < SILENT_MS && Math.abs(quiet - this.lastQuiet) < 2_000) this.idleMs = quiet;
+    this.lastQuiet = quiet;
+    let next = 0;
+    if (this.cuts >= CUTS && this.rung + 1 < this.parts.transports.length) {
+      this.cuts = 0;
+      next = this.rung + 1;
+      this.upgradeMs = Math.min(UPGRADE_MOST_MS, this.upgradeMs * 2);
+    } else if (this.rung > 0) {
+      next = this.rung; // it worked a moment ago; the upgrade timer looks after the better ones
+    }
+    this.enter('waiting');
+    this.retryTimer = setTimeout(() => this.attempt(next), this.parts.backoff.next());
+  }
+
+  /** Tries the better transports on the side; the connection in use stays until one of them has shown that it works. */
+  private upgrade(rung: number): void {
+    const transport = this.parts.transports[rung];
+    if (transport === undefined || rung >= this.rung) {
+      this.upgradeMs = Math.min(UPGRADE_MOST_MS, this.upgradeMs * 2);
+      this.upgradeTimer = setTimeout(() => this.upgrade(0), this.upgradeMs);
+      return;
+    }
+    const over = (works: boolean): void => {
+      clearTimeout(this.candidateTimer);
+      this.candidate?.close();
+      this.candidate = undefined;
+      // Begins again at our own cursor, so nothing is lost or doubled between the two connections.
+      if (works) this.attempt(rung);
+      else this.upgrade(rung + 1);
+    };
+    this.candidateTimer = setTimeout(() => over(false), READY_MS);
+    const listener = {
+      message: (value: unknown) => readMessage(value).kind === 'ready' && over(true),
+      alive: () => undefined,
+      closed: () => over(false),
+    };
+    this.candidate = transport.open(this.parts.position.get(), listener, this.idleMs);
+  }
+
+  private watch(): void {
+    const quiet = Date.now() - this.lastAt;
+    const name = this.parts.transports[this.rung]?.name;
+    if (name === 'sse' && quiet > SILENT_MS) return this.cut();
+    if (name !== 'websocket') return;
+    const pingMs = Math.min(PING_MS, Math.max(2_000, (this.idleMs ?? PING_MS) * 0.6));
+    if (Math.floor(quiet / pingMs) > Math.floor((quiet - 1_000) / pingMs)) this.connection?.ping?.();
+    // Pings and pongs are invisible to pages, so a quiet WebSocket is checked over HTTP.
+    if (quiet > SILENT_MS && Date.now() - this.checkedAt > SILENT_MS) void this.verify();
+  }
+
+  private async verify(): Promise<void> {
+    const after = this.parts.position.get();
+    if (this.check !== undefined || after === '') return;
+    const check = (this.check = new AbortController());
+    const timeout = setTimeout(() => check.abort(), READY_MS);
+    this.checkedAt = Date.now();
+    const behind = await this.parts.hasChanges(after, check.signal).catch(() => false);
+    clearTimeout(timeout);
+    if (this.check !== check) return;
+    this.check = undefined;
+    // The change may be on its way here just now: only if our cursor stays where it is, the connection is dead.
+    if (behind) {
+      const connection = this.connection;
+      setTimeout(() => {
+        const stuck = this.connection === connection && this.parts.position.get() === after;
+        if (this.phase === 'live' && stuck) this.cut();
+      }, 2_000);
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import { Client } from '../api/client.js';
+import type { LiveMessage } from '../api/types.js';
+import { Backoff } from './backoff.js';
+import { Connector, type ConnectorState } from './connector.js';
+import { longPollTransport } from './longpoll.js';
+import { TabPosition, tabStorage } from './position.js';
+import { eventStreamTransport } from './sse.js';
+import type { TransportName } from './transport.js';
+import { webSocketTransport } from './websocket.js';
+
+/** Shorter troubles than this are nobody's business. */
+export const QUIET_MS = 2_000;
+
+export type Health = 'live' | 'connecting' | 'reconnecting' | 'offline';
+
+export interface Owner {
+  /** Never called after the host is gone. */
+  received(message: LiveMessage, replay: boolean): void;
+  healthChanged(health: Health, transport: TransportName | undefined): void;
+}
+
+/** The connection as a part of an element: begins and ends with it, and renders it anew when its health changes. */
+export class ConnectionController implements ReactiveController {
+  health: Health = 'live';
+  transport: TransportName | undefined;
+  client: Client | undefined;
+  private connector: Connector | undefined;
+  private position: TabPosition | undefined;
+  private wasLive = false;
+  private troubleTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly host: ReactiveControllerHost,
+    private readonly owner: Owner,
+  ) {
+    host.addController(this);
+  }
+
+  /** Connects to the Athena at this address, and to no other. */
+  connect(base: string): void {
+    if (this.client?.base === base && this.connector !== undefined) return;
+    this.disconnect();
+    const client = (this.client = new Client(base));
+    this.position = new TabPosition(`athena-cursor ${base}`, tabStorage());
+    this.connector = new Connector(
+      {
+        transports: [webSocketTransport(client), eventStreamTransport(client), longPollTransport(client)],
+        position: this.position,
+        backoff: new Backoff(),
+        hasChanges: (after, signal) => client.hasChanges(after, signal),
+      },
+      {
+        message: (message, replay) => this.owner.received(message, replay),
+        state: (state) => this.changed(state),
+      },
+    );
+    this.connector.start();
+  }
+
+  hostConnected(): void {
+    window.addEventListener('online', this.wake);
+    window.addEventListener('offline', this.wentOffline);
+    window.addEventListener('pageshow', this.wake);
+    window.addEventListener('pagehide', this.flush);
+    document.addEventListener('visibilitychange', this.visibility);
+  }
+
+  hostDisconnected(): void {
+    window.removeEventListener('online', this.wake);
+    window.removeEventListener('offline', this.wentOffline);
+    window.removeEventListener('pageshow', this.wake);
+    window.removeEventListener('pagehide', this.flush);
+    document.removeEventListener('visibilitychange', this.visibility);
+    this.disconnect();
+  }
+
+  readonly wake = (): void => this.connector?.wake();
+
+  private disconnect(): void {
+    this.connector?.stop();
+    this.connector = undefined;
+    clearTimeout(this.troubleTimer);
+    this.troubleTimer = undefined;
+    this.flush();
+    this.wasLive = false;
+  }
+
+  private readonly visibility = (): void => {
+    if (document.visibilityState === 'visible') this.wake();
+    else this.flush();
+  };
+
+  private readonly flush = (): void => this.position?.flush();
+
+  private readonly wentOffline = (): void => this.connector?.wake(); // finds out whether that is so
+
+  private changed(state: ConnectorState): void {
+    if (state.phase === 'live') {
+      clearTimeout(this.troubleTimer);
+      this.troubleTimer = undefined;
+      this.wasLive = true;
+      this.transport = state.transport;
+      this.say('live', true);
+      return;
+    }
+    if (state.phase === 'stopped') return;
+    if (this.troubleTimer !== undefined) {
+      if (this.health !== 'live') this.say(this.trouble());
+      return;
+    }
+    this.troubleTimer = setTimeout(() => this.say(this.trouble()), QUIET_MS);
+  }
+
+  private trouble(): Health {
+    if (!navigator.onLine) return 'offline';
+    return this.wasLive ? 'reconnecting' : 'connecting';
+  }
+
+  private say(health: Health, always = false): void {
+    if (health === this.health && !always) return;
+    this.health = health;
+    this.owner.healthChanged(health, this.transport);
+    this.host.requestUpdate();
+  }
+}

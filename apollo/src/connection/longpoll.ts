@@ -1,0 +1,57 @@
+import type { Client } from '../api/client.js';
+import type { Listener, Transport } from './transport.js';
+
+const LONGEST_WAIT_S = 25;
+/** Over its wait, how long an answer may take before the request is given up. */
+const GRACE_MS = 10_000;
+
+/** Works through everything that passes plain HTTP. */
+export function longPollTransport(client: Client): Transport {
+  return {
+    name: 'longpoll',
+    open(after, listener, idleMs) {
+      const aborter = new AbortController();
+      // Answer before whatever is on the way loses patience.
+      const wait = idleMs === undefined ? LONGEST_WAIT_S : Math.max(2, Math.min(LONGEST_WAIT_S, idleMs / 1250));
+      void poll(client, after, Math.floor(wait), listener, aborter.signal).finally(() => {
+        if (!aborter.signal.aborted) listener.closed();
+      });
+      return { close: () => aborter.abort() };
+    },
+  };
+}
+
+async function poll(client: Client, after: string, wait: number, listener: Listener, closed: AbortSignal) {
+  let cursor = after;
+  let seconds = 0; // the first answer comes at once, and shows that this way works
+  while (!closed.aborted) {
+    const query = new URLSearchParams({ after: cursor, wait: String(seconds) });
+    const answer = await ask(client.url('notifications/changes', query), seconds * 1000 + GRACE_MS, closed);
+    if (answer === undefined || closed.aborted) return;
+    listener.alive();
+    for (const message of answer.messages) listener.message(message);
+    // Athena sends no `ready` for a cursor here, since each answer is complete: say it for the others' sake.
+    if (seconds === 0) listener.message({ type: 'ready', cursor: answer.cursor });
+    cursor = answer.cursor;
+    seconds = wait;
+  }
+}
+
+async function ask(url: URL, timeoutMs: number, closed: AbortSignal) {
+  const request = new AbortController();
+  const abort = (): void => request.abort();
+  const timer = setTimeout(abort, timeoutMs);
+  closed.addEventListener('abort', abort, { once: true });
+  try {
+    const answer = await fetch(url, { signal: request.signal, cache: 'no-store' });
+    if (!answer.ok) return undefined;
+    const json = (await answer.json()) as { messages?: unknown; cursor?: unknown };
+    if (!Array.isArray(json.messages) || typeof json.cursor !== 'string') return undefined;
+    return { messages: json.messages as unknown[], cursor: json.cursor };
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+    closed.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,97 @@
+import { css } from 'lit';
+
+/** What all of Apollo's elements share. */
+export const base = css`
+  *,
+  *::before,
+  *::after {
+    box-sizing: border-box;
+  }
+  h2,
+  h3,
+  p,
+  ul,
+  ol,
+  dl,
+  dd {
+    margin: 0;
+    padding: 0;
+    font: inherit;
+    list-style: none;
+  }
+  button {
+    margin: 0;
+    padding: 0;
+    border: 0;
+    background: none;
+    color: inherit;
+    font: inherit;
+    text-align: start;
+    cursor: pointer;
+  }
+  :focus-visible {
+    outline: 2px solid var(--cds-focus);
+    outline-offset: -2px;
+  }
+  svg {
+    display: block;
+    flex: none;
+  }
+  .icon-button {
+    display: grid;
+    place-items: center;
+    flex: none;
+    width: 2.5rem;
+    height: 2.5rem;
+    color: var(--cds-icon-primary);
+  }
+  .icon-button:hover {
+    background: var(--cds-background-hover);
+  }
+  .link {
+    color: var(--cds-link-primary);
+    font-size: 0.875rem;
+    line-height: 1.125rem;
+  }
+  .link:hover {
+    color: var(--cds-link-primary-hover);
+    text-decoration: underline;
+  }
+  /* Text from outside: its direction is its own, and 1,024 letters without a space break somewhere. */
+  .foreign {
+    unicode-bidi: isolate;
+    overflow-wrap: anywhere;
+    min-width: 0;
+  }
+  .pending {
+    --status: var(--cds-interactive);
+  }
+  .undoing {
+    --status: var(--cds-support-warning);
+  }
+  .success {
+    --status: var(--cds-support-success);
+  }
+  .error {
+    --status: var(--cds-support-error);
+  }
+  .status-icon {
+    color: var(--status);
+  }
+  .hidden-text {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+  @media (prefers-reduced-motion: reduce) {
+    *,
+    *::before,
+    *::after {
+      animation: none !important;
+      transition: none !important;
+    }
+  }
+`;

@@ -1,0 +1,233 @@
+import { LitElement, css, html, nothing } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import type { I18n } from '../i18n/i18n.js';
+import { MOST_TOASTS, type Toasts } from '../state/toasts.js';
+import { icon } from './icon.js';
+import { base } from './styles/base.js';
+import { toTopLayer } from './top-layer.js';
+import './toast.js';
+
+const TICK_MS = 500;
+/** On a phone, four would cover the page. */
+const MOST_NARROW = 2;
+const NARROW = '(max-width: 42rem)';
+
+/**
+ * The toasts in their corner. Owns the clock that lets them leave; the policy is in `Toasts`.
+ * Fires `apollo-details` (an id) and `apollo-open`.
+ */
+@customElement('apollo-toasts')
+export class ApolloToasts extends LitElement {
+  static override styles = [
+    base,
+    css`
+      :host {
+        position: fixed;
+        inset: auto;
+        inset-block-start: 3.5rem;
+        inset-inline-end: var(--apollo-toasts-end, 1rem);
+        z-index: 9001;
+        display: flex;
+        flex-direction: column;
+        gap: 0.5rem;
+        width: 22rem;
+        max-width: calc(100vw - 2rem);
+        height: auto;
+        max-height: calc(100vh - 4.5rem);
+        margin: 0;
+        padding: 0;
+        overflow: visible;
+        border: 0;
+        background: none;
+        pointer-events: none;
+      }
+      @media (max-width: 66rem) {
+        :host {
+          inset-inline-end: 1rem;
+        }
+      }
+      @media (max-width: 42rem) {
+        :host {
+          inset-block: auto 0.5rem;
+          inset-inline: 0.5rem;
+          width: auto;
+          max-width: none;
+        }
+      }
+      .summary,
+      .more {
+        pointer-events: auto;
+        background: var(--apollo-toast);
+        box-shadow: var(--apollo-shadow);
+        color: var(--cds-text-primary);
+        font-size: 0.875rem;
+        line-height: 1.25rem;
+      }
+      .summary {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr) auto;
+        padding-inline-start: 1rem;
+        border-inline-start: 3px solid var(--cds-support-info);
+      }
+      .summary > div {
+        padding-block: 0.6875rem 0.75rem;
+      }
+      .summary b {
+        font-weight: 600;
+      }
+      .summary .link {
+        margin-block-start: 0.375rem;
+      }
+      .more {
+        display: flex;
+        justify-content: space-between;
+      }
+      .more button {
+        min-height: 2.5rem;
+        padding-inline: 1rem;
+      }
+      .more button:hover {
+        background: var(--cds-background-hover);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) toasts!: Toasts;
+  @property({ attribute: false }) i18n!: I18n;
+  /** Counts up when `toasts` changed within. */
+  @property({ type: Number }) revision = 0;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private lastTick = 0;
+
+  private readonly narrow = matchMedia(NARROW);
+  private readonly fit = (): void => {
+    this.toasts.limit(this.narrow.matches ? MOST_NARROW : MOST_TOASTS);
+    this.requestUpdate();
+  };
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.narrow.addEventListener('change', this.fit);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.narrow.removeEventListener('change', this.fit);
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  /** Above whatever came into the top layer since. */
+  lift(): void {
+    toTopLayer(this);
+  }
+
+  protected override firstUpdated(): void {
+    this.setAttribute('role', 'region');
+    this.fit();
+    this.lift();
+  }
+
+  protected override updated(): void {
+    this.setAttribute('aria-label', this.i18n.text('toasts'));
+    if (this.toasts.isEmpty) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    } else if (this.timer === undefined) {
+      this.lastTick = Date.now();
+      this.timer = setInterval(() => this.tick(), TICK_MS);
+    }
+  }
+
+  override render() {
+    const now = Date.now();
+    const { i18n, toasts } = this;
+    return html`
+      ${this.renderSummary()}
+      ${repeat(
+        toasts.visible,
+        (toast) => toast.row.id,
+        (toast) =>
+          html`<apollo-toast data-id=${toast.row.id} data-status=${toast.row.status} .toast=${toast} .i18n=${i18n} .now=${now}
+            @apollo-close=${() => this.close(toast.row.id)}></apollo-toast>`,
+      )}
+      ${toasts.hidden === 0
+        ? nothing
+        : html`<div class="more">
+            <button class="link" @click=${() => this.open()}>${i18n.plural('more', toasts.hidden)}</button>
+            <button class="link" @click=${() => this.clear()}>${i18n.text('closeAll')}</button>
+          </div>`}
+    `;
+  }
+
+  private renderSummary() {
+    const { i18n } = this;
+    const { summary } = this.toasts;
+    const parts: string[] = [];
+    if (summary !== undefined) {
+      if (summary.finished > 0) parts.push(i18n.plural('awayFinished', summary.finished));
+      if (summary.failed > 0) parts.push(i18n.plural('awayFailed', summary.failed));
+      if (summary.running > 0) parts.push(i18n.plural('awayRunning', summary.running));
+    }
+    // The region is there before it is filled, else nothing would read it out.
+    return html`<div role="status">
+      ${summary === undefined
+        ? nothing
+        : html`<div class="summary">
+            <div>
+              <p><b>${i18n.text('away')}:</b> ${parts.join(', ')}</p>
+              <button class="link" @click=${() => this.open()}>${i18n.text('view')}</button>
+            </div>
+            <button class="icon-button" aria-label=${`${i18n.text('close')}: ${i18n.text('away')}`} @click=${() => this.closeSummary()}>
+              ${icon('close')}
+            </button>
+          </div>`}
+    </div>`;
+  }
+
+  private tick(): void {
+    const now = Date.now();
+    const elapsed = now - this.lastTick;
+    this.lastTick = now;
+    // Nobody sees a hidden tab: there, time does not pass.
+    if (document.visibilityState === 'hidden') return;
+    this.toasts.tick(now, elapsed, (id) => {
+      const toast = this.renderRoot.querySelector<HTMLElement>(`apollo-toast[data-id="${CSS.escape(id)}"]`);
+      return toast !== null && (toast.matches(':hover') || toast.matches(':focus-within'));
+    });
+    this.requestUpdate();
+  }
+
+  private close(id: string): void {
+    // The next toast's button, so that the keyboard does not fall off the stack.
+    const hadFocus = this.shadowRoot?.activeElement != null;
+    this.toasts.close(id);
+    this.requestUpdate();
+    if (hadFocus) void this.updateComplete.then(() => this.focusFirst());
+  }
+
+  private focusFirst(): void {
+    const toast = this.renderRoot.querySelector('apollo-toast');
+    const button = toast?.shadowRoot?.querySelector<HTMLElement>('.icon-button');
+    if (button != null) button.focus();
+    else this.dispatchEvent(new CustomEvent('apollo-empty'));
+  }
+
+  private closeSummary(): void {
+    this.toasts.summary = undefined;
+    this.requestUpdate();
+  }
+
+  private clear(): void {
+    this.toasts.clear();
+    this.requestUpdate();
+  }
+
+  private open(): void {
+    this.toasts.summary = undefined;
+    this.toasts.clearWaiting();
+    this.requestUpdate();
+    this.dispatchEvent(new CustomEvent('apollo-open'));
+  }
+}

@@ -1,0 +1,110 @@
+import { startOfDay } from '../state/history.js';
+import type { Catalogue, PluralKey, TextKey } from './catalogue.js';
+import { de } from './de.js';
+import { en } from './en.js';
+
+export const CATALOGUES: Readonly<Record<string, Catalogue>> = { en, de };
+
+const DAY_MS = 86_400_000;
+const UNITS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', DAY_MS],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+];
+
+/** The texts, numbers and times of one language. */
+export class I18n {
+  private readonly catalogue: Catalogue;
+  private readonly plurals: Intl.PluralRules;
+  private readonly numbers: Intl.NumberFormat;
+  private readonly relatives: Intl.RelativeTimeFormat;
+  private readonly exacts: Intl.DateTimeFormat;
+  private readonly times: Intl.DateTimeFormat;
+  private readonly days: Intl.DateTimeFormat;
+
+  /** @param language a BCP 47 tag; English where there is no translation, with the tag's own dates and numbers */
+  constructor(readonly language: string) {
+    this.catalogue = CATALOGUES[language.split('-')[0]!.toLowerCase()] ?? en;
+    const locale = supported(language);
+    this.plurals = new Intl.PluralRules(locale);
+    this.numbers = new Intl.NumberFormat(locale);
+    this.relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+    this.exacts = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'long' });
+    this.times = new Intl.DateTimeFormat(locale, { timeStyle: 'medium' });
+    this.days = new Intl.DateTimeFormat(locale, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+  }
+
+  text(key: TextKey, names: Record<string, string | number> = {}): string {
+    return this.fill(this.catalogue[key], names);
+  }
+
+  plural(key: PluralKey, n: number): string {
+    const forms = this.catalogue[key];
+    return this.fill(forms[this.plurals.select(n)] ?? forms.other, { n });
+  }
+
+  /** "3 minutes ago"; never in the future, where only clocks differ. */
+  relative(ms: number, now: number): string {
+    const ago = Math.max(0, now - ms);
+    const days = Math.round((startOfDay(now) - startOfDay(now - ago)) / DAY_MS);
+    if (days > 0 && ago >= DAY_MS / 2) return this.relatives.format(-days, 'day');
+    for (const [unit, size] of UNITS) {
+      if (ago >= size) return this.relatives.format(-Math.floor(ago / size), unit);
+    }
+    return this.relatives.format(0, 'second');
+  }
+
+  exact(ms: number): string {
+    return this.exacts.format(ms);
+  }
+
+  time(ms: number): string {
+    return this.times.format(ms);
+  }
+
+  day(ms: number, now: number): string {
+    const days = Math.round((startOfDay(now) - ms) / DAY_MS);
+    if (days === 0) return this.text('today');
+    return days === 1 ? this.text('yesterday') : this.days.format(ms);
+  }
+
+  /** How long it took: "350 ms", "2 min 5 s". */
+  took(ms: number): string {
+    return ms < 1000 ? this.unit(Math.max(0, Math.round(ms)), 'millisecond') : this.duration(ms);
+  }
+
+  /** "2 min 5 s": at most two units, whole seconds. */
+  duration(ms: number): string {
+    const seconds = Math.max(0, Math.floor(ms / 1000));
+    const parts: [number, string][] = [
+      [Math.floor(seconds / 86_400), 'day'],
+      [Math.floor(seconds / 3600) % 24, 'hour'],
+      [Math.floor(seconds / 60) % 60, 'minute'],
+      [seconds % 60, 'second'],
+    ];
+    const first = parts.findIndex(([value]) => value > 0);
+    const used = first < 0 ? parts.slice(-1) : parts.slice(first, first + 2).filter(([value], at) => value > 0 || at === 0);
+    return used.map(([value, unit]) => this.unit(value, unit)).join(' ');
+  }
+
+  private unit(value: number, unit: string): string {
+    return value.toLocaleString(supported(this.language), { style: 'unit', unit, unitDisplay: 'short' });
+  }
+
+  private fill(text: string, names: Record<string, string | number>): string {
+    return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+      const value = names[name];
+      return value === undefined ? whole : typeof value === 'number' ? this.numbers.format(value) : value;
+    });
+  }
+}
+
+/** A tag that Intl takes: a page may say `lang="xx_broken"`. */
+function supported(language: string): string {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf(language)[0] ?? 'en';
+  } catch {
+    return 'en';
+  }
+}

@@ -1,0 +1,144 @@
+import { isActive, type Row } from '../api/types.js';
+
+/** More rows than this are never kept, nor shown, at once. */
+export const MOST_ROWS = 500;
+/** More new rows than this do not wait one by one: the list is fetched anew instead. */
+export const MOST_NEW = 200;
+
+/** Athena's order (design §3): active first, newest started first; then by `ts_display`, newest first; ties by id. */
+export function compare(a: Row, b: Row): number {
+  const active = Number(isActive(b.status)) - Number(isActive(a.status));
+  if (active !== 0) return active;
+  return b.ts_display - a.ts_display || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+}
+
+export interface Group {
+  /** Local midnight in ms, or `running`. */
+  readonly day: number | 'running';
+  readonly rows: readonly Row[];
+}
+
+/**
+ * The rows of the panel. What is loaded changes in place and stays where it is, so that nothing moves while one reads;
+ * what is new waits until it is let in.
+ */
+export class HistoryList {
+  private rows: Row[] = [];
+  private fresh = new Map<string, Row>();
+  private index = new Map<string, number>();
+  /** Those that stood among the running ones when the list was last put in order. */
+  private running = new Set<string>();
+  next: string | undefined;
+  /** Rows above the first were given up to stay within bounds. */
+  cutAbove = false;
+  /** So much is new that it is better fetched than merged. */
+  overflow = false;
+
+  get length(): number {
+    return this.rows.length;
+  }
+
+  get newCount(): number {
+    return this.fresh.size;
+  }
+
+  get all(): readonly Row[] {
+    return this.rows;
+  }
+
+  reset(rows: readonly Row[], next: string | undefined): void {
+    this.rows = [...rows];
+    this.next = next;
+    this.cutAbove = this.overflow = false;
+    this.fresh.clear();
+    this.running.clear();
+    this.noteRunning();
+    this.reindex();
+  }
+
+  /** The page behind. What changed its place meanwhile is not shown twice. */
+  append(rows: readonly Row[], next: string | undefined): void {
+    for (const row of rows) {
+      if (!this.index.has(row.id)) this.rows.push(row);
+      this.fresh.delete(row.id);
+    }
+    this.next = next;
+    this.noteRunning();
+    if (this.rows.length > MOST_ROWS) {
+      this.rows.splice(0, this.rows.length - MOST_ROWS);
+      this.cutAbove = true;
+    }
+    this.reindex();
+  }
+
+  has(id: string): boolean {
+    return this.index.has(id);
+  }
+
+  /** A live change to a loaded row shows at once; a new row waits. `isWanted`: it passes the filters. */
+  apply(row: Row, isWanted: boolean): void {
+    const at = this.index.get(row.id);
+    if (at !== undefined) {
+      // Live rows lack what only the history knows (description, component).
+      this.rows[at] = { ...this.rows[at]!, ...row };
+    } else if (isWanted && !this.overflow) {
+      this.fresh.set(row.id, row);
+      if (this.fresh.size > MOST_NEW) this.overflow = true;
+    } else if (!isWanted) {
+      this.fresh.delete(row.id);
+    }
+  }
+
+  /** Lets the new ones in and puts all in order. False: too many, fetch the first page anew. */
+  settle(): boolean {
+    if (this.overflow || this.cutAbove || this.rows.length + this.fresh.size > MOST_ROWS) return false;
+    this.rows = [...this.fresh.values(), ...this.rows].sort(compare);
+    this.fresh.clear();
+    this.running.clear();
+    this.noteRunning();
+    this.reindex();
+    return true;
+  }
+
+  remove(ids: readonly string[]): Row[] {
+    const gone = new Set(ids);
+    const removed = this.rows.filter((row) => gone.has(row.id));
+    this.rows = this.rows.filter((row) => !gone.has(row.id));
+    for (const id of ids) this.fresh.delete(id);
+    this.reindex();
+    return removed;
+  }
+
+  /** Puts back what `remove` took away. */
+  restore(rows: readonly Row[]): void {
+    this.rows = [...this.rows, ...rows.filter((row) => !this.index.has(row.id))].sort(compare);
+    this.reindex();
+  }
+
+  /**
+   * Running ones first, then by local day, as loaded. One that ended while it is looked at stays in its group until the
+   * list is put in order again.
+   */
+  groups(): Group[] {
+    const groups: { day: Group['day']; rows: Row[] }[] = [];
+    for (const row of this.rows) {
+      const day = this.running.has(row.id) ? 'running' : startOfDay(row.ts_display);
+      const group = groups.at(-1);
+      if (group !== undefined && group.day === day) group.rows.push(row);
+      else groups.push({ day, rows: [row] });
+    }
+    return groups;
+  }
+
+  private noteRunning(): void {
+    for (const row of this.rows) if (isActive(row.status)) this.running.add(row.id);
+  }
+
+  private reindex(): void {
+    this.index = new Map(this.rows.map((row, at) => [row.id, at]));
+  }
+}
+
+export function startOfDay(ms: number): number {
+  return new Date(ms).setHours(0, 0, 0, 0);
+}
