@@ -23,7 +23,8 @@ from athena.errors import AddressUnavailable, NotLoopback
 from athena.http.app import build_app
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
-from athena.live.hub import Hub, KeepAlive
+from athena.live.client import KeepAlive
+from athena.live.hub import Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Tail
 from athena.live.websocket import WebSocketProtocol

@@ -18,8 +18,9 @@ from athena.domain.model import Position
 from athena.http.app import build_app
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
+from athena.live.client import KeepAlive
 from athena.live.encoding import frame_header
-from athena.live.hub import Hub, KeepAlive
+from athena.live.hub import Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Tail
 from athena.live.websocket import WebSocketProtocol

@@ -12,8 +12,9 @@ import pytest
 
 from athena.domain.model import Command, Edit, Notification, Open, Position
 from athena.domain.wire import encode_changes
+from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
-from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub, KeepAlive
+from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Encoding, Tail
 from athena.store.memory import MemoryStore

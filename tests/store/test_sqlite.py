@@ -16,9 +16,10 @@ from athena.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from athena.store import sqlite
+from athena.store import sqlite_file
 from athena.store.base import Query
-from athena.store.sqlite import SqliteStore, check_version, migrate, migrations
+from athena.store.sqlite import SqliteStore
+from athena.store.sqlite_file import check_version, make_durable, migrate, migrations
 
 OPEN = Command("a", Open(description="d"))
 
@@ -57,7 +58,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_durable_is_refused() -> None:
     with pytest.raises(StoreNotDurable, match="journal_mode"):
-        sqlite._make_durable(apsw.Connection(":memory:"))  # has no WAL
+        make_durable(apsw.Connection(":memory:"))  # has no WAL
 
 
 def test_a_directory_in_use_is_refused_and_free_again_after(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_migrating_in_steps_or_at_once_leads_to_the_same_schema(monkeypatch: pyt
     in_steps = apsw.Connection(":memory:")
     everything = migrations()
     for count in range(1, len(everything) + 1):
-        monkeypatch.setattr(sqlite, "migrations", lambda count=count: everything[:count])
+        monkeypatch.setattr(sqlite_file, "migrations", lambda count=count: everything[:count])
         migrate(in_steps)
     assert schema(in_steps) == schema(at_once)
     assert in_steps.execute("PRAGMA user_version").get == len(everything)
@@ -108,7 +109,7 @@ def test_a_failed_migration_leaves_the_database_as_it_was(monkeypatch: pytest.Mo
     db = apsw.Connection(":memory:")
     migrate(db)
     broken = [*migrations(), "CREATE TABLE half (x); SELECT no_such_function();"]
-    monkeypatch.setattr(sqlite, "migrations", lambda: broken)
+    monkeypatch.setattr(sqlite_file, "migrations", lambda: broken)
     with pytest.raises(apsw.Error):
         migrate(db)
     assert db.execute("PRAGMA user_version").get == len(broken) - 1

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from athena.domain.model import Notification, Position, parse_cursor
 from athena.domain.wire import encode_changes, encode_ready
 from athena.errors import StoreUnavailable
+from athena.live.client import Client, KeepAlive
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
 
@@ -41,41 +42,6 @@ class History(Protocol):
 
         Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
         """
-
-
-class KeepAlive(NamedTuple):
-    """Seconds between pings, and seconds after an unanswered one until a silent peer is gone."""
-
-    interval: float
-    timeout: float
-
-
-class Client(Protocol):
-    """A reader that is written to: what the hub needs to know of a WebSocket."""
-
-    position: int
-    wants_ready: bool
-    paused: bool
-    closing: bool
-
-    @property
-    def encoding(self) -> Encoding:
-        """How messages are framed for it."""
-
-    def send(self, data: bytes) -> None:
-        """Hand over bytes. A transport that is full says so by `Hub.pause`, now or later."""
-
-    def buffered(self) -> int:
-        """Bytes handed over that the peer has not taken."""
-
-    def keep_alive(self, now: float) -> None:
-        """Ping a peer that is due, give up on one that is silent. `now` is the loop's clock in seconds."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Say goodbye with a close code; sets `closing`. `Hub.detach` follows when the transport is gone."""
-
-    def abort(self) -> None:
-        """Let go of the transport at once."""
 
 
 class Hub:

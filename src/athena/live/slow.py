@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from athena.live.hub import Client
+from athena.live.client import Client
 
 TRY_AGAIN_LATER = 1013
 """The close code a stalled client gets (IANA WebSocket close code registry): come back, with your last cursor."""

@@ -7,13 +7,11 @@ value instead of rows: docs/decisions/0003-sqlite-threads.md.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,20 +19,11 @@ import apsw
 import msgspec
 
 from athena.domain.model import Change, Command, Notification, Position
-from athena.errors import (
-    DataDirectoryInUse,
-    DataDirectoryUnusable,
-    SQLiteTooOld,
-    StoreNotDurable,
-    StoreTooNew,
-    StoreUnavailable,
-)
+from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store.base import Page, Query, Written
 from athena.store.batch import Batch
 from athena.store.sql import load_blocks
-
-OLDEST_SQLITE = "3.51.3"
-"""Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
+from athena.store.sqlite_file import check_version, connect, lock, make_durable, migrate, value
 
 READERS = 2
 SLICE = 128
@@ -52,12 +41,6 @@ _decode_changes = msgspec.json.Decoder(list[Change]).decode
 _decode_deadlines = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def check_version(version: str) -> None:
-    """Raise `SQLiteTooOld` for a library that is not safe here. `version` is like "3.51.3"."""
-    if tuple(map(int, version.split("."))) < tuple(map(int, OLDEST_SQLITE.split("."))):
-        raise SQLiteTooOld(version, OLDEST_SQLITE)
-
-
 class SqliteStore:
     """A directory with `athena.db` (and its -wal and -shm) and a lock file, held as long as the store is open."""
 
@@ -65,10 +48,10 @@ class SqliteStore:
         """Open or create. Raises a `StartupError` that says what is wrong and what to do."""
         check_version(apsw.sqlite_lib_version())
         self.path = directory / "athena.db"
-        self._lock = _lock(directory)
+        self._lock = lock(directory)
         try:
-            self._writer = _connect(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-            _make_durable(self._writer)
+            self._writer = connect(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            make_durable(self._writer)
             migrate(self._writer)
         except apsw.Error as error:
             os.close(self._lock)
@@ -81,7 +64,7 @@ class SqliteStore:
         self._reading = ThreadPoolExecutor(READERS, "athena-read")
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         for _ in range(READERS):
-            self._readers.put(_connect(self.path, apsw.SQLITE_OPEN_READONLY))
+            self._readers.put(connect(self.path, apsw.SQLITE_OPEN_READONLY))
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     async def write(self, commands: Sequence[Command], now: int) -> Written:
@@ -188,7 +171,7 @@ class SqliteStore:
             if row is None:
                 return None
             state = _state(row)
-            return state, _decode_changes(_value(db, SQL["changes"], (notification_id,)))
+            return state, _decode_changes(value(db, SQL["changes"], (notification_id,)))
 
         return await self._read(read)
 
@@ -197,7 +180,7 @@ class SqliteStore:
 
         def read(db: apsw.Connection) -> Page:
             epoch, seq, total, transactions = _position(db)
-            rows = _decode_rows(_value(db, statement, parameters))
+            rows = _decode_rows(value(db, statement, parameters))
             return Page(rows[: query.limit], len(rows) > query.limit, Position(epoch, seq), total, transactions)
 
         return await self._read(read)
@@ -205,12 +188,12 @@ class SqliteStore:
     async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
         def read(db: apsw.Connection) -> tuple[list[Notification], Position]:
             position = Position(*_position(db)[:2])
-            return _decode_rows(_value(db, SQL["changed_since"], (seq, limit))), position
+            return _decode_rows(value(db, SQL["changed_since"], (seq, limit))), position
 
         return await self._read(read)
 
     async def deadlines(self, limit: int) -> list[tuple[str, int]]:
-        return await self._read(lambda db: _decode_deadlines(_value(db, SQL["deadlines"], (limit,))))
+        return await self._read(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
 
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
         """Run `read` on a reader's thread, inside one snapshot."""
@@ -239,64 +222,7 @@ class SqliteStore:
         os.close(self._lock)
 
 
-# ---- opening ---------------------------------------------------------------------------------------------------------
-def _lock(directory: Path) -> int:
-    """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise DataDirectoryInUse(str(directory)) from error
-    return descriptor
-
-
-def _connect(path: Path, flags: int) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=flags)
-    connection.set_busy_timeout(5000)
-    return connection
-
-
-def _make_durable(db: apsw.Connection) -> None:
-    """WAL, and a sync of the WAL at every commit; ask back, since SQLite ignores what it cannot do."""
-    for setting, wanted, expected in (("journal_mode", "wal", "wal"), ("synchronous", "full", "2")):
-        db.execute(f"PRAGMA {setting} = {wanted}")
-        got = str(_value(db, f"PRAGMA {setting}"))
-        if got != expected:
-            raise StoreNotDurable(setting, expected, got)
-    db.execute("PRAGMA cache_size = -16384")  # KiB
-    db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
-
-
-def migrations() -> list[str]:
-    """The schema's history, oldest first. `PRAGMA user_version` counts how many of them a database has."""
-    folder = files("athena.store").joinpath("migrations")
-    return [
-        entry.read_text() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".sql")
-    ]
-
-
-def migrate(db: apsw.Connection) -> None:
-    """Bring the schema up to date, each step with its number in one transaction. Raises `StoreTooNew`."""
-    steps = migrations()
-    version = int(_value(db, "PRAGMA user_version"))
-    if version > len(steps):
-        raise StoreTooNew(len(steps), version)
-    for number, step in enumerate(steps[version:], version + 1):
-        with db:
-            db.execute(step)
-            db.execute(f"PRAGMA user_version = {number}")
-
-
 # ---- helpers ---------------------------------------------------------------------------------------------------------
-def _value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
-    return db.execute(statement, parameters).get
-
-
 def _state(row: Any) -> Notification:
     """A row of the block `load`. SQLite has no booleans."""
     columns = list(row)
@@ -344,16 +270,16 @@ def _page_statement(query: Query) -> tuple[str, dict[str, Any]]:
     parameters: dict[str, Any] = {"limit": query.limit + 1, "skip": query.skip}
     filters = []
     for name in ("component_id", "status", "type", "sub_type", "by", "search", "from_ts", "to_ts"):
-        value = getattr(query, name)
-        if value is None:
+        wanted = getattr(query, name)
+        if wanted is None:
             continue
         filters.append(SQL[f"filter_{name}"])
         if name == "search":
-            value = "%" + value.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        parameters[name] = msgspec.json.encode(value).decode() if isinstance(value, tuple) else value
+            wanted = "%" + wanted.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        parameters[name] = msgspec.json.encode(wanted).decode() if isinstance(wanted, tuple) else wanted
     if query.after is not None:
         filters.append(SQL["filter_after"])
-        parameters |= {f"after_{name}": value for name, value in query.after._asdict().items()}
+        parameters |= {f"after_{name}": part for name, part in query.after._asdict().items()}
     statement = SQL["page_with_archived" if query.archived else "page"]
     return statement.format(filters=" AND ".join(filters) or "TRUE"), parameters
 
