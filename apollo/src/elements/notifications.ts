@@ -128,6 +128,7 @@ export class AthenaNotifications extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
+    if (this.hasUpdated) this.connection.connect(this.address); // moved within the page
     window.addEventListener('hashchange', this.followLink);
     window.addEventListener('popstate', this.followLink);
   }
@@ -154,7 +155,12 @@ export class AthenaNotifications extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     const { language } = this;
     if (language !== this.i18n.language) this.i18n = new I18n(language);
-    if (changed.has('src') || !this.hasUpdated) this.connection.connect(this.address);
+    if (changed.has('src') || !this.hasUpdated) {
+      this.toasts.clear(); // another Athena, another history
+      this.active.remove([...this.active.ids]);
+      this.counted = false;
+      this.connection.connect(this.address);
+    }
     if (!this.hasUpdated && !this.noAddress) {
       if (linkedId(here()) !== undefined || isFiltered(fromAddress(here()))) this.open = true;
     }

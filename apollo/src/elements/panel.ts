@@ -14,7 +14,7 @@ import type { ApolloDetails } from './details.js';
 import { icon } from './icon.js';
 import { notice } from './notice.js';
 import type { ApolloRow } from './row.js';
-import { base } from './styles/base.js';
+import { base, sealed } from './styles/base.js';
 import { notices } from './styles/notices.js';
 import { panel as styles } from './styles/panel.js';
 import { toTopLayer } from './top-layer.js';
@@ -31,7 +31,7 @@ const NEAR_PX = 600;
 /** The side panel: the history, its filters, and the details of one transaction. Fires `apollo-hide`, `apollo-wake`. */
 @customElement('apollo-panel')
 export class ApolloPanel extends LitElement {
-  static override styles = [base, notices, styles];
+  static override styles = [sealed, base, notices, styles];
 
   @property({ attribute: false }) client!: Client;
   @property({ attribute: false }) i18n!: I18n;

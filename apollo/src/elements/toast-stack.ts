@@ -4,7 +4,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import type { I18n } from '../i18n/i18n.js';
 import { MOST_TOASTS, type Toasts } from '../state/toasts.js';
 import { icon } from './icon.js';
-import { base } from './styles/base.js';
+import { base, sealed } from './styles/base.js';
 import { toTopLayer } from './top-layer.js';
 import './toast.js';
 
@@ -20,6 +20,7 @@ const NARROW = '(max-width: 42rem)';
 @customElement('apollo-toasts')
 export class ApolloToasts extends LitElement {
   static override styles = [
+    sealed,
     base,
     css`
       :host {

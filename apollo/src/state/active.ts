@@ -13,6 +13,10 @@ export class ActiveSet {
     return this.rows.size;
   }
 
+  get ids(): Iterable<string> {
+    return this.rows.keys();
+  }
+
   mark(): void {
     this.changed = new Set();
   }

@@ -11,7 +11,9 @@ from typing import ClassVar, Literal
 
 import httptools
 import msgspec
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER, Header
@@ -34,7 +36,12 @@ class HttpProtocol(HttpToolsProtocol):
     _head = 0  # bytes that came while the headers were not complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        # As uvicorn's, without the addresses: asking for them makes a socket object that the transport keeps for ever,
+        # a sixth of what a WebSocket client costs.
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.scheme = "https" if is_ssl(transport) else "http"
         self._arm(self.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -69,7 +76,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(BadRequest("expected an upgrade to websocket, got another protocol"))
             return
         self.handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # it refers back to this
+        self.scope["extensions"].clear()  # they refer back to this object, which would live on until looked for
+        self.parser = None  # type: ignore[assignment]  # and so does it
         protocol = self.transport.get_protocol()
         if rest and isinstance(protocol, asyncio.Protocol):
             protocol.data_received(rest)

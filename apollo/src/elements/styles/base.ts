@@ -1,4 +1,17 @@
-import { css } from 'lit';
+import { css, unsafeCSS } from 'lit';
+
+const family = unsafeCSS("'IBM Plex Sans', system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif");
+
+/**
+ * For the outermost of our own shadow roots. A page's `* { … }` reaches our host element, beats its `:host` rules and
+ * would be inherited from there, so inheritance ends one level below. Custom properties pass: the tokens come so.
+ */
+export const sealed = css`
+  :host {
+    all: initial;
+    font-family: ${family};
+  }
+`;
 
 /** What all of Apollo's elements share. */
 export const base = css`
