@@ -94,6 +94,7 @@ def test_a_row_keeps_its_latest_state_and_all_its_changes(run: Run) -> None:
         await store.write([opening("a", total_steps=2, by="dora@x.org", component_id="c", sub_type="s")], 1000)
         await store.write([editing("a", on_step=1, athena_msg="first")], 2000)
         await store.write([editing("a")], 2500)
+        await store.write([Command("a", Hide())], 2700)
         await store.write([editing("a", "success", on_step=2)], 3000)
         found = await store.get("a")
         assert found is not None

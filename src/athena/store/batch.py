@@ -22,6 +22,8 @@ class Batch:
         self.seq = seq
         self.outcomes: list[Outcome] = []
         self.changes: list[Notification] = []
+        self.previous: list[int | None] = []
+        """For each of `changes`, the seq of the change before it of the same row."""
         self.dirty: dict[str, Notification] = {}
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
@@ -50,6 +52,7 @@ class Batch:
         if decision.effect is Effect.CHANGED:
             self.seq += 1
             self.changes.append(state)
+            self.previous.append(None if current is None else current.seq)
             if current is None:
                 self.new[key] = state.type == "webhook_tx"
             elif current.status != state.status or current.archived != state.archived:

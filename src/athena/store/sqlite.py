@@ -132,9 +132,18 @@ class SqliteStore:
             else:
                 progress.append(_progress_parameters(state))
         changes = [
-            (state.id, state.seq, now, state.status, state.message, state.on_step, state.total_steps)
-            for state in batch.changes
-            if state.type == "webhook_tx" and not state.archived
+            (
+                state.seq,
+                previous,
+                now,
+                state.status,
+                state.message,
+                state.on_step,
+                state.total_steps,
+                state.archived,
+            )
+            for state, previous in zip(batch.changes, batch.previous, strict=True)
+            if state.type == "webhook_tx"
         ]
         for block, rows in (
             ("insert", inserts),

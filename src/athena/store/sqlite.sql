@@ -26,7 +26,7 @@ WHERE id = ?;
 
 -- name: insert_change
 -- Remember a visible change of a transaction.
-INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: advance
 -- Move the position and the totals, in the same transaction as the rows they speak of.
@@ -44,8 +44,13 @@ UPDATE history SET epoch = lower(hex(randomblob(4))), seq = seq + 1, total = 0, 
 
 -- name: changes
 -- All visible changes of one transaction, as one JSON array.
+WITH RECURSIVE back (seq) AS (
+    SELECT seq FROM notification WHERE id = ?
+    UNION ALL
+    SELECT change.previous FROM back JOIN change USING (seq) WHERE change.previous IS NOT NULL
+)
 SELECT json_group_array(json_array(ts, status, message, on_step, total_steps) ORDER BY seq)
-FROM change WHERE id = ?;
+FROM back JOIN change USING (seq) WHERE NOT archived;
 
 -- name: changed_since
 -- Latest states of what changed after a position, as one JSON array.

@@ -40,14 +40,15 @@ CREATE INDEX notification_in_order ON notification (finished, age, id) WHERE arc
 CREATE INDEX notification_in_order_archived ON notification (finished, age, id);
 CREATE INDEX notification_by_deadline ON notification (deadline, id) WHERE deadline IS NOT NULL;
 
--- Every visible change of a transaction, in order.
+-- Every visible change of a transaction, in the order of commits: written at the end, wherever its transaction is. Each
+-- names the one before it of the same transaction, and notification.seq is the last: a list, read from its end.
 CREATE TABLE change (
-    id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
+    seq INTEGER PRIMARY KEY,
+    previous INTEGER,
     ts INTEGER NOT NULL,
     status TEXT NOT NULL,
     message TEXT,
     on_step INTEGER,
     total_steps INTEGER,
-    PRIMARY KEY (id, seq)
-) STRICT, WITHOUT ROWID;
+    archived INTEGER NOT NULL            -- it was archived by this one, which is no step to show
+) STRICT;
