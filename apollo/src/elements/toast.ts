@@ -130,6 +130,7 @@ export class ApolloToast extends LitElement {
   }
 
   private say(type: string): void {
-    this.dispatchEvent(new CustomEvent(type, { detail: this.toast.row.id, bubbles: true }));
+    // Composed, since who opens the details is outside the stack that this toast is in.
+    this.dispatchEvent(new CustomEvent(type, { detail: this.toast.row.id, bubbles: true, composed: true }));
   }
 }
