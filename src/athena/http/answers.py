@@ -63,7 +63,7 @@ class Done(Struct):
 
 
 class BulkResult(Struct, gc=False, omit_defaults=True):
-    """What became of one line: its status as if it had been sent alone."""
+    """What became of one line: 200, or the status and error that it would have got by itself."""
 
     tx_id: str | None
     status: int

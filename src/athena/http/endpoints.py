@@ -74,8 +74,8 @@ class Endpoints:
                 results[index] = _failed(_id_of(piece), error)
         if good:
             decided = await self.service.bulk([line for _, line in good])
-            for (index, line), (tx_id, outcome) in zip(good, decided, strict=True):
-                results[index] = _result(tx_id, line, outcome)
+            for (index, _), (tx_id, outcome) in zip(good, decided, strict=True):
+                results[index] = _result(tx_id, outcome)
         return JsonResponse(BulkAnswer([result for result in results if result is not None]))
 
     async def transaction(self, request: Request) -> JsonResponse:
@@ -166,10 +166,8 @@ def _id_of(piece: bytes | msgspec.Raw) -> str | None:
     return tx_id[:128] if isinstance(tx_id, str) else None
 
 
-def _result(tx_id: str, line: BulkOpen | BulkEdit, outcome: Decision | AthenaError) -> BulkResult:
-    if isinstance(outcome, AthenaError):
-        return _failed(tx_id, outcome)
-    return BulkResult(tx_id, 201 if isinstance(line, BulkOpen) else 200)
+def _result(tx_id: str, outcome: Decision | AthenaError) -> BulkResult:
+    return _failed(tx_id, outcome) if isinstance(outcome, AthenaError) else BulkResult(tx_id, 200)
 
 
 def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:
