@@ -162,9 +162,12 @@ class Interrupts:
     def deferred(self) -> Iterator[None]:
         """What arrives inside takes effect at the end."""
         self._deferring = True
+        # Blocked too, so that none cuts a write short: the rest of it would be lost in the buffers of sys.stdout.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._deferring = False
         if self._waiting is not None:
             raise SystemExit(128 + self._waiting)
