@@ -82,6 +82,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.paused = True
+        self._silent_since = 0.0
         if not self.closing:
             self._hub.pause(self)
 
@@ -194,7 +195,7 @@ class WebSocketProtocol(asyncio.Protocol):
         return self._transport.get_write_buffer_size()
 
     def keep_alive(self, now: float) -> None:
-        if self.closing:
+        if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
             return
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
             self.abort()
@@ -202,8 +203,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._ping_at = now + self._hub.keepalive.interval
             self._inbound = 0
             self._silent_since = self._silent_since or now
-            if not self.paused:
-                self._transport.write(PING)
+            self._transport.write(PING)
 
     def close(self, code: int, reason: str) -> None:
         if not self.closing:
