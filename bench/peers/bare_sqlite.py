@@ -1,0 +1,82 @@
+"""The floor for bulks: the statements that Athena's store runs for an edit, on the same schema and settings, alone.
+
+No HTTP, no decoding, no lifecycle, no push; everything that is bound is made before the clock starts.
+
+    python -m bench.peers.bare_sqlite DIRECTORY LINES ROUNDS SECONDS
+
+prints a JSON array: edits a second, a number for each round. Each edit of a batch is of another transaction, as in the
+bulks.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import apsw
+
+from athena.store.sql import load_blocks
+from athena.store.sqlite_file import connect, make_durable, migrate
+from bench.traffic import MESSAGES, STEPS
+
+SQL = load_blocks("sqlite.sql")
+BATCHES = 8
+"""Batches that are prepared before each stretch of the clock."""
+
+Row = tuple[object, ...]
+
+
+def main(directory: Path, lines: int, rounds: int, seconds: float) -> list[float]:
+    db = connect(directory / "floor.db", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    make_durable(db)
+    migrate(db)
+    ids = [f"bulk-0-{number:06}" for number in range(lines)]
+    seq = _open(db, ids)
+    rates = []
+    for _ in range(rounds):
+        stored, spent = 0, 0.0
+        while spent < seconds:
+            batches = [_batch(ids, seq + turn * lines, turn) for turn in range(BATCHES)]
+            begun = time.perf_counter()
+            for states, changes in batches:
+                seq += lines
+                with db:
+                    db.executemany(SQL["progress"], states)
+                    db.executemany(SQL["insert_change"], changes)
+                    db.execute(SQL["advance"], (seq, 0, 0))
+            spent += time.perf_counter() - begun
+            stored += BATCHES * lines
+        rates.append(stored / spent)
+    return rates
+
+
+def _open(db: apsw.Connection, ids: list[str]) -> int:
+    rest = (None, 0, None, 0, 1, STEPS, 10_000_000, 10_000_000, 0, "f" * 32, None)
+    with db:
+        db.executemany(
+            SQL["insert"],
+            [
+                (tx_id, seq, "webhook_tx", None, "pending", f"Deploy {tx_id}", None, "-", *rest)
+                for seq, tx_id in enumerate(ids, 1)
+            ],
+        )
+        db.execute(SQL["advance"], (len(ids), len(ids), len(ids)))
+    return len(ids)
+
+
+def _batch(ids: list[str], seq: int, turn: int) -> tuple[list[Row], list[Row]]:
+    """What is bound for one edit of each id: for the row, and for the change."""
+    message = MESSAGES[turn % 2]
+    states: list[Row] = []
+    changes: list[Row] = []
+    for number, tx_id in enumerate(ids, seq + 1):
+        states.append((number, f"Deploy {tx_id}", message, 1, STEPS, 10_000_000, 10_000_000 + number, tx_id))
+        changes.append((number, number - len(ids), number, "pending", message, 1, STEPS, 0))
+    return states, changes
+
+
+if __name__ == "__main__":
+    folder, size, repeats, duration = sys.argv[1:5]
+    print(json.dumps(main(Path(folder), int(size), int(repeats), float(duration))))
