@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-node apollo chromium wheel run test check format bench lock clean
+.PHONY: help setup setup-node apollo chromium wheel run test check format bench fuzz lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ format: setup  ## Format the code and mend what lint can mend.
 
 bench: setup-node  ## Measure speed and memory beside a plain ws server.
 	@$(PY) -m bench
+
+fuzz: setup  ## A million odd inputs to parsers, frames and the running server, at low priority.
+	@nice -n 19 $(PY) -m tests.fuzz --inputs 1000000
 
 lock: setup  ## Renew requirements.lock (needs uv).
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

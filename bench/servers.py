@@ -71,10 +71,14 @@ class Server:
 
 
 @contextmanager
-def athena(data: Path) -> Iterator[Server]:
-    """Athena with the history in `data`, with default settings but for pings: none is to fall into a measurement."""
+def athena(data: Path, auth: str = "none") -> Iterator[Server]:
+    """Athena with the history in `data`, without access control unless told.
+
+    Pings and the access log are put off, so that none falls into a measurement.
+    """
     command = [str(Path(sys.executable).with_name("athena")), "serve", "--port", "0", "--data", str(data)]
-    with _serve([*command, "--log-level", "warning", "--ping-interval", "600"], data.with_suffix(".log")) as server:
+    quiet = ["--log-level", "warning", "--access-log", "off", "--ping-interval", "600"]
+    with _serve([*command, "--auth", auth, *quiet], data.with_suffix(".log")) as server:
         yield server
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import apsw
 
-from athena.store.sql import load_blocks
-from athena.store.sqlite_file import connect, make_durable, migrate
+from athena.database import connect, load_blocks, make_durable, migrate
+from athena.store.sqlite_file import tune
 from bench.traffic import MESSAGES, STEPS
 
-SQL = load_blocks("sqlite.sql")
+SQL = load_blocks("athena.store", "sqlite.sql")
 BATCHES = 8
 """Batches that are prepared before each stretch of the clock."""
 
@@ -31,7 +31,8 @@ Row = tuple[object, ...]
 def main(directory: Path, lines: int, rounds: int, seconds: float) -> list[float]:
     db = connect(directory / "floor.db", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     make_durable(db)
-    migrate(db)
+    tune(db)
+    migrate(db, "athena.store")
     ids = [f"bulk-0-{number:06}" for number in range(lines)]
     seq = _open(db, ids)
     rates = []

@@ -16,13 +16,20 @@ from athena.errors import StartupError
 
 
 class Setting(NamedTuple):
-    """One row of the table. `default`'s type is the setting's type. `client` settings belong to the commands that talk
-    to a running Athena, all others to `athena serve`."""
+    """One row of the table. `default`'s type is the setting's type; a text that is a list has commas between.
+
+    `client` settings belong to the commands that talk to a running Athena, all others to `athena serve`. `zero`: 0 is a
+    value, too.
+    """
 
     name: str
-    default: str | int | float
+    default: str | int | float | bool
     help: str
+    group: str = "The server"
     client: bool = False
+    zero: bool = False
+    secret: bool = False
+    """Has no flag: everybody on a machine can read the flags of a command that runs."""
 
     @property
     def variable(self) -> str:
@@ -30,45 +37,159 @@ class Setting(NamedTuple):
 
     @property
     def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        return "" if self.secret else f"--{self.name.replace('_', '-')}"
 
+
+SERVER, ACCESS, SIGN_ON, LIMITS, LOGS, CLIENT = (
+    "The server",
+    "Access",
+    "Sign-on by tokens (JWT)",
+    "Limits",
+    "Logs",
+    "The other commands",
+)
 
 SETTINGS = (
-    Setting("host", "127.0.0.1", "Address to listen on. Loopback only, until there is access control."),
-    Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it."),
-    Setting("data", "./athena-data", "Directory that holds the history."),
-    Setting("auth", "none", 'Access control. Only "none" so far: everyone on this machine may do everything.'),
-    Setting("log_level", "info", "How much to log: debug, info, warning or error."),
+    Setting("host", "127.0.0.1", "Address to listen on. Beyond loopback it needs TLS, or to be told that it does not."),
+    Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it.", zero=True),
+    Setting("data", "./athena-data", "Directory that holds the history, the keys and the audit log."),
     Setting("tail_bytes", 16 * 1024 * 1024, "Memory for the newest messages, shared by all clients, in bytes."),
     Setting("ping_interval", 25.0, "Seconds between keep-alive pings (WebSocket) and comments (SSE)."),
     Setting("ping_timeout", 60.0, "Seconds after an unanswered ping until a silent WebSocket is closed."),
-    Setting("handshake_timeout", 10.0, "Seconds a client may take to send its request line and headers."),
     Setting(
         "slow_timeout", 60.0, "Seconds a client may make no progress on what it was sent; then it is closed (1013)."
     ),
     Setting("shutdown_timeout", 8.0, "Seconds that open requests have to finish after SIGTERM."),
-    Setting("url", "http://127.0.0.1:8787", "Where the other commands find Athena.", client=True),
+    Setting(
+        "auth",
+        "keys",
+        "Access control: keys, or none (then everyone on this machine may do everything; loopback only).",
+        ACCESS,
+    ),
+    Setting("tls_cert", "", "Certificate chain, a PEM file: serve https and wss, TLS 1.2 or newer.", ACCESS),
+    Setting("tls_key", "", "The certificate's private key, a PEM file.", ACCESS),
+    Setting(
+        "behind_proxy",
+        "",
+        "Addresses or networks of proxies that do TLS, with commas between; only their X-Forwarded-* is believed.",
+        ACCESS,
+    ),
+    Setting("insecure", False, "Listen beyond loopback without TLS: keys cross the network in the clear.", ACCESS),
+    Setting(
+        "public_url", "", "Where browsers find Athena, such as https://athena.example; for a proxy's name.", ACCESS
+    ),
+    Setting("allow_origin", "", "Origins of other pages that may use Athena, such as https://console.example.", ACCESS),
+    Setting("frame_ancestors", "'none'", "Who may show Athena's own pages in a frame (CSP frame-ancestors).", ACCESS),
+    Setting("session_idle", 8 * 3600.0, "Seconds without a request until a session ends.", ACCESS),
+    Setting("session_lifetime", 24 * 3600.0, "Seconds until a session ends in any case.", ACCESS),
+    Setting("ticket_lifetime", 30.0, "Seconds a ticket can be used, once.", ACCESS),
+    Setting("link_lifetime", 300.0, "Seconds a sign-in link can be used, once.", ACCESS),
+    Setting("jwt_issuer", "", "The identity provider's name in its tokens (iss). Turns tokens on.", SIGN_ON),
+    Setting("jwt_audience", "", "Whom tokens have to be made for (aud).", SIGN_ON),
+    Setting("jwks_url", "", "Where the identity provider publishes its keys; https.", SIGN_ON),
+    Setting("jwt_secret_file", "", "File with a shared secret of 32 bytes or more, instead of --jwks-url.", SIGN_ON),
+    Setting(
+        "jwt_algorithms", "RS256,ES256", "Signatures that are accepted; HS256 and its like need a secret.", SIGN_ON
+    ),
+    Setting("jwt_role_claim", "roles", "The claim that gives the role: a name, several, or a list of them.", SIGN_ON),
+    Setting(
+        "jwt_roles",
+        "viewer=viewer,reporter=reporter,manager=manager",
+        "What the claim's values mean here: value=role, with commas between.",
+        SIGN_ON,
+    ),
+    Setting("handshake_timeout", 10.0, "Seconds a client may take to send its request line and headers.", LIMITS),
+    Setting("body_timeout", 30.0, "Seconds in which a request's body has to make progress.", LIMITS),
+    Setting("max_head_bytes", 64 * 1024, "Bytes of a request's line and headers.", LIMITS),
+    Setting("max_body_bytes", 1024 * 1024, "Bytes of a request's body.", LIMITS),
+    Setting("max_bulk_bytes", 16 * 1024 * 1024, "Bytes of a bulk's body.", LIMITS),
+    Setting(
+        "connections_per_address",
+        1000,
+        "Live connections from one address; those of this machine are not counted.",
+        LIMITS,
+    ),
+    Setting("connections_per_identity", 100_000, "Live connections with one key, session or token.", LIMITS),
+    Setting("viewer_rate", 100.0, "Requests a second of one viewer, with bursts of ten seconds' worth.", LIMITS),
+    Setting(
+        "producer_rate",
+        50_000.0,
+        "Requests a second of one reporter or manager, with bursts of ten seconds' worth.",
+        LIMITS,
+    ),
+    Setting("bad_credentials", 20, "Bad keys, tokens and sign-ins a minute from one address.", LIMITS),
+    Setting("log_level", "info", "How much to log: debug, info, warning or error.", LOGS),
+    Setting("log_format", "text", "text, or json: an object a line.", LOGS),
+    Setting("access_log", "on", "A line a request: on, errors (4xx and 5xx alone) or off.", LOGS),
+    Setting("url", "http://127.0.0.1:8787", "Where the other commands find Athena.", CLIENT, client=True),
+    Setting(
+        "key",
+        "",
+        "The API key they use. Without one: that of the data directory, on the machine that serves it.",
+        CLIENT,
+        client=True,
+        secret=True,
+    ),
 )
 """The table. Add a row, and the flag, the variable and the docs follow."""
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
+CHOICES = {
+    "auth": ("keys", "none"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("text", "json"),
+    "access_log": ("on", "errors", "off"),
+}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one server, resolved. Durations are seconds, sizes bytes."""
+    """The settings of one server, resolved. Durations are seconds, sizes bytes, rates a second."""
 
     host: str
     port: int
     data: Path
-    auth: str
-    log_level: str
     tail_bytes: int
     ping_interval: float
     ping_timeout: float
-    handshake_timeout: float
     slow_timeout: float
     shutdown_timeout: float
+    auth: str
+    tls_cert: str
+    tls_key: str
+    behind_proxy: tuple[str, ...]
+    insecure: bool
+    public_url: str
+    allow_origin: tuple[str, ...]
+    frame_ancestors: str
+    session_idle: float
+    session_lifetime: float
+    ticket_lifetime: float
+    link_lifetime: float
+    jwt_issuer: str
+    jwt_audience: str
+    jwks_url: str
+    jwt_secret_file: str
+    jwt_algorithms: tuple[str, ...]
+    jwt_role_claim: str
+    jwt_roles: tuple[str, ...]
+    handshake_timeout: float
+    body_timeout: float
+    max_head_bytes: int
+    max_body_bytes: int
+    max_bulk_bytes: int
+    connections_per_address: int
+    connections_per_identity: int
+    viewer_rate: float
+    producer_rate: float
+    bad_credentials: int
+    log_level: str
+    log_format: str
+    access_log: str
+
+
+LISTS = ("behind_proxy", "allow_origin", "jwt_algorithms", "jwt_roles")
 
 
 def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
@@ -83,22 +204,31 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
         given = flags.get(setting.name)
         raw = environ.get(setting.variable, setting.default) if given is None else given
         values[setting.name] = _convert(setting, raw)
-    if values["auth"] != "none":
-        raise StartupError(f"--auth: expected none, got {values['auth']!r}")
-    if values["log_level"] not in ("debug", "info", "warning", "error"):
-        raise StartupError(f"--log-level: expected debug, info, warning or error, got {values['log_level']!r}")
-    if not 0 <= values["port"] <= 65535:
+    for name, choices in CHOICES.items():
+        if values[name] not in choices:
+            raise StartupError(f"{BY_NAME[name].flag}: expected {' or '.join(choices)}, got {values[name]!r}")
+    if values["port"] > 65535:
         raise StartupError(f"--port: expected 0 to 65535, got {values['port']}")
+    for name in LISTS:
+        values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
     return Config(**{**values, "data": Path(values["data"])})
 
 
-def _convert(setting: Setting, raw: Any) -> str | int | float:
+def _convert(setting: Setting, raw: Any) -> str | int | float | bool:
     kind = type(setting.default)
+    name = f"{setting.flag} or {setting.variable}"
+    if kind is bool:
+        if str(raw).lower() not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+            raise StartupError(f"{name}: expected true or false, got {raw!r}")
+        return str(raw).lower() in ("true", "1", "yes", "on")
     try:
         value: str | int | float = kind(raw)
     except ValueError:
         number = "a whole number" if kind is int else "a number"
-        raise StartupError(f"{setting.flag} or {setting.variable}: expected {number}, got {raw!r}") from None
-    if setting.name != "port" and not isinstance(value, str) and not 0 < value < 1e12:
-        raise StartupError(f"{setting.flag} or {setting.variable}: expected a number above 0, got {raw!r}")
+        raise StartupError(f"{name}: expected {number}, got {raw!r}") from None
+    if not isinstance(value, str):
+        if setting.zero and not 0 <= value < 1e12:
+            raise StartupError(f"{name}: expected a number from 0, got {raw!r}")
+        if not setting.zero and not 0 < value < 1e12:
+            raise StartupError(f"{name}: expected a number above 0, got {raw!r}")
     return value

@@ -5,6 +5,10 @@ AthenaError
 │   ├── BodyTooLarge           400
 │   ├── HeadTooLarge           431
 │   └── UnsupportedMediaType   415
+├── Unauthorized               401  who is asking is not known
+│   └── (see its subclasses)
+├── Forbidden                  403  who is asking is known, and may not
+│   └── OriginNotAllowed       403
 ├── NotFound                   404
 │   └── MethodNotAllowed       405
 ├── Conflict                   409  understood, but not allowed in the present state
@@ -12,6 +16,7 @@ AthenaError
 │   ├── TransactionFinished    409
 │   ├── IllegalTransition      409
 │   └── StepRegression         409
+├── TooMany                    429  come back later
 ├── Unavailable                503  nothing was stored; the same request may be sent again
 │   ├── StoreUnavailable       503
 │   └── ShuttingDown           503
@@ -40,6 +45,16 @@ class AthenaError(Exception):
     def as_dict(self) -> dict[str, Any]:
         """`{"statusCode": 409, "code": "…", "error": "<sentence>", …data}`."""
         return {"statusCode": self.status, "code": self.code, "error": str(self), **self.data}
+
+    def headers(self) -> dict[str, str]:
+        """The headers that its status asks for (RFC 9110 sections 10.2.3, 11.6.1 and 15.5.6)."""
+        if self.status == 401:
+            return {"www-authenticate": 'Bearer realm="athena"'}
+        if self.status == 405:
+            return {"allow": ", ".join(self.data["allowed"])}
+        if self.status == 429:
+            return {"retry-after": str(self.data["retry_after"])}
+        return {"retry-after": "1"} if self.status == 503 else {}
 
 
 class InternalError(AthenaError):
@@ -99,6 +114,69 @@ class UnsupportedMediaType(BadRequest):
 
     def __init__(self, got: str, expected: str) -> None:
         super().__init__(f"Content-Type: expected {expected}, got {got[:100]!r}", field="Content-Type")
+
+
+class CredentialsInUrl(BadRequest):
+    """Addresses end up in logs and histories, so a secret in one is refused, and ought to be replaced."""
+
+    code = "credentials_in_url"
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(
+            f"expected credentials in the Authorization header, got a secret in the address ({parameter[:40]!r}); "
+            "take it for known to others now: revoke it",
+            field=parameter[:40],
+        )
+
+
+# ---- 401, 403, 429 ---------------------------------------------------------------------------------------------------
+class Unauthorized(AthenaError):
+    """There are no credentials, or none that are good here. Never says which part of them was wrong."""
+
+    code = "unauthorized"
+    status = 401
+
+    def __init__(self, sentence: str = "expected an API key, a token or a session, got none") -> None:
+        super().__init__(sentence)
+
+
+class BadCredentials(Unauthorized):
+    """What was given is unknown, revoked, expired, used up or broken."""
+
+    code = "bad_credentials"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"expected {kind} that is good here, got one that is not")
+
+
+class Forbidden(AthenaError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, needs: str, role: str) -> None:
+        super().__init__(f"expected somebody who may {needs}, got a {role}", needs=needs, role=role)
+
+
+class OriginNotAllowed(AthenaError):
+    """A page from elsewhere asks, or a browser's cookie came without saying which page asks (RFC 6454)."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"expected a page of Athena's own or one that is allowed (--allow-origin), got {got}")
+
+
+class TooMany(AthenaError):
+    """A limit of requests, attempts or connections is reached. `retry_after` is in seconds."""
+
+    code = "too_many"
+    status = 429
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(f"expected fewer {what}; come back in {retry_after} s", retry_after=retry_after)
 
 
 # ---- 404, 405 --------------------------------------------------------------------------------------------------------
@@ -281,12 +359,33 @@ class AddressUnavailable(StartupError):
 
 
 class NotLoopback(StartupError):
-    """Athena has no access control yet, so it listens on loopback addresses only."""
+    """Without access control, anyone who can reach the port could read and change everything."""
 
     code = "not_loopback"
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"expected a loopback address such as 127.0.0.1 or ::1, got {host!r}; "
-            "without access control, anyone who can reach the port could read and change everything"
+            f"expected a loopback address such as 127.0.0.1 or ::1 with --auth none, got {host!r}; "
+            "anyone who can reach the port could read and change everything: leave --auth out"
         )
+
+
+class NotEncrypted(StartupError):
+    """Keys and sessions would cross the network in the clear."""
+
+    code = "not_encrypted"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"expected --tls-cert and --tls-key to listen on {host!r}, or keys would cross the network in the clear; "
+            "or --behind-proxy with the addresses of a proxy that does TLS, or --insecure if nobody can listen in"
+        )
+
+
+class TlsUnusable(StartupError):
+    """The certificate or its key cannot be read, or they are no pair."""
+
+    code = "tls_unusable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"expected a certificate (--tls-cert) and its private key (--tls-key), got: {why}")

@@ -8,33 +8,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
-import logging
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 
 import uvicorn
 
+from athena import datadir
+from athena.auth.access import Access
+from athena.auth.build import build_access, build_gate
 from athena.config import Config
-from athena.errors import AddressUnavailable, NotLoopback
-from athena.http.app import build_app
+from athena.http.access_log import AccessLog
+from athena.http.admission import Admission
+from athena.http.app import Application, build_app
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
+from athena.listening import is_loopback, listen
 from athena.live.client import KeepAlive
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Tail
 from athena.live.websocket import WebSocketProtocol
+from athena.logs import set_up
 from athena.relay.base import Committed
 from athena.relay.local import LocalRelay
 from athena.service import Service
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import Expiry
-
-log = logging.getLogger("athena")
 
 GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
@@ -47,13 +49,8 @@ def now_ms() -> int:
 
 def run(config: Config) -> int:
     """Serve until SIGTERM or SIGINT -> the exit status. Raises a `StartupError` that says what to do."""
-    logging.basicConfig(
-        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if config.log_level != "debug":  # they log every connection
-        for chatty in ("websockets", "uvicorn"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-    listener = _listen(config.host, config.port)
+    set_up(config.log_level, config.log_format)
+    listener = listen(config)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(config, listener))
@@ -63,8 +60,9 @@ def run(config: Config) -> int:
 
 
 async def _serve(config: Config, listener: socket.socket) -> None:
-    store = SqliteStore(config.data)
-    try:
+    async with AsyncExitStack() as closing:
+        store = SqliteStore(config.data)
+        closing.push_async_callback(store.close)
         position = await store.position()
         keepalive = KeepAlive(config.ping_interval, config.ping_timeout)
         hub = Hub(Tail(position, config.tail_bytes), store, SlowClients(config.slow_timeout), keepalive)
@@ -73,21 +71,35 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         journal = Journal(store, relay, now_ms)
         expiry = Expiry(store, journal, now_ms)
         await expiry.sweep()  # what went silent while Athena was down is over before anyone asks
-        workers = [asyncio.create_task(expiry.run()), asyncio.create_task(hub.watch_clients())]
-        server = _Server(_uvicorn_config(config, Service(store, journal, now_ms), hub), journal, hub)
-        host, port = listener.getsockname()[:2]
-        server.announce = lambda: print(
-            f"Athena is listening on http://{f'[{host}]' if ':' in host else host}:{port}\n"
-            f"Data is in {config.data.resolve()}",
-            flush=True,
-        )
+        access = build_access(config)
+        if access is not None:
+            closing.push_async_callback(access.close)
+        access_log = None
+        if config.access_log != "off":
+            access_log = AccessLog(config.log_format, config.access_log == "errors")
+        admission = Admission(build_gate(config, access), access_log, not is_loopback(listener))
+        app = build_app(Service(store, journal, now_ms), hub, admission, config)
+        workers = [part.run() for part in (expiry, access, access_log) if part is not None]
+        tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
+        server = _Server(_uvicorn_config(config, app), journal, hub)
+        server.announce = lambda: _announce(config, listener, access)
         _settle_garbage()
         await server.serve(sockets=[listener])
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-    finally:
-        await store.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:
+    """Say what a person needs to begin: where it is, where the data is, and how to get in."""
+    host, port = listener.getsockname()[:2]
+    url = f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}"]
+    if access is not None and (secret := access.local_link()) is not None:
+        minutes = config.link_lifetime / 60
+        lines.append(f"Sign in, once and within {minutes:g} minutes: {config.public_url or url}/sign-in#{secret}")
+    datadir.announce(config.data, url)
+    print("\n".join(lines), flush=True)
 
 
 def _settle_garbage() -> None:
@@ -143,39 +155,29 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _uvicorn_config(config: Config, service: Service, hub: Hub) -> uvicorn.Config:
+def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
     HttpProtocol.header_timeout = config.handshake_timeout
+    HttpProtocol.body_timeout = config.body_timeout
+    HttpProtocol.max_head = config.max_head_bytes
+    headers = [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
+    if config.tls_cert or config.public_url.startswith("https:"):
+        headers.append(("strict-transport-security", "max-age=31536000"))
     return uvicorn.Config(
-        build_app(service, hub),
+        app,
         http=HttpProtocol,
         ws=WebSocketProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=headers,
+        ssl_certfile=config.tls_cert or None,
+        ssl_keyfile=config.tls_key or None,
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, int(config.shutdown_timeout - GOODBYE_SECONDS)),
         backlog=4096,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket on a loopback address. Raises `NotLoopback` or `AddressUnavailable`."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
-    if not ipaddress.ip_address(address[0]).is_loopback:
-        raise NotLoopback(host)
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise AddressUnavailable(host, port, error.strerror or str(error)) from error
-    return listener
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -24,6 +24,7 @@ TICK = 0.2
 
 HEAD_END = b"\r\n\r\n"
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 CONNECTION = re.compile(rb"\r\nconnection:[^\r]*", re.IGNORECASE)
 EVENT_STREAM = re.compile(rb"\r\ncontent-type: *text/event-stream", re.IGNORECASE)
@@ -36,6 +37,8 @@ class Proxy:
         self.target = port
         self.refuse_upgrade = False
         """A request for an upgrade is answered with 400."""
+        self.unavailable: bytes | None = None
+        """A request whose head begins so, such as `b"POST "`, is answered with 503."""
         self.buffer_sse = False
         """Of an event stream only the head passes; the rest would when the stream ends."""
         self.idle_limit: float | None = None
@@ -96,6 +99,9 @@ class Proxy:
             upgrades = UPGRADE.search(request) is not None
             if upgrades and self.refuse_upgrade:
                 client.sendall(BAD_REQUEST)
+                return
+            if self.unavailable is not None and request.startswith(self.unavailable):
+                client.sendall(UNAVAILABLE)
                 return
             if not upgrades:
                 request = CONNECTION.sub(b"", request, count=1).replace(b"\r\n", b"\r\nConnection: close\r\n", 1)

@@ -151,6 +151,36 @@ def test_new_rows_that_do_not_match_stay_out(athena: Athena, screen: Screen) -> 
     expect(screen.row("A success")).to_have_count(0)
 
 
+def test_new_ones_are_counted_by_the_filters(athena: Athena, screen: Screen) -> None:
+    """The status is in each live message; the component is not, so for that one the page has to ask."""
+    finished(athena, "Old failure", "error", component_id="shop")
+    screen.visit(f"{athena.url}/?apollo-status=error")
+    expect(screen.rows).to_have_count(1)
+    screen.rows.first.hover()
+    new = screen.panel.get_by_role("button", name=re.compile(r"^\d+ new$"))
+    running = open_tx(athena, description="Fails later", component_id="shop")
+    finished(athena, "A success", component_id="shop")
+    finished(athena, "Failure of the disk", "error", component_id="disk")
+    expect(new).to_have_text("1 new")
+    edit(athena, running, "error", athena_msg="too late")
+    expect(new).to_have_text("2 new")
+    expect(screen.rows).to_have_count(1)
+    new.click()
+    expect(screen.rows).to_have_count(3)
+    expect(screen.row("A success")).to_have_count(0)
+
+    screen.panel.get_by_label("Component").fill("shop")
+    screen.panel.get_by_label("Component").press("Enter")
+    expect(screen.rows).to_have_count(2)
+    screen.rows.first.hover()
+    finished(athena, "Another of the disk", "error", component_id="disk")
+    finished(athena, "Another of the shop", "error", component_id="shop")
+    expect(new).to_have_text("1 new")
+    new.click()
+    expect(screen.row("Another of the shop")).to_be_visible()
+    expect(screen.rows).to_have_count(3)
+
+
 def test_a_link_opens_the_details_with_their_steps(athena: Athena, screen: Screen) -> None:
     tx = open_tx(athena, description="Deploy the shop", by="jane.roe@example.com", on_step=1, total_steps=3)
     edit(athena, tx, athena_msg="Pulling the images", on_step=2)

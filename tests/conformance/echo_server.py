@@ -14,7 +14,10 @@ from typing import ClassVar
 import uvicorn
 from websockets.frames import Frame, Opcode
 
+from athena.auth.build import build_gate
+from athena.config import resolve
 from athena.domain.model import Position
+from athena.http.admission import Admission
 from athena.http.app import build_app
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
@@ -56,9 +59,9 @@ async def main(port: int) -> None:
     tail = Tail(Position("echo", 0), 1024)
     hub = Hub(tail, store, SlowClients(60), KeepAlive(interval=3600, timeout=60))
     service = Service(store, Journal(store, LocalRelay(), now_ms), now_ms)
-    config = uvicorn.Config(
-        build_app(service, hub), port=port, http=HttpProtocol, ws=EchoProtocol, lifespan="on", log_level="warning"
-    )
+    settings = resolve({"auth": "none"}, {})
+    app = build_app(service, hub, Admission(build_gate(settings, None), None, False), settings)
+    config = uvicorn.Config(app, port=port, http=HttpProtocol, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
     await uvicorn.Server(config).serve()
 

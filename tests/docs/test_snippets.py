@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,11 @@ def snippets() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("text", [text for _, text in snippets()], ids=[name for name, _ in snippets()])
-def test_snippet(athena: Athena, tmp_path: Path, text: str) -> None:
-    script = "set -eu\n" + text.replace("http://127.0.0.1:8787", athena.url).replace("curl ", "curl --fail -w '\\n' ")
+def test_snippet(start_athena: Callable[..., Athena], tmp_path: Path, text: str) -> None:
+    """In a folder where a server has just been started for the first time, as the README has it."""
+    athena = start_athena("--auth", "keys", data=tmp_path / "athena-data")
+    text = text.replace("http://127.0.0.1:8787", athena.url).replace("curl ", "curl --fail -w '\\n' ")
+    script = f"set -eu\nexport ATHENA_KEY=$(cat athena-data/manager.key)\n{text}"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines() if line]

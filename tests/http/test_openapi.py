@@ -18,7 +18,7 @@ def references(node: Any) -> set[str]:
 def test_every_route_of_the_table_is_there_with_the_action_it_needs() -> None:
     paths = document()["paths"]
     for route in ROUTES:
-        path = route.path if route.needs == "open" else f"/api/v3{route.path}"
+        path = route.path if route.root else f"/api/v3{route.path}"
         operation = paths[path][route.method.lower()]
         assert operation["x-athena-action"] == route.needs
         assert str(route.status) in operation["responses"]

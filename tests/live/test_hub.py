@@ -14,6 +14,7 @@ from athena.domain.model import Command, Edit, Notification, Open, Position
 from athena.domain.wire import encode_changes
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
+from athena.live.gate import Permit
 from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Encoding, Tail
@@ -26,6 +27,7 @@ class Recorder:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.position = 0
+        self.permit: Permit | None = None
         self.wants_ready = self.paused = self.closing = False
         self.pause_after: int | None = None
         self.received: list[dict[str, Any]] = []

@@ -7,6 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from athena import database
+from athena.database import make_durable, migrate, migrations
 from athena.domain.model import Command, Edit, Open
 from athena.errors import (
     DataDirectoryInUse,
@@ -16,10 +18,9 @@ from athena.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
-from athena.store import sqlite_file
 from athena.store.base import Query
 from athena.store.sqlite import SqliteStore
-from athena.store.sqlite_file import check_version, make_durable, migrate, migrations
+from athena.store.sqlite_file import check_version
 
 OPEN = Command("a", Open(description="d"))
 
@@ -84,7 +85,7 @@ def test_an_unusable_directory_is_refused(tmp_path: Path) -> None:
 def test_a_database_of_a_newer_athena_is_refused(tmp_path: Path) -> None:
     asyncio.run(SqliteStore(tmp_path).close())
     db = apsw.Connection(str(tmp_path / "athena.db"))
-    db.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    db.execute(f"PRAGMA user_version = {len(migrations('athena.store')) + 1}")
     db.close()
     with pytest.raises(StoreTooNew):
         SqliteStore(tmp_path)
@@ -95,23 +96,23 @@ def test_migrating_in_steps_or_at_once_leads_to_the_same_schema(monkeypatch: pyt
         return list(db.execute("SELECT name, sql FROM sqlite_schema ORDER BY name"))
 
     at_once = apsw.Connection(":memory:")
-    migrate(at_once)
+    migrate(at_once, "athena.store")
     in_steps = apsw.Connection(":memory:")
-    everything = migrations()
+    everything = migrations("athena.store")
     for count in range(1, len(everything) + 1):
-        monkeypatch.setattr(sqlite_file, "migrations", lambda count=count: everything[:count])
-        migrate(in_steps)
+        monkeypatch.setattr(database, "migrations", lambda package, count=count: everything[:count])
+        migrate(in_steps, "athena.store")
     assert schema(in_steps) == schema(at_once)
     assert in_steps.execute("PRAGMA user_version").get == len(everything)
 
 
 def test_a_failed_migration_leaves_the_database_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     db = apsw.Connection(":memory:")
-    migrate(db)
-    broken = [*migrations(), "CREATE TABLE half (x); SELECT no_such_function();"]
-    monkeypatch.setattr(sqlite_file, "migrations", lambda: broken)
+    migrate(db, "athena.store")
+    broken = [*migrations("athena.store"), "CREATE TABLE half (x); SELECT no_such_function();"]
+    monkeypatch.setattr(database, "migrations", lambda package: broken)
     with pytest.raises(apsw.Error):
-        migrate(db)
+        migrate(db, "athena.store")
     assert db.execute("PRAGMA user_version").get == len(broken) - 1
     assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").get == 0
 

@@ -46,7 +46,8 @@ class Athena:
     """One server, which can be stopped, killed and started again on the same data and port.
 
     Use it as a context manager (or by the fixtures `athena` and `start_athena`): leaving it kills what still runs.
-    `flags` are further arguments of `athena serve`. What the server logs is in `log_file`, over all restarts.
+    `flags` are further arguments of `athena serve`. Without `--auth` among them there is no access control: most tests
+    are about something else. What the server logs is in `log_file`, over all restarts.
     """
 
     def __init__(self, data: Path, *flags: str, port: int = 0, variables: Mapping[str, str] | None = None) -> None:
@@ -72,7 +73,8 @@ class Athena:
     def start(self) -> Self:
         """Start the server and wait until it listens. Fails with the server's log when it ends instead."""
         assert self._process is None, "this Athena is running already"
-        command = [ATHENA, "serve", "--port", str(self.port), "--data", str(self.data), *self.flags]
+        command = [ATHENA, "serve", "--port", str(self.port), "--data", str(self.data)]
+        command += [*([] if "--auth" in self.flags else ["--auth", "none"]), *self.flags]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self._environment

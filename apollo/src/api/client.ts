@@ -1,3 +1,4 @@
+import { ApiError, Session, isRefusal, type Given } from './session.js';
 import { readDetails, readMessage, readRow, type Details, type Row } from './types.js';
 
 export interface Page {
@@ -7,23 +8,24 @@ export interface Page {
   readonly total: number;
 }
 
-/** Why Athena could not be asked, or what it answered instead. */
-export class ApiError extends Error {
-  override readonly name = 'ApiError';
-
-  /** @param status HTTP status, or 0 when there was no answer at all. */
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    sentence: string,
-  ) {
-    super(sentence);
-  }
+/** Who Athena takes us for. */
+export interface Viewer {
+  readonly name: string;
+  readonly role: string;
 }
 
-/** The addresses below one Athena. `base` ends with a slash. */
+/** The requests to one Athena. `base` ends with a slash. */
 export class Client {
-  constructor(readonly base: string) {}
+  readonly session: Session;
+  /** A request was answered 401. Not called for those that find out about it (`isSignedOut`, the transports). */
+  refused: () => void = () => undefined;
+
+  constructor(
+    readonly base: string,
+    given?: Given,
+  ) {
+    this.session = new Session(this.url('sessions'), given);
+  }
 
   url(path: string, query?: URLSearchParams): URL {
     const url = new URL(`api/v3/${path}`, this.base);
@@ -45,7 +47,10 @@ export class Client {
     };
   }
 
+  /** @throws ApiError 404 or 400 when there is no such transaction, or cannot be */
   async details(id: string, signal?: AbortSignal): Promise<Details> {
+    // Addresses lose such a part, however it is encoded: it would be another route that answers.
+    if (id === '.' || id === '..') throw new ApiError(404, 'unaddressable', `expected a transaction id, got ${id}`);
     const json = await this.ask(this.url(`webhooks/txs/${encodeURIComponent(id)}`), { signal: signal ?? null });
     const details = readDetails(json);
     if (details === undefined) throw new ApiError(200, 'unreadable', 'expected a transaction, got something else');
@@ -69,21 +74,65 @@ export class Client {
     return messages.some((message) => readMessage(message).kind !== 'ready');
   }
 
+  /** Whose session it is; undefined where there is none to end: no access control, nobody, a key or token. */
+  async viewer(signal?: AbortSignal): Promise<Viewer | undefined> {
+    const answer = await this.fetch(this.url('sessions/current'), { signal: signal ?? null });
+    const json = answer.ok ? await members(answer) : undefined;
+    if (json === undefined || json['by'] !== 'session') return undefined;
+    const text = (name: string): string => (typeof json[name] === 'string' ? json[name] : '');
+    return { name: text('name'), role: text('role') };
+  }
+
+  async signOut(): Promise<void> {
+    const answer = await this.fetch(this.url('sessions/current'), { method: 'DELETE' });
+    // 401: it had ended by itself.
+    if (!answer.ok && answer.status !== 401) throw await failure(answer);
+  }
+
+  /** Asks for the least there is: is that refused for want of who we are? Throws when there is no answer. */
+  async isSignedOut(signal: AbortSignal): Promise<boolean> {
+    try {
+      const answer = await this.fetch(this.url('notifications', new URLSearchParams({ limit: '1' })), { signal });
+      return answer.status === 401;
+    } catch (error) {
+      if (isRefusal(error)) return true; // the ticket
+      throw error;
+    }
+  }
+
+  /** `fetch`, as whoever we are. Its errors are `fetch`'s, and those of `Session.bearer`. */
+  async fetch(url: URL, init: RequestInit): Promise<Response> {
+    const bearer = await this.session.bearer();
+    const headers = new Headers(init.headers);
+    if (bearer !== undefined) headers.set('Authorization', `Bearer ${bearer}`);
+    return fetch(url, { cache: 'no-store', credentials: this.session.cookies, ...init, headers });
+  }
+
   private async ask(url: URL, init: RequestInit): Promise<Record<string, unknown>> {
     let answer: Response;
     try {
-      answer = await fetch(url, { cache: 'no-store', ...init });
+      answer = await this.fetch(url, init);
     } catch (error) {
       if (init.signal?.aborted === true) throw error;
-      throw new ApiError(0, 'unreachable', String(error));
+      if (isRefusal(error)) this.refused();
+      throw error instanceof ApiError ? error : new ApiError(0, 'unreachable', String(error));
     }
-    const json: unknown = await answer.json().catch(() => undefined);
-    const members = typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined;
-    if (!answer.ok || members === undefined) {
-      const code = typeof members?.['code'] === 'string' ? members['code'] : 'unreadable';
-      const sentence = typeof members?.['error'] === 'string' ? members['error'] : `${answer.status}`;
-      throw new ApiError(answer.status, code, sentence);
-    }
-    return members;
+    if (answer.status === 401) this.refused();
+    if (!answer.ok) throw await failure(answer);
+    const json = await members(answer);
+    if (json === undefined) throw new ApiError(answer.status, 'unreadable', `${answer.status}`);
+    return json;
   }
+}
+
+async function members(answer: Response): Promise<Record<string, unknown> | undefined> {
+  const json: unknown = await answer.json().catch(() => undefined);
+  return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined;
+}
+
+async function failure(answer: Response): Promise<ApiError> {
+  const json = await members(answer);
+  const code = typeof json?.['code'] === 'string' ? json['code'] : 'unreadable';
+  const sentence = typeof json?.['error'] === 'string' ? json['error'] : `${answer.status}`;
+  return new ApiError(answer.status, code, sentence);
 }

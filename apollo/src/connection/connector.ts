@@ -1,7 +1,8 @@
 import { readMessage, type LiveMessage } from '../api/types.js';
 import type { Backoff } from './backoff.js';
 import type { Position } from './position.js';
-import type { Connection, Transport, TransportName } from './transport.js';
+import type { Connection, Listener, Transport, TransportName } from './transport.js';
+import { Trial } from './trial.js';
 
 /** Without `ready` by then, a way counts as closed (a proxy that buffers lets nothing through at all). */
 export const READY_MS = 5_000;
@@ -15,7 +16,7 @@ export const UPGRADE_MOST_MS = 600_000;
 export const SILENT_MS = 60_000;
 export const PING_MS = 20_000;
 
-export type Phase = 'stopped' | 'connecting' | 'live' | 'waiting';
+export type Phase = 'stopped' | 'connecting' | 'live' | 'waiting' | 'signed-out';
 
 export interface ConnectorState {
   readonly phase: Phase;
@@ -36,6 +37,8 @@ export interface Parts {
   readonly backoff: Backoff;
   /** Whether the server has changes behind a cursor; asked over another way than the connection. */
   readonly hasChanges: (after: string, signal: AbortSignal) => Promise<boolean>;
+  /** Whether Athena refuses us for want of who we are. */
+  readonly isSignedOut: (signal: AbortSignal) => Promise<boolean>;
 }
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
@@ -59,9 +62,9 @@ export class Connector {
   private readyTimer: Timer;
   private upgradeTimer: Timer;
   private watchTimer: ReturnType<typeof setInterval> | undefined;
-  private candidate: Connection | undefined;
-  private candidateTimer: Timer;
+  private trial: Trial | undefined;
   private lastQuiet = 0;
+  private examination: AbortController | undefined;
   private check: AbortController | undefined;
   private checkedAt = 0;
 
@@ -79,20 +82,36 @@ export class Connector {
   }
 
   stop(): void {
-    this.drop();
-    clearTimeout(this.retryTimer);
-    this.enter('stopped');
+    this.rest('stopped');
   }
 
   /** The network is back, or somebody looks again: do not wait any longer, and trust no old connection. */
   wake(): void {
-    if (this.phase === 'waiting') {
+    if (this.phase === 'signed-out') {
+      void this.examine(() => this.attempt(0));
+    } else if (this.phase === 'waiting') {
+      this.examination?.abort();
+      this.examination = undefined;
       clearTimeout(this.retryTimer);
       this.parts.backoff.reset();
       this.attempt(0);
     } else if (this.phase === 'live') {
       void this.verify();
     }
+  }
+
+  /** A request was answered 401: is that so of all? */
+  suspect(): void {
+    const isRunning = this.phase !== 'stopped' && this.phase !== 'signed-out';
+    if (isRunning && this.examination === undefined) void this.examine(() => undefined);
+  }
+
+  private rest(phase: 'stopped' | 'signed-out'): void {
+    this.drop();
+    clearTimeout(this.retryTimer);
+    this.examination?.abort();
+    this.examination = undefined;
+    this.enter(phase);
   }
 
   private enter(phase: Phase): void {
@@ -104,12 +123,11 @@ export class Connector {
   private drop(): void {
     clearTimeout(this.readyTimer);
     clearTimeout(this.upgradeTimer);
-    clearTimeout(this.candidateTimer);
     clearInterval(this.watchTimer);
     this.check?.abort();
-    this.candidate?.close();
+    this.trial?.close();
     this.connection?.close();
-    this.check = this.candidate = this.connection = undefined;
+    this.check = this.trial = this.connection = undefined;
   }
 
   private attempt(rung: number): void {
@@ -124,33 +142,37 @@ export class Connector {
     this.enter('connecting');
     const after = this.parts.position.get();
     let ready = false;
-    const failed = (): void => (ready ? this.cut() : this.attempt(rung + 1));
+    const failed = (refused = false): void => {
+      const goOn = (): void => (ready ? this.cut() : this.attempt(rung + 1));
+      if (refused) this.refused(goOn);
+      else goOn();
+    };
     const expectReady = (): void => {
       clearTimeout(this.readyTimer);
       this.readyTimer = setTimeout(failed, READY_MS);
     };
     expectReady();
-    this.connection = transport.open(
-      after,
-      {
-        message: (value) => {
-          this.lastAt = Date.now();
-          const message = readMessage(value);
-          if (message.cursor !== undefined) this.parts.position.set(message.cursor);
-          if (!ready && message.kind !== 'ready') expectReady(); // a long replay is not a dead one
-          this.events.message(message, !ready && after !== '');
-          if (!ready && message.kind === 'ready') {
-            ready = true;
-            this.established(transport.name);
-          }
-        },
-        alive: () => {
-          this.lastAt = Date.now();
-        },
-        closed: failed,
-      },
-      this.idleMs,
-    );
+    const message = (value: unknown): void => {
+      const { kind } = this.received(value, !ready && after !== '');
+      if (ready) return;
+      if (kind !== 'ready') return expectReady(); // a long replay is not a dead one
+      ready = true;
+      this.established(transport.name);
+    };
+    this.connection = transport.open(after, { message, alive: this.heard, closed: failed }, this.idleMs);
+  }
+
+  private readonly heard = (): void => {
+    this.lastAt = Date.now();
+  };
+
+  private received(value: unknown, replay: boolean): LiveMessage {
+    this.heard();
+    const message = readMessage(value);
+    if (message.cursor !== undefined) this.parts.position.set(message.cursor);
+    this.events.message(message, replay);
+    this.trial?.compare();
+    return message;
   }
 
   private established(name: TransportName): void {
@@ -191,7 +213,7 @@ export class Connector {
     this.retryTimer = setTimeout(() => this.attempt(next), this.parts.backoff.next());
   }
 
-  /** Tries the better transports on the side; the connection in use stays until one of them has shown that it works. */
+  /** Tries the better transports on the side; the connection in use stays until one of them has taken over. */
   private upgrade(rung: number): void {
     const transport = this.parts.transports[rung];
     if (transport === undefined || rung >= this.rung) {
@@ -199,21 +221,48 @@ export class Connector {
       this.upgradeTimer = setTimeout(() => this.upgrade(0), this.upgradeMs);
       return;
     }
-    const over = (works: boolean): void => {
-      clearTimeout(this.candidateTimer);
-      this.candidate?.close();
-      this.candidate = undefined;
-      // Begins again at our own cursor, so nothing is lost or doubled between the two connections.
-      if (works) this.attempt(rung);
-      else this.upgrade(rung + 1);
+    const trial: Trial = (this.trial = new Trial(transport, this.idleMs, () => this.parts.position.get(), {
+      aligned: (missed) => this.changeOver(trial, rung, missed),
+      unaligned: () => this.attempt(rung), // begins at our own cursor, so nothing is lost that way either
+      failed: () => {
+        trial.close();
+        this.trial = undefined;
+        this.upgrade(rung + 1);
+      },
+    }));
+  }
+
+  private changeOver(trial: Trial, rung: number, missed: readonly unknown[]): void {
+    this.trial = undefined;
+    this.drop();
+    this.rung = rung;
+    const listener: Listener = {
+      message: (value) => void this.received(value, false),
+      alive: this.heard,
+      closed: (refused = false) => (refused ? this.refused(() => this.cut()) : this.cut()),
     };
-    this.candidateTimer = setTimeout(() => over(false), READY_MS);
-    const listener = {
-      message: (value: unknown) => readMessage(value).kind === 'ready' && over(true),
-      alive: () => undefined,
-      closed: () => over(false),
-    };
-    this.candidate = transport.open(this.parts.position.get(), listener, this.idleMs);
+    this.connection = trial.become(listener);
+    for (const value of missed) this.received(value, false);
+    this.established(trial.transport.name);
+  }
+
+  private refused(otherwise: () => void): void {
+    this.drop();
+    this.enter('waiting');
+    void this.examine(otherwise);
+  }
+
+  /** Finds out whether we are signed out, and rests if so. An Athena that cannot be asked has not signed us out. */
+  private async examine(otherwise: () => void): Promise<void> {
+    this.examination?.abort();
+    const examination = (this.examination = new AbortController());
+    const timeout = setTimeout(() => examination.abort(), READY_MS);
+    const isOut = await this.parts.isSignedOut(examination.signal).catch(() => false);
+    clearTimeout(timeout);
+    if (this.examination !== examination) return;
+    this.examination = undefined;
+    if (isOut) this.rest('signed-out');
+    else otherwise();
   }
 
   private watch(): void {

@@ -1,5 +1,6 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import { Client } from '../api/client.js';
+import type { Given } from '../api/session.js';
 import type { LiveMessage } from '../api/types.js';
 import { Backoff } from './backoff.js';
 import { Connector, type ConnectorState } from './connector.js';
@@ -12,7 +13,7 @@ import { webSocketTransport } from './websocket.js';
 /** Shorter troubles than this are nobody's business. */
 export const QUIET_MS = 2_000;
 
-export type Health = 'live' | 'connecting' | 'reconnecting' | 'offline';
+export type Health = 'live' | 'connecting' | 'reconnecting' | 'offline' | 'signed-out';
 
 export interface Owner {
   /** Never called after the host is gone. */
@@ -37,11 +38,22 @@ export class ConnectionController implements ReactiveController {
     host.addController(this);
   }
 
-  /** Connects to the Athena at this address, and to no other. */
-  connect(base: string): void {
-    if (this.client?.base === base && this.connector !== undefined) return;
-    this.disconnect();
-    const client = (this.client = new Client(base));
+  /** Connects to the Athena at this address, and to no other. A connection that works survives a new token. */
+  connect(base: string, given: Given): void {
+    if (this.client?.base !== base) {
+      this.disconnect();
+      this.client = new Client(base, given);
+      this.client.refused = () => this.connector?.suspect();
+    } else if (this.client.session.renew(given)) {
+      // Tickets do not keep: exchanged now. Why it failed, the next request finds out.
+      if (this.connector?.state.phase === 'live') void this.client.session.bearer().catch(() => undefined);
+      else this.disconnect();
+    }
+    if (this.connector === undefined) this.start(this.client);
+  }
+
+  private start(client: Client): void {
+    const { base } = client;
     this.position = new TabPosition(`athena-cursor ${base}`, tabStorage());
     this.connector = new Connector(
       {
@@ -49,6 +61,7 @@ export class ConnectionController implements ReactiveController {
         position: this.position,
         backoff: new Backoff(),
         hasChanges: (after, signal) => client.hasChanges(after, signal),
+        isSignedOut: (signal) => client.isSignedOut(signal),
       },
       {
         message: (message, replay) => this.owner.received(message, replay),
@@ -76,6 +89,11 @@ export class ConnectionController implements ReactiveController {
   }
 
   readonly wake = (): void => this.connector?.wake();
+
+  /** Somebody signed out: finds out whether that is so, and rests. */
+  suspect(): void {
+    this.connector?.suspect();
+  }
 
   private disconnect(): void {
     this.connector?.stop();
@@ -105,6 +123,13 @@ export class ConnectionController implements ReactiveController {
       return;
     }
     if (state.phase === 'stopped') return;
+    if (state.phase === 'signed-out') {
+      clearTimeout(this.troubleTimer);
+      this.troubleTimer = undefined;
+      this.wasLive = false;
+      this.say('signed-out');
+      return;
+    }
     if (this.troubleTimer !== undefined) {
       if (this.health !== 'live') this.say(this.trouble());
       return;

@@ -1,4 +1,5 @@
 import type { Client } from '../api/client.js';
+import { isRefusal } from '../api/session.js';
 import type { Listener, Transport } from './transport.js';
 
 const LONGEST_WAIT_S = 25;
@@ -13,43 +14,56 @@ export function longPollTransport(client: Client): Transport {
       const aborter = new AbortController();
       // Answer before whatever is on the way loses patience.
       const wait = idleMs === undefined ? LONGEST_WAIT_S : Math.max(2, Math.min(LONGEST_WAIT_S, idleMs / 1250));
-      void poll(client, after, Math.floor(wait), listener, aborter.signal).finally(() => {
-        if (!aborter.signal.aborted) listener.closed();
+      void poll(client, after, Math.floor(wait), listener, aborter.signal).then((refused) => {
+        if (!aborter.signal.aborted) listener.closed(refused);
       });
       return { close: () => aborter.abort() };
     },
   };
 }
 
-async function poll(client: Client, after: string, wait: number, listener: Listener, closed: AbortSignal) {
+/** Ends, without an error, when a request fails. True: Athena does not know who we are. */
+async function poll(
+  client: Client,
+  after: string,
+  wait: number,
+  listener: Listener,
+  closed: AbortSignal,
+): Promise<boolean> {
   let cursor = after;
   let seconds = 0; // the first answer comes at once, and shows that this way works
   while (!closed.aborted) {
     const query = new URLSearchParams({ after: cursor, wait: String(seconds) });
-    const answer = await ask(client.url('notifications/changes', query), seconds * 1000 + GRACE_MS, closed);
-    if (answer === undefined || closed.aborted) return;
+    const answer = await ask(client, client.url('notifications/changes', query), seconds * 1000 + GRACE_MS, closed);
+    if (closed.aborted || answer === undefined) return false;
+    if (answer === 'refused') return true;
     listener.alive();
-    for (const message of answer.messages) listener.message(message);
+    for (const message of answer.messages) {
+      listener.message(message);
+      if (closed.aborted) return false; // another transport took over just there
+    }
     // Athena sends no `ready` for a cursor here, since each answer is complete: say it for the others' sake.
     if (seconds === 0) listener.message({ type: 'ready', cursor: answer.cursor });
     cursor = answer.cursor;
     seconds = wait;
   }
+  return false;
 }
 
-async function ask(url: URL, timeoutMs: number, closed: AbortSignal) {
+async function ask(client: Client, url: URL, timeoutMs: number, closed: AbortSignal) {
   const request = new AbortController();
   const abort = (): void => request.abort();
   const timer = setTimeout(abort, timeoutMs);
   closed.addEventListener('abort', abort, { once: true });
   try {
-    const answer = await fetch(url, { signal: request.signal, cache: 'no-store' });
+    const answer = await client.fetch(url, { signal: request.signal });
+    if (answer.status === 401) return 'refused';
     if (!answer.ok) return undefined;
     const json = (await answer.json()) as { messages?: unknown; cursor?: unknown };
     if (!Array.isArray(json.messages) || typeof json.cursor !== 'string') return undefined;
     return { messages: json.messages as unknown[], cursor: json.cursor };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return isRefusal(error) ? 'refused' : undefined;
   } finally {
     clearTimeout(timer);
     closed.removeEventListener('abort', abort);

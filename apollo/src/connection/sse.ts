@@ -1,4 +1,5 @@
 import type { Client } from '../api/client.js';
+import { isRefusal } from '../api/session.js';
 import { EventStreamParser } from './event-stream.js';
 import type { Transport } from './transport.js';
 
@@ -11,43 +12,40 @@ export function eventStreamTransport(client: Client): Transport {
     name: 'sse',
     open(after, listener) {
       const aborter = new AbortController();
-      void read(client.url('notifications/stream', new URLSearchParams({ after })), aborter.signal, {
-        text: (parser, text) => {
-          listener.alive();
-          for (const data of parser.feed(text)) {
-            if (aborter.signal.aborted) return;
-            listener.message(parse(data));
-          }
-        },
-      }).finally(() => {
-        if (!aborter.signal.aborted) listener.closed();
+      const url = client.url('notifications/stream', new URLSearchParams({ after }));
+      const sink = (parser: EventStreamParser, text: string): void => {
+        listener.alive();
+        for (const data of parser.feed(text)) {
+          if (aborter.signal.aborted) return;
+          listener.message(parse(data));
+        }
+      };
+      void read(client, url, aborter.signal, sink).then((refused) => {
+        if (!aborter.signal.aborted) listener.closed(refused);
       });
       return { close: () => aborter.abort() };
     },
   };
 }
 
-interface Sink {
-  text(parser: EventStreamParser, text: string): void;
-}
+type Sink = (parser: EventStreamParser, text: string) => void;
 
-/** Ends, without an error, when the stream does, for whatever reason. */
-async function read(url: URL, signal: AbortSignal, sink: Sink): Promise<void> {
+/** Ends, without an error, when the stream does, for whatever reason. True: Athena does not know who we are. */
+async function read(client: Client, url: URL, signal: AbortSignal, sink: Sink): Promise<boolean> {
   try {
-    const headers = { Accept: 'text/event-stream' };
-    const answer = await fetch(url, { signal, headers, cache: 'no-store' });
+    const answer = await client.fetch(url, { signal, headers: { Accept: 'text/event-stream' } });
     const isStream = answer.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
-    if (!answer.ok || !isStream || answer.body === null) return;
+    if (!answer.ok || !isStream || answer.body === null) return answer.status === 401;
     const parser = new EventStreamParser();
     const decoder = new TextDecoder();
     const reader = answer.body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
-      sink.text(parser, decoder.decode(value, { stream: true }));
+      if (done) return false;
+      sink(parser, decoder.decode(value, { stream: true }));
     }
-  } catch {
-    // The network, or close().
+  } catch (error) {
+    return isRefusal(error); // else the network, or close()
   }
 }
 

@@ -7,8 +7,11 @@ export interface Listener {
   message(value: unknown): void;
   /** Something came that is not a message (a keep-alive): the way is open. */
   alive(): void;
-  /** It is over, or never began. Called at most once, and never after `close()`. */
-  closed(): void;
+  /**
+   * It is over, or never began. Called at most once, and never after `close()`.
+   * @param refused perhaps because Athena does not know who we are: worth finding out before the next attempt
+   */
+  closed(refused?: boolean): void;
 }
 
 export interface Connection {

@@ -1,43 +1,56 @@
 import type { Client } from '../api/client.js';
-import type { Transport } from './transport.js';
+import { isRefusal } from '../api/session.js';
+import type { Listener, Transport } from './transport.js';
+
+/** RFC 6455 section 7.4.1: a policy was violated; Athena says so to a session that ended, too. */
+const POLICY_VIOLATION = 1008;
 
 export function webSocketTransport(client: Client): Transport {
   return {
     name: 'websocket',
     open(after, listener) {
-      const url = client.url('notifications/live', new URLSearchParams({ after }));
-      url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-      let socket: WebSocket;
-      try {
-        socket = new WebSocket(url);
-      } catch {
-        // A page under https with a base under http: never going to work, and said by throwing.
-        queueMicrotask(() => listener.closed());
-        return { close: () => undefined };
-      }
+      let socket: WebSocket | undefined;
       let over = false;
-      socket.onmessage = (event: MessageEvent<unknown>) => {
-        if (over) return;
-        try {
-          listener.message(JSON.parse(String(event.data)));
-        } catch {
-          listener.alive(); // not JSON: not ours, but proof of life
-        }
-      };
-      socket.onclose = () => {
+      const closed = (refused: boolean): void => {
         if (over) return;
         over = true;
-        listener.closed();
+        listener.closed(refused);
       };
+      client.session
+        .bearer()
+        .then((bearer) => {
+          const url = client.url('notifications/live', new URLSearchParams({ after }));
+          if (!over) socket = connect(url, bearer, () => over, { ...listener, closed });
+        })
+        // Also a page under https with a base under http: never going to work, and said by throwing.
+        .catch((error: unknown) => closed(isRefusal(error)));
       return {
         close() {
           over = true;
-          socket.close(1000);
+          socket?.close(1000);
         },
         ping() {
-          if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+          if (socket?.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
         },
       };
     },
   };
+}
+
+/** WebSockets of browsers carry no headers, so the token is offered as a subprotocol; Athena answers with `athena`. */
+function connect(url: URL, bearer: string | undefined, isOver: () => boolean, listener: Listener): WebSocket {
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  const socket = bearer === undefined ? new WebSocket(url) : new WebSocket(url, ['athena', `athena.bearer.${bearer}`]);
+  socket.onmessage = (event: MessageEvent<unknown>) => {
+    if (isOver()) return;
+    let value: unknown;
+    try {
+      value = JSON.parse(String(event.data));
+    } catch {
+      return listener.alive(); // not JSON: not ours, but proof of life
+    }
+    listener.message(value);
+  };
+  socket.onclose = ({ code }) => listener.closed(code === POLICY_VIOLATION);
+  return socket;
 }

@@ -1,16 +1,21 @@
 import { LitElement, html, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { ApiError, type Client } from '../api/client.js';
+import type { Client } from '../api/client.js';
+import { ApiError } from '../api/session.js';
 import { isActive, type Change, type Details, type Row } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
 import { withLink } from '../state/link.js';
 import { split } from '../state/title.js';
 import { icon, statusIcon } from './icon.js';
 import { notice } from './notice.js';
+import { hint } from './trouble.js';
 import { base } from './styles/base.js';
 import { details as styles } from './styles/details.js';
 import { clock } from './time.js';
 import './steps.js';
+
+/** No such transaction, or (400) an id that none can have. */
+const isUnknown = (error: ApiError): boolean => error.status === 404 || error.status === 400;
 
 /** One transaction, step by step. A notice has no steps, and shows what its row says. */
 @customElement('apollo-details')
@@ -56,11 +61,13 @@ export class ApolloDetails extends LitElement {
   override render() {
     const { i18n, error } = this;
     const row = this.details ?? this.row;
+    if (error !== undefined && isUnknown(error)) {
+      return notice(i18n.text('unknownTx'), i18n.text('unknownTxHint'), undefined, true); // also of one just purged
+    }
     if (row === undefined) {
       if (error === undefined) return html`<p class="quiet" role="status">${i18n.text('loading')} …</p>`;
-      if (error.status === 404) return notice(i18n.text('unknownTx'), i18n.text('unknownTxHint'), undefined, true);
-      const hint = error.status === 0 ? i18n.text('unreachableHint') : i18n.text('failedHint', { code: error.code });
-      return notice(i18n.text('detailsFailed'), hint, { label: i18n.text('retry'), run: () => void this.load() }, true);
+      const retry = { label: i18n.text('retry'), run: () => void this.load() };
+      return notice(i18n.text('detailsFailed'), hint(error, i18n), error.status === 401 ? undefined : retry, true);
     }
     const { title, text } = split(row);
     return html`

@@ -1,28 +1,19 @@
-import { LitElement, css, html, nothing, type PropertyValues } from 'lit';
+import { LitElement, html, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import type { LiveMessage, Row } from '../api/types.js';
+import type { Given } from '../api/session.js';
 import { ConnectionController, type Health } from '../connection/controller.js';
 import type { TransportName } from '../connection/transport.js';
 import { I18n } from '../i18n/i18n.js';
-import { ActiveSet } from '../state/active.js';
-import { FrameBatch } from '../state/batch.js';
+import { Feed, MOST_COUNTED } from '../state/feed.js';
 import { NO_FILTERS, fromAddress, isFiltered, toAddress } from '../state/filters.js';
 import { linkedId, withLink } from '../state/link.js';
-import { Toasts } from '../state/toasts.js';
+import { baseAddress, signInAddress, signOutAddress } from '../state/place.js';
 import { icon } from './icon.js';
 import type { ApolloPanel } from './panel.js';
-import { base } from './styles/base.js';
-import { tokens } from './styles/tokens.js';
+import { bell } from './styles/bell.js';
 import type { ApolloToasts } from './toast-stack.js';
 import './panel.js';
 import './toast-stack.js';
-
-interface Received {
-  readonly message: LiveMessage;
-  readonly replay: boolean;
-}
-
-const MOST_COUNTED = 99;
 
 /**
  * Bell, toasts and panel for one Athena. See docs/apollo.md.
@@ -32,69 +23,11 @@ const MOST_COUNTED = 99;
  * @fires athena-reset - the history is another one
  * @fires athena-state - detail: `{state, transport}`
  * @fires athena-toggle - detail: `{open}`
+ * @fires athena-sign-in-required - signed out, and it is the page that signs in (detail: `{base}`)
  */
 @customElement('athena-notifications')
 export class AthenaNotifications extends LitElement {
-  static override styles = [
-    css`
-      :host {
-        all: initial;
-        display: inline-block;
-        color: inherit;
-        font-family: 'IBM Plex Sans', system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif;
-        font-size: 1rem;
-      }
-      :host([hidden]) {
-        display: none;
-      }
-    `,
-    tokens,
-    base,
-    css`
-      apollo-toasts.beside {
-        --apollo-toasts-end: 31rem;
-      }
-      .bell {
-        position: relative;
-        display: grid;
-        place-items: center;
-        width: 3rem;
-        height: 3rem;
-        color: inherit;
-      }
-      .bell:hover,
-      .bell[aria-expanded='true'] {
-        background: rgba(141, 141, 141, 0.24);
-      }
-      .bell:focus-visible {
-        outline-color: currentColor;
-      }
-      .count {
-        position: absolute;
-        inset-block-start: 0.375rem;
-        inset-inline-start: 1.5rem;
-        min-width: 1.125rem;
-        padding-inline: 0.25rem;
-        border-radius: 0.5625rem;
-        background: #0f62fe;
-        color: #ffffff;
-        font-size: 0.6875rem;
-        font-weight: 600;
-        line-height: 1.125rem;
-        text-align: center;
-      }
-      .trouble {
-        position: absolute;
-        inset-block-end: 0.5rem;
-        inset-inline-end: 0.625rem;
-        width: 0.625rem;
-        height: 0.625rem;
-        border: 2px solid #161616;
-        border-radius: 50%;
-        background: #f1c21b;
-      }
-    `,
-  ];
+  static override styles = bell;
 
   /** Where Athena is. Default: where this script came from. */
   @property() src = '';
@@ -104,31 +37,43 @@ export class AthenaNotifications extends LitElement {
   @property({ type: Boolean, reflect: true }) open = false;
   /** Leave the page's address alone: no filters and no links in it. */
   @property({ type: Boolean, attribute: 'no-address' }) noAddress = false;
+  /** The language of the texts. Not reflected: an empty one would hide the page's. */
+  @property() override lang = '';
   /** Speak the browser's language, not that of the page. */
   @property({ type: Boolean, attribute: 'browser-language' }) browserLanguage = false;
   /** No popups. */
   @property({ type: Boolean, attribute: 'no-toasts' }) noToasts = false;
 
+  /** A single-use ticket of Athena's, which the page's backend obtained. Exchanged once, before connecting. */
+  @property() ticket = '';
+  /** A bearer token that the page has itself. Kept in memory only. */
+  @property() token = '';
+  /** Send cookies to an Athena on another origin. */
+  @property({ type: Boolean }) credentials = false;
+
   @state() private i18n = new I18n('en');
-  @state() private revision = 0;
   @query('apollo-panel') private panel!: ApolloPanel | null;
   @query('apollo-toasts') private stack!: ApolloToasts | null;
   @query('.bell') private bell!: HTMLElement;
 
-  private readonly toasts = new Toasts();
-  private readonly active = new ActiveSet();
-  private readonly batch = new FrameBatch<Received>((items) => this.apply(items));
-  private replayed: Row[] = [];
-  private counted = false;
   private focusBefore: HTMLElement | null = null;
-  private readonly connection = new ConnectionController(this, {
-    received: (message, replay) => this.batch.add({ message, replay }),
-    healthChanged: (state, transport) => this.healthChanged(state, transport),
+  private readonly connection: ConnectionController = new ConnectionController(this, {
+    received: (message, replay) => this.feed.receive(message, replay),
+    healthChanged: (health, transport) => this.healthChanged(health, transport),
+  });
+  private readonly feed: Feed = new Feed({
+    wantsToasts: () => !this.noToasts,
+    running: (query, limit) => this.connection.client!.history(query, limit),
+    changed: (rows) => this.panel?.changed(rows),
+    archived: (ids) => this.panel?.archived(ids),
+    reset: () => this.panel?.reload(),
+    updated: () => this.requestUpdate(),
+    emit: (type, detail) => this.emit(type, detail),
   });
 
   override connectedCallback(): void {
     super.connectedCallback();
-    if (this.hasUpdated) this.connection.connect(this.address); // moved within the page
+    if (this.hasUpdated) this.connection.connect(this.base, this.given); // moved within the page
     window.addEventListener('hashchange', this.followLink);
     window.addEventListener('popstate', this.followLink);
   }
@@ -137,7 +82,7 @@ export class AthenaNotifications extends LitElement {
     super.disconnectedCallback();
     window.removeEventListener('hashchange', this.followLink);
     window.removeEventListener('popstate', this.followLink);
-    this.toasts.clear();
+    this.feed.toasts.clear();
   }
 
   /** Opens the panel; with an id, at the details of that transaction. */
@@ -155,12 +100,8 @@ export class AthenaNotifications extends LitElement {
   protected override willUpdate(changed: PropertyValues): void {
     const { language } = this;
     if (language !== this.i18n.language) this.i18n = new I18n(language);
-    if (changed.has('src') || !this.hasUpdated) {
-      this.toasts.clear(); // another Athena, another history
-      this.active.remove([...this.active.ids]);
-      this.counted = false;
-      this.connection.connect(this.address);
-    }
+    if (changed.has('src') || !this.hasUpdated) this.feed.clear(); // another Athena, another history
+    if (!this.hasUpdated || CONNECTING.some((name) => changed.has(name))) this.connection.connect(this.base, this.given);
     if (!this.hasUpdated && !this.noAddress) {
       if (linkedId(here()) !== undefined || isFiltered(fromAddress(here()))) this.open = true;
     }
@@ -169,7 +110,7 @@ export class AthenaNotifications extends LitElement {
   protected override updated(changed: PropertyValues): void {
     if (!changed.has('open') || (changed.get('open') === undefined && !this.open)) return;
     if (this.open) {
-      this.toasts.clearWaiting();
+      this.feed.toasts.clearWaiting();
       this.stack?.lift();
     } else {
       if (!this.noAddress) history.replaceState(history.state, '', withLink(toAddress(here(), NO_FILTERS), undefined));
@@ -180,8 +121,8 @@ export class AthenaNotifications extends LitElement {
   }
 
   override render() {
-    const { i18n, active, connection } = this;
-    const n = active.size;
+    const { i18n, feed, connection } = this;
+    const n = feed.active.size;
     const { health } = connection;
     const client = connection.client;
     const label = n === 0 ? i18n.text('open') : i18n.plural('openRunning', n);
@@ -194,13 +135,14 @@ export class AthenaNotifications extends LitElement {
       </button>
       ${this.noToasts
         ? nothing
-        : html`<apollo-toasts .toasts=${this.toasts} .i18n=${i18n} .revision=${this.revision} class=${this.open ? 'beside' : ''}
+        : html`<apollo-toasts .toasts=${feed.toasts} .i18n=${i18n} .revision=${feed.revision} class=${this.open ? 'beside' : ''}
             @apollo-open=${() => this.show()} @apollo-details=${(event: CustomEvent<string>) => this.show(event.detail)}
             @apollo-empty=${() => this.bell.focus()}></apollo-toasts>`}
       ${this.open && client !== undefined
         ? html`<apollo-panel .client=${client} .i18n=${i18n} .health=${health} .transport=${connection.transport}
             .noAddress=${this.noAddress} @apollo-hide=${() => this.hide()} @apollo-wake=${() => this.connection.wake()}
-            @apollo-archived=${(event: CustomEvent<readonly string[]>) => this.toasts.remove(event.detail)}></apollo-panel>`
+            @apollo-sign-in=${() => this.signIn()} @apollo-signed-out=${() => this.signedOut()}
+            @apollo-archived=${(event: CustomEvent<readonly string[]>) => feed.toasts.remove(event.detail)}></apollo-panel>`
         : nothing}
     `;
   }
@@ -212,12 +154,17 @@ export class AthenaNotifications extends LitElement {
     return navigator.languages.find((known) => known.startsWith(`${language}-`)) ?? language;
   }
 
-  private get address(): string {
-    // A script inlined or bundled by somebody else has no address of Athena's: then the page's own is the best guess.
-    const from = this.src || import.meta.url.replace(/[^/]*$/, '');
-    const url = new URL(from, document.baseURI);
-    if (!url.protocol.startsWith('http')) return new URL('/', location.href).href;
-    return url.href.endsWith('/') ? url.href : `${url.href}/`;
+  private get base(): string {
+    return baseAddress(this.src, import.meta.url);
+  }
+
+  private get given(): Given {
+    return { ticket: this.ticket, token: this.token, cookies: this.credentials };
+  }
+
+  /** Where the page gives us what we sign in with, or Athena is elsewhere, it is the page that signs in. */
+  private get isSignedInByPage(): boolean {
+    return this.ticket !== '' || this.token !== '' || new URL(this.base).origin !== location.origin;
   }
 
   private toggle(): void {
@@ -230,60 +177,29 @@ export class AthenaNotifications extends LitElement {
     if (id !== undefined) void this.show(id);
   };
 
-  private apply(items: readonly Received[]): void {
-    const now = Date.now();
-    const rows: Row[] = [];
-    for (const { message, replay } of items) {
-      if (message.kind === 'change') {
-        this.active.apply(message.row);
-        rows.push(message.row);
-        if (replay) this.replayed.push(message.row);
-        else if (!this.noToasts) this.toasts.apply(message.row, now);
-        this.emit('athena-change', message.row);
-      } else if (message.kind === 'archived') {
-        this.active.remove(message.ids);
-        this.toasts.remove(message.ids);
-        this.panel?.archived(message.ids);
-        this.emit('athena-archived', { ids: message.ids });
-      } else if (message.kind === 'ready') {
-        if (!this.noToasts && this.replayed.length > 0) this.toasts.replay(this.replayed, now);
-        this.replayed = [];
-        if (!this.counted) void this.countActive();
-      } else if (message.kind === 'reset') {
-        this.replayed = [];
-        this.toasts.clear();
-        this.panel?.reload();
-        void this.countActive();
-        this.emit('athena-reset', {});
-      }
-    }
-    if (rows.length > 0) this.panel?.changed(rows);
-    this.revision += 1;
+  private signIn(): void {
+    if (this.isSignedInByPage) this.emit('athena-sign-in-required', { base: this.base });
+    else location.assign(signInAddress(this.base, here()));
   }
 
-  /** What is running was there before us, so it has to be asked for once. */
-  private async countActive(): Promise<void> {
-    this.counted = true;
-    this.active.mark();
-    try {
-      const query = new URLSearchParams({ status: 'pending,undoing' });
-      const page = await this.connection.client!.history(query, MOST_COUNTED + 1);
-      this.active.load(page.rows);
-      this.requestUpdate();
-    } catch {
-      this.counted = false; // asked again after the next connection
-    }
+  private signedOut(): void {
+    if (this.isSignedInByPage) this.connection.suspect();
+    else location.assign(signOutAddress(this.base));
   }
 
   private healthChanged(state: Health, transport: TransportName | undefined): void {
     if (state === 'live') this.panel?.online();
     this.emit('athena-state', { state, transport });
+    if (state === 'signed-out' && this.isSignedInByPage) this.signIn();
   }
 
   private emit(type: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 }
+
+/** What a connection is made from. */
+const CONNECTING = ['src', 'ticket', 'token', 'credentials'] as const;
 
 const here = (): URL => new URL(location.href);
 

@@ -111,7 +111,7 @@ export class ApolloRow extends LitElement {
       began === undefined
         ? undefined
         : running
-          ? i18n.text('elapsed', { duration: i18n.duration(now - began) })
+          ? i18n.elapsed(now - began)
           : row.ts_completed === undefined
             ? undefined
             : i18n.took(row.ts_completed - began);

@@ -94,7 +94,7 @@ export class ApolloToast extends LitElement {
     const { i18n } = this;
     const began = row.ts_started ?? row.ts_display;
     const elapsed = isActive(row.status)
-      ? i18n.text('elapsed', { duration: i18n.duration(this.now - began) })
+      ? i18n.elapsed(this.now - began)
       : row.ts_completed === undefined || row.ts_started === undefined
         ? i18n.text(`status.${row.status}`)
         : i18n.text('took', { duration: i18n.took(row.ts_completed - began) });

@@ -69,13 +69,24 @@ export class I18n {
     return days === 1 ? this.text('yesterday') : this.days.format(ms);
   }
 
+  /** "Running for 1 second", "Running for 2 min 5 s". Clocks differ: what begins in the future has just started. */
+  elapsed(ms: number): string {
+    return ms < 1000 ? this.text('justStarted') : this.text('elapsed', { duration: this.duration(ms) });
+  }
+
   /** How long it took: "350 ms", "2 min 5 s". */
   took(ms: number): string {
-    return ms < 1000 ? this.unit(Math.max(0, Math.round(ms)), 'millisecond') : this.duration(ms);
+    return ms < 1000 ? this.unit(Math.max(0, Math.round(ms)), 'millisecond') : this.units(ms);
+  }
+
+  /** How long it has been so far: "less than a second", "12 seconds", "2 min 5 s". */
+  duration(ms: number): string {
+    if (ms < 1000) return this.text('underSecond');
+    return ms < 60_000 ? this.unit(Math.floor(ms / 1000), 'second', 'long') : this.units(ms);
   }
 
   /** "2 min 5 s": at most two units, whole seconds. */
-  duration(ms: number): string {
+  private units(ms: number): string {
     const seconds = Math.max(0, Math.floor(ms / 1000));
     const parts: [number, string][] = [
       [Math.floor(seconds / 86_400), 'day'],
@@ -88,8 +99,8 @@ export class I18n {
     return used.map(([value, unit]) => this.unit(value, unit)).join(' ');
   }
 
-  private unit(value: number, unit: string): string {
-    return value.toLocaleString(supported(this.language), { style: 'unit', unit, unitDisplay: 'short' });
+  private unit(value: number, unit: string, unitDisplay: 'short' | 'long' = 'short'): string {
+    return value.toLocaleString(supported(this.language), { style: 'unit', unit, unitDisplay });
   }
 
   private fill(text: string, names: Record<string, string | number>): string {

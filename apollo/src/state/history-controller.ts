@@ -1,20 +1,18 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
-import { ApiError, type Client } from '../api/client.js';
+import type { Client, Page } from '../api/client.js';
+import { ApiError } from '../api/session.js';
 import type { Row } from '../api/types.js';
+import { Archiving } from './archiving.js';
 import { NO_FILTERS, matches, toQuery, type Filters } from './filters.js';
 import { HistoryList } from './history.js';
 
 export const PAGE = 50;
-export const UNDO_MS = 5_000;
 /** Where only Athena can tell whether a new row fits the filters, it is asked at most so often. */
 const PEEK_MS = 2_000;
+/** More live changes than this while a page is loading are left to the next one. */
+const MOST_MEANWHILE = 1_000;
 
-export interface PendingArchive {
-  readonly ids: readonly string[];
-  readonly rows: readonly Row[];
-}
-
-/** The panel's data: pages, live changes, archiving with undo. */
+/** The panel's data: pages and live changes, without what is being archived. */
 export class HistoryController implements ReactiveController {
   readonly list = new HistoryList();
   filters: Filters = NO_FILTERS;
@@ -22,10 +20,12 @@ export class HistoryController implements ReactiveController {
   loading = false;
   loadingMore = false;
   error: ApiError | undefined;
-  pending: PendingArchive | undefined;
-  archiveFailed = false;
+  readonly archiving: Archiving;
   private request: AbortController | undefined;
-  private undoTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Live changes while the first page is on its way: it may be older than they are. */
+  private meanwhile: Row[] = [];
+  /** Rows of which only Athena can tell whether they fit. */
+  private unclear = new Set<string>();
   private peekTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -33,30 +33,31 @@ export class HistoryController implements ReactiveController {
     private readonly client: () => Client,
   ) {
     host.addController(this);
-  }
-
-  hostConnected(): void {
-    window.addEventListener('pagehide', this.commit);
+    this.archiving = new Archiving(host, client, {
+      remove: (ids) => this.list.remove(ids),
+      // By now the filters may be others.
+      restore: (rows) => this.list.restore(rows.filter((row) => matches(this.filters, row) !== false)),
+    });
   }
 
   hostDisconnected(): void {
-    window.removeEventListener('pagehide', this.commit);
     this.request?.abort();
     clearTimeout(this.peekTimer);
     this.peekTimer = undefined;
-    this.commit();
   }
 
   async load(filters: Filters = this.filters): Promise<void> {
     this.filters = filters;
     this.loading = true;
+    this.meanwhile = [];
     this.error = undefined;
     this.host.requestUpdate();
     const page = await this.fetch();
     if (page === undefined) return;
     this.loading = false;
-    const hidden = new Set(this.pending?.ids);
-    this.list.reset(page.rows.filter((row) => !hidden.has(row.id)), page.next);
+    this.list.reset(this.wanted(page), page.next);
+    this.changed(this.meanwhile, false);
+    this.meanwhile = [];
     this.host.requestUpdate();
   }
 
@@ -68,18 +69,20 @@ export class HistoryController implements ReactiveController {
     const page = await this.fetch(this.list.next);
     if (page === undefined) return;
     this.loadingMore = false;
-    this.list.append(page.rows, page.next);
+    this.list.append(this.wanted(page), page.next);
     this.host.requestUpdate();
   }
 
   /** @param reading somebody looks at the list: new rows have to wait */
   changed(rows: readonly Row[], reading: boolean): void {
-    const hidden = new Set(this.pending?.ids);
     for (const row of rows) {
-      if (hidden.has(row.id)) continue;
-      const wanted = matches(this.filters, row);
-      this.list.apply(row, wanted === true);
-      if (wanted === undefined && !this.list.has(row.id)) this.peekTimer ??= setTimeout(() => void this.peek(), PEEK_MS);
+      if (this.archiving.absorb(row)) continue;
+      if (this.loading && this.meanwhile.length < MOST_MEANWHILE) this.meanwhile.push(row);
+      const wanted = matches(this.filters, { ...this.list.get(row.id), ...row });
+      this.list.apply(row, wanted);
+      if (wanted !== undefined || this.list.get(row.id) !== undefined) continue;
+      this.unclear.add(row.id);
+      this.peekTimer ??= setTimeout(() => void this.peek(), PEEK_MS);
     }
     if (!this.loading && !reading) this.list.settle();
     this.host.requestUpdate();
@@ -90,37 +93,6 @@ export class HistoryController implements ReactiveController {
     if (!this.list.settle()) void this.load();
     this.host.requestUpdate();
   }
-
-  /** Takes them away at once; tells Athena only when nobody wanted them back for 5 s. */
-  archive(ids: readonly string[]): void {
-    this.commit();
-    this.archiveFailed = false;
-    this.pending = { ids, rows: this.list.remove(ids) };
-    this.undoTimer = setTimeout(this.commit, UNDO_MS);
-    this.host.requestUpdate();
-  }
-
-  undo(): void {
-    clearTimeout(this.undoTimer);
-    if (this.pending !== undefined) this.list.restore(this.pending.rows);
-    this.pending = undefined;
-    this.host.requestUpdate();
-  }
-
-  readonly commit = (): void => {
-    clearTimeout(this.undoTimer);
-    const { pending } = this;
-    if (pending === undefined) return;
-    this.pending = undefined;
-    this.host.requestUpdate();
-    this.client()
-      .archive(pending.ids)
-      .catch(() => {
-        this.list.restore(pending.rows);
-        this.archiveFailed = true;
-        this.host.requestUpdate();
-      });
-  };
 
   private async fetch(next?: string) {
     this.request?.abort();
@@ -136,11 +108,19 @@ export class HistoryController implements ReactiveController {
     }
   }
 
+  /** The rows of a page, without those that were taken away here. */
+  private wanted(page: Page): Row[] {
+    return page.rows.filter((row) => !this.archiving.isAway(row.id));
+  }
+
   private async peek(): Promise<void> {
     this.peekTimer = undefined;
+    const { unclear, filters } = this;
+    this.unclear = new Set();
     try {
-      const page = await this.client().history(toQuery(this.filters), PAGE);
-      for (const row of page.rows) this.list.apply(row, true);
+      const page = await this.client().history(toQuery(filters), PAGE);
+      if (filters !== this.filters) return;
+      for (const row of this.wanted(page)) if (unclear.has(row.id)) this.list.apply(row, true);
       this.host.requestUpdate();
     } catch {
       // The next change asks again.

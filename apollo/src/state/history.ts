@@ -28,6 +28,8 @@ export class HistoryList {
   private index = new Map<string, number>();
   /** Those that stood among the running ones when the list was last put in order. */
   private running = new Set<string>();
+  /** Loaded ones that changed so that the filters no longer want them. */
+  private leaving = new Set<string>();
   next: string | undefined;
   /** Rows above the first were given up to stay within bounds. */
   cutAbove = false;
@@ -51,6 +53,7 @@ export class HistoryList {
     this.next = next;
     this.cutAbove = this.overflow = false;
     this.fresh.clear();
+    this.leaving.clear();
     this.running.clear();
     this.noteRunning();
     this.reindex();
@@ -71,29 +74,40 @@ export class HistoryList {
     this.reindex();
   }
 
-  has(id: string): boolean {
-    return this.index.has(id);
+  /** What is known of it here, be it shown or waiting. */
+  get(id: string): Row | undefined {
+    const at = this.index.get(id);
+    return at === undefined ? this.fresh.get(id) : this.rows[at];
   }
 
-  /** A live change to a loaded row shows at once; a new row waits. `isWanted`: it passes the filters. */
-  apply(row: Row, isWanted: boolean): void {
+  /**
+   * A live change to a loaded row shows at once; a new row waits.
+   * @param isWanted it passes the filters; undefined: that cannot be told, and nothing comes or goes for it
+   */
+  apply(row: Row, isWanted: boolean | undefined): void {
     const at = this.index.get(row.id);
+    const known = this.get(row.id);
+    // Live rows lack what only the history knows (description, component).
+    const merged = { ...known, ...row };
     if (at !== undefined) {
-      // Live rows lack what only the history knows (description, component).
-      this.rows[at] = { ...this.rows[at]!, ...row };
-    } else if (isWanted && !this.overflow) {
-      this.fresh.set(row.id, row);
-      if (this.fresh.size > MOST_NEW) this.overflow = true;
-    } else if (!isWanted) {
+      this.rows[at] = merged;
+      if (isWanted === false) this.leaving.add(row.id);
+      else if (isWanted) this.leaving.delete(row.id);
+    } else if (isWanted === false) {
       this.fresh.delete(row.id);
+    } else if (known !== undefined || (isWanted && !this.overflow)) {
+      this.fresh.set(row.id, merged);
+      if (this.fresh.size > MOST_NEW) this.overflow = true;
     }
   }
 
-  /** Lets the new ones in and puts all in order. False: too many, fetch the first page anew. */
+  /** Lets the new ones in and those go that no longer fit, and puts all in order. False: too many, fetch the first page anew. */
   settle(): boolean {
     if (this.overflow || this.cutAbove || this.rows.length + this.fresh.size > MOST_ROWS) return false;
-    this.rows = [...this.fresh.values(), ...this.rows].sort(compare);
+    const staying = this.rows.filter((row) => !this.leaving.has(row.id));
+    this.rows = [...this.fresh.values(), ...staying].sort(compare);
     this.fresh.clear();
+    this.leaving.clear();
     this.running.clear();
     this.noteRunning();
     this.reindex();

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LiveMessage } from '../../src/api/types.js';
 import { Backoff } from '../../src/connection/backoff.js';
 import { Connector, READY_MS, SILENT_MS, UPGRADE_FIRST_MS } from '../../src/connection/connector.js';
+import { TRIAL_MS } from '../../src/connection/trial.js';
 import { FakeTransport } from './fake-transport.js';
 
 const change = (id: string, cursor: string) => ({
@@ -15,6 +16,7 @@ function setup(cursor = '') {
   const received: { message: LiveMessage; replay: boolean }[] = [];
   const states: string[] = [];
   const hasChanges = vi.fn(async (_after: string) => false);
+  const isSignedOut = vi.fn(async () => false);
   let position = cursor;
   const connector = new Connector(
     {
@@ -22,6 +24,7 @@ function setup(cursor = '') {
       position: { get: () => position, set: (value) => void (position = value) },
       backoff: new Backoff(() => 1),
       hasChanges,
+      isSignedOut,
     },
     {
       message: (message, replay) => received.push({ message, replay }),
@@ -29,7 +32,7 @@ function setup(cursor = '') {
     },
   );
   connector.start();
-  return { ws, sse, poll, connector, received, states, hasChanges, position: () => position };
+  return { ws, sse, poll, connector, received, states, hasChanges, isSignedOut, position: () => position };
 }
 
 const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
@@ -123,20 +126,82 @@ describe('falling back', () => {
 });
 
 describe('a better one again', () => {
-  test('is tried on the side, and taken when it works', async () => {
-    const { ws, sse, connector, position } = setup();
-    ws.cut();
-    sse.ready('e.5');
+  /** On SSE, with a trial of the WebSocket just begun. */
+  async function onTrial() {
+    const all = setup();
+    all.ws.cut();
+    all.sse.ready('e.5');
     await vi.advanceTimersByTimeAsync(UPGRADE_FIRST_MS);
+    expect(all.ws.opened).toHaveLength(2);
+    expect(all.ws.last.after).toBe('e.5');
+    expect(all.sse.last.isClosed).toBe(false);
+    const changes = () =>
+      all.received.flatMap(({ message, replay }) =>
+        message.kind === 'change' ? [`${message.row.id}${replay ? ' replay' : ''}`] : [],
+      );
+    return { ...all, changes };
+  }
+
+  test('is tried on the side, and taken when it works: never anything but live', async () => {
+    const { ws, sse, connector, states } = await onTrial();
+    ws.ready('e.5');
+    expect(sse.last.isClosed).toBe(true);
     expect(ws.opened).toHaveLength(2);
-    expect(sse.last.isClosed).toBe(false);
+    expect(connector.state).toEqual({ phase: 'live', transport: 'websocket' });
+    expect(states).toEqual(['connecting', 'live sse', 'live websocket']);
+    await vi.advanceTimersByTimeAsync(TRIAL_MS * 2);
+    expect(ws.last.isClosed).toBe(false);
+  });
+
+  test('that is ahead brings what is missing, as live', async () => {
+    const { ws, changes, position } = await onTrial();
+    ws.last.listener.message(change('a', 'e.6'));
+    ws.last.listener.message(change('b', 'e.7'));
+    ws.ready('e.7');
+    ws.last.listener.message(change('c', 'e.8'));
+    expect(changes()).toEqual(['a', 'b', 'c']);
+    expect(position()).toBe('e.8');
+  });
+
+  test('that is behind waits until it is where we are: nothing comes twice', async () => {
+    const { ws, sse, connector, changes } = await onTrial();
     sse.last.listener.message(change('a', 'e.6'));
-    ws.ready('e.6');
+    ws.ready('e.5');
+    expect(connector.state.transport).toBe('sse');
+    ws.last.listener.message(change('a', 'e.6'));
+    expect(connector.state.transport).toBe('websocket');
+    ws.last.listener.message(change('b', 'e.7'));
+    expect(changes()).toEqual(['a', 'b']);
+  });
+
+  test('left out what was overtaken: ours comes to the same place', async () => {
+    const { ws, sse, connector, changes } = await onTrial();
+    sse.last.listener.message(change('a', 'e.6'));
+    ws.last.listener.message(change('a', 'e.7'));
+    ws.ready('e.7');
+    expect(connector.state.transport).toBe('sse');
+    sse.last.listener.message(change('a', 'e.7'));
+    expect(connector.state.transport).toBe('websocket');
+    expect(changes()).toEqual(['a', 'a']);
+  });
+
+  test('that never comes to our place begins anew there', async () => {
+    const { ws, sse, position } = await onTrial();
+    sse.last.listener.message(change('a', 'e.6'));
+    ws.ready('e.9');
+    await vi.advanceTimersByTimeAsync(TRIAL_MS);
     expect(sse.last.isClosed).toBe(true);
     expect(ws.opened).toHaveLength(3);
     expect(ws.last.after).toBe(position());
-    ws.ready('e.6');
-    expect(connector.state.transport).toBe('websocket');
+  });
+
+  test('that is lost later is a lost connection like any other', async () => {
+    const { ws, connector } = await onTrial();
+    ws.ready('e.5');
+    ws.cut();
+    expect(connector.state.phase).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(500);
+    expect(ws.opened).toHaveLength(3);
   });
 
   test('and if it does not, less and less often', async () => {
@@ -263,5 +328,84 @@ describe('silence', () => {
     connector.stop();
     expect(ws.last.isClosed).toBe(true);
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('signed out', () => {
+  test('a session that ends: it rests, and asks nobody', async () => {
+    const { ws, sse, poll, connector, isSignedOut, states } = setup();
+    ws.ready();
+    isSignedOut.mockResolvedValue(true);
+    ws.last.listener.closed(true);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(states.at(-1)).toBe('signed-out');
+    expect(isSignedOut).toHaveBeenCalledTimes(1);
+    expect([ws, sse, poll].map(({ opened }) => opened.length)).toEqual([1, 0, 0]);
+    expect(vi.getTimerCount()).toBe(0);
+    connector.stop();
+    expect(states.at(-1)).toBe('stopped');
+  });
+
+  test('1008 for another reason is a cut like any other', async () => {
+    const { ws, connector, isSignedOut } = setup();
+    ws.ready();
+    ws.last.listener.closed(true);
+    await settle();
+    expect(isSignedOut).toHaveBeenCalledTimes(1);
+    expect(connector.state.phase).toBe('waiting');
+    await vi.advanceTimersByTimeAsync(500);
+    expect(ws.opened).toHaveLength(2);
+  });
+
+  test('never signed in: the refused upgrade leads to SSE, whose 401 is final', async () => {
+    const { ws, sse, poll, connector, isSignedOut } = setup();
+    isSignedOut.mockResolvedValue(true);
+    ws.cut();
+    await settle();
+    sse.last.listener.closed(true);
+    await settle();
+    expect(connector.state.phase).toBe('signed-out');
+    expect(poll.opened).toHaveLength(0);
+  });
+
+  test('a request answered 401: is that so of all?', async () => {
+    const { ws, connector, isSignedOut } = setup();
+    ws.ready();
+    connector.suspect();
+    connector.suspect();
+    await settle();
+    expect(isSignedOut).toHaveBeenCalledTimes(1);
+    expect(ws.last.isClosed).toBe(false);
+    isSignedOut.mockResolvedValue(true);
+    connector.suspect();
+    await settle();
+    expect(ws.last.isClosed).toBe(true);
+    expect(connector.state.phase).toBe('signed-out');
+  });
+
+  test('an Athena that does not answer has signed nobody out', async () => {
+    const { ws, connector, isSignedOut } = setup();
+    isSignedOut.mockRejectedValue(new Error('no answer'));
+    ws.ready();
+    ws.last.listener.closed(true);
+    await settle();
+    expect(connector.state.phase).toBe('waiting');
+  });
+
+  test('who looks again is asked about once, and connected when signed in again', async () => {
+    const { ws, connector, isSignedOut, states } = setup();
+    ws.ready('e.1');
+    isSignedOut.mockResolvedValue(true);
+    ws.last.listener.closed(true);
+    await settle();
+    connector.wake();
+    await settle();
+    expect(ws.opened).toHaveLength(1);
+    isSignedOut.mockResolvedValue(false);
+    connector.wake();
+    await settle();
+    expect(ws.last.after).toBe('e.1');
+    ws.ready('e.1');
+    expect(states).toEqual(['connecting', 'live websocket', 'waiting', 'signed-out', 'connecting', 'live websocket']);
   });
 });

@@ -46,11 +46,25 @@ test('relative time, never in the future', () => {
 
 test('durations: two units at most', () => {
   const i18n = new I18n('en');
-  expect(i18n.duration(0)).toBe('0 sec');
+  expect(i18n.duration(999)).toBe('less than a second');
   expect(i18n.duration(125_000)).toBe('2 min 5 sec');
   expect(i18n.duration(3_600_000)).toBe('1 hr');
   expect(i18n.took(350)).toBe('350 ms');
-  expect(i18n.duration(-5)).toBe('0 sec');
+  expect(i18n.took(1_000)).toBe('1 sec');
+  expect(i18n.took(-5)).toBe('0 ms');
+});
+
+test('how long something has been running', () => {
+  const said = (language: string) =>
+    [-5, 0, 999, 1_000, 2_000, 59_999, 60_000, 61_000].map((ms) => new I18n(language).elapsed(ms));
+  expect(said('en-GB')).toEqual([
+    'Just started', 'Just started', 'Just started', 'Running for 1 second', 'Running for 2 seconds',
+    'Running for 59 seconds', 'Running for 1 min', 'Running for 1 min 1 sec',
+  ]);
+  expect(said('de')).toEqual([
+    'Gerade begonnen', 'Gerade begonnen', 'Gerade begonnen', 'Läuft seit 1 Sekunde', 'Läuft seit 2 Sekunden',
+    'Läuft seit 59 Sekunden', 'Läuft seit 1 Min.', 'Läuft seit 1 Min. 1 Sek.',
+  ]);
 });
 
 test('a language nobody knows is English', () => {

@@ -1,8 +1,9 @@
 import type { ReactiveControllerHost } from 'lit';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { ApiError, type Client, type Page } from '../../src/api/client.js';
+import type { Client, Page } from '../../src/api/client.js';
+import { ApiError } from '../../src/api/session.js';
 import { NO_FILTERS } from '../../src/state/filters.js';
-import { HistoryController, UNDO_MS } from '../../src/state/history-controller.js';
+import { HistoryController } from '../../src/state/history-controller.js';
 import { done, row } from './rows.js';
 
 const host = { addController: () => undefined, requestUpdate: () => undefined } as unknown as ReactiveControllerHost;
@@ -42,48 +43,6 @@ test('while somebody reads, new rows wait; while nobody does, they come in', asy
   expect(ids().slice(0, 2)).toEqual(['other', 'new']);
 });
 
-test('archiving is sent after 5 s', async () => {
-  const { client, controller, ids } = setup();
-  await controller.load();
-  controller.archive(['a', 'b']);
-  expect(ids()).toEqual(['r']);
-  controller.changed([done('a', 8)], false);
-  expect(ids()).toEqual(['r']);
-  await vi.advanceTimersByTimeAsync(UNDO_MS - 1);
-  expect(client.archive).not.toHaveBeenCalled();
-  await vi.advanceTimersByTimeAsync(1);
-  expect(client.archive).toHaveBeenCalledWith(['a', 'b']);
-});
-
-test('undone in time, it is never sent', async () => {
-  const { client, controller, ids } = setup();
-  await controller.load();
-  controller.archive(['a']);
-  controller.undo();
-  await vi.advanceTimersByTimeAsync(UNDO_MS * 2);
-  expect(ids()).toEqual(['r', 'a', 'b']);
-  expect(client.archive).not.toHaveBeenCalled();
-});
-
-test('a panel that closes sends at once', async () => {
-  const { client, controller } = setup();
-  await controller.load();
-  controller.archive(['a']);
-  controller.hostDisconnected();
-  expect(client.archive).toHaveBeenCalledTimes(1);
-  expect(vi.getTimerCount()).toBe(0);
-});
-
-test('refused, the rows come back and it is said', async () => {
-  const { client, controller, ids } = setup();
-  client.archive.mockRejectedValue(new ApiError(503, 'store_unavailable', ''));
-  await controller.load();
-  controller.archive(['a']);
-  await vi.advanceTimersByTimeAsync(UNDO_MS);
-  expect(ids()).toEqual(['r', 'a', 'b']);
-  expect(controller.archiveFailed).toBe(true);
-});
-
 test('where only Athena can tell whether a row fits, it is asked, once for many', async () => {
   const { client, controller } = setup();
   await controller.load({ ...NO_FILTERS, component_id: 'crm' });
@@ -99,4 +58,72 @@ test('a history that cannot be loaded says why', async () => {
   await controller.load();
   expect(controller.error?.status).toBe(0);
   expect(controller.loading).toBe(false);
+});
+
+test('new rows that the filters do not want do not count', async () => {
+  const { controller } = setup();
+  await controller.load({ ...NO_FILTERS, status: ['pending'], search: 'n' });
+  controller.changed([done('n1', 20), row('n2'), row('x', { message: 'x', by: 'x', component_id: 'x' })], true);
+  expect(controller.list.newCount).toBe(1);
+  controller.changed([done('n2', 21)], true);
+  expect(controller.list.newCount).toBe(0);
+});
+
+test('one that leaves the filter stays while somebody reads, and goes when nobody does', async () => {
+  const { controller, ids } = setup();
+  await controller.load({ ...NO_FILTERS, status: ['pending'] });
+  expect(ids()).toContain('r');
+  controller.changed([done('r', 30)], true);
+  expect(controller.list.all.find(({ id }) => id === 'r')?.status).toBe('success');
+  expect(controller.list.newCount).toBe(0);
+  controller.changed([row('new')], false);
+  expect(ids()).not.toContain('r');
+  expect(ids()).toContain('new');
+});
+
+test('one that Athena said fits keeps waiting, whatever its live state does not tell', async () => {
+  const { client, controller } = setup();
+  await controller.load({ ...NO_FILTERS, component_id: 'crm' });
+  const fits = row('f', { component_id: 'crm' });
+  client.history.mockResolvedValue({ rows: [fits, row('below', { component_id: 'crm' })], next: undefined, total: 2 });
+  controller.changed([row('f')], true);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(controller.list.newCount).toBe(1); // what was not new does not become it
+  controller.changed([row('f', { on_step: 2 })], true);
+  expect(controller.list.newCount).toBe(1);
+  expect(controller.list.get('f')).toMatchObject({ component_id: 'crm', on_step: 2 });
+});
+
+test('what changes while the first page is on its way is not lost', async () => {
+  const { client, controller } = setup();
+  let answer = (_page: Page): void => undefined;
+  client.history.mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+  const loaded = controller.load();
+  controller.changed([done('r', 30), row('new', { ts_display: 40 })], false);
+  answer(pages[0]!);
+  await loaded;
+  expect(controller.list.get('r')?.status).toBe('success');
+  expect(controller.list.all[0]!.id).toBe('new');
+});
+
+test('rows taken away stay away, whatever is loaded or changes', async () => {
+  const { controller, ids } = setup();
+  await controller.load();
+  controller.archiving.archive(['a']);
+  await controller.load();
+  controller.changed([done('a', 9)], false);
+  expect(ids()).toEqual(['r', 'b']);
+});
+
+test('what comes back has its latest state, unless the filters are others by now', async () => {
+  const { controller, ids } = setup();
+  await controller.load();
+  controller.archiving.archive(['r']);
+  controller.changed([row('r', { on_step: 5 })], false);
+  controller.archiving.undo();
+  expect(controller.list.get('r')?.on_step).toBe(5);
+  controller.archiving.archive(['r']);
+  await controller.load({ ...NO_FILTERS, status: ['success'] });
+  controller.archiving.undo();
+  expect(ids()).not.toContain('r');
 });

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import athena
+from athena.cli import access
 from athena.cli.options import DEFAULT_URL, Url
 from athena.cli.serve import serve
 from athena.cli.text import complain
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command()(serve)
+access.register(app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from athena.cli.credentials import find_key
 from athena.client import Client, ClientError, Refused
 from athena.config import BY_NAME
 
@@ -113,7 +114,7 @@ def demo(url: str, speed: float, say: Callable[[str], None] = print) -> None:
     """
     run = uuid.uuid4().hex[:8]
     where = "" if url == BY_NAME["url"].default else f" --url {url}"
-    with Client(url) as client:
+    with Client(url, key=find_key(url)) as client:
         client.notifications(limit=1)  # say at once when nobody is there
         say(f"Four transactions and a notice, about {LENGTH / speed:.0f} s. See them live with: athena watch{where}")
         unfinished: set[str] = set()

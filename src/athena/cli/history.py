@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from athena.cli.credentials import find_key
 from athena.cli.text import STATUS_STYLES, duration, harmless, local_time, steps, whole_number
 from athena.cli.watch import Row, elapsed
 from athena.client import Client
@@ -41,7 +42,7 @@ def moment(text: str, now: int) -> int:
 
 def history(url: str, limit: int, as_json: bool, filters: dict[str, Parameter]) -> None:
     """Print at most `limit` rows of the history, in the API's order. Raises `ClientError`."""
-    with Client(url) as client:
+    with Client(url, key=find_key(url)) as client:
         rows = client.history(limit, **filters)
         if as_json:
             for row in rows:
@@ -53,7 +54,7 @@ def history(url: str, limit: int, as_json: bool, filters: dict[str, Parameter]) 
 
 def transaction(url: str, tx_id: str, as_json: bool) -> None:
     """Print one transaction and its changes. Raises `ClientError`."""
-    with Client(url) as client:
+    with Client(url, key=find_key(url)) as client:
         found = client.transaction(tx_id)
     if as_json:
         print_json(found)

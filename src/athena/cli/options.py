@@ -9,7 +9,7 @@ import typer
 
 from athena.config import BY_NAME, Setting
 
-METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER"}
+METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER", bool: None}
 
 
 def setting_option(setting: Setting, callback: Callable[..., Any] | None = None) -> Any:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from athena.cli.credentials import find_key
 from athena.cli.process import Command, Signals, blocked_signals
 from athena.cli.reporter import TIMEOUT_MS, Progress, Reporter
 from athena.cli.text import complain, harmless
@@ -43,7 +44,7 @@ def run(
     """
     _occupy_closed_descriptors()
     progress = Progress(steps)
-    with Client(url, timeout=REQUEST_TIMEOUT) as client, blocked_signals() as signals:
+    with Client(url, key=find_key(url), timeout=REQUEST_TIMEOUT) as client, blocked_signals() as signals:
         reporter = Reporter(client, _opening(description, steps, by, component_id))
         try:
             running = Command(command, signals, on_step=lambda step: reporter.report(progress.step(step)))

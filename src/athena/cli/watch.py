@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from athena.cli.credentials import find_key
 from athena.cli.text import ACTIVE, STATUS_STYLES, complain, duration, harmless, local_time, steps, whole_number
 from athena.client import Archived, Change, Client, Disconnected, Event, LiveStream, Ready, Reset
 
@@ -268,7 +269,7 @@ def watch(url: str) -> None:
     """Show what is going on until interrupted. Raises `ClientError` when Athena cannot be reached at the beginning;
     after that it reconnects by itself."""
     board = Board()
-    with Client(url) as client, _display(board) as display:
+    with Client(url, key=find_key(url)) as client, _display(board) as display:
 
         def refetch() -> str:
             page = client.notifications(limit=MOST_ROWS)
@@ -277,7 +278,7 @@ def watch(url: str) -> None:
             display.refresh()
             return str(page["cursor"])
 
-        with LiveStream(url, refetch(), refetch=refetch) as stream:
+        with LiveStream(url, refetch(), refetch=refetch, key=find_key(url)) as stream:
             while True:
                 event = stream.receive(TICK)
                 if event is None:

@@ -47,7 +47,8 @@ class Refused(ClientError):
     """Athena answered with an error. `str(error)` is its sentence; `answer` is the whole JSON object."""
 
     def __init__(self, http_status: int, answer: dict[str, Any]) -> None:
-        super().__init__(str(answer.get("error") or f"Athena answered with HTTP status {http_status}"))
+        sentence = str(answer.get("error") or f"Athena answered with HTTP status {http_status}")
+        super().__init__(f"{sentence}; give a key by ATHENA_KEY" if http_status == 401 else sentence)
         self.http_status = http_status
         self.error_code = str(answer.get("code", ""))
         self.answer = answer

@@ -24,17 +24,18 @@ Parameter = str | int | bool | None
 class Client:
     """Athena's HTTP API over kept-alive connections; may be shared by threads.
 
-    `timeout` is in seconds, for connecting and for each wait on an answer. All methods raise `ClientError`. GET and
-    PUT are sent once more when a kept-alive connection turns out to be closed; nothing else is repeated.
+    `key` is an API key or a token, for an Athena with access control. `timeout` is in seconds, for connecting and for
+    each wait on an answer. All methods raise `ClientError`. GET and PUT are sent once more when a kept-alive connection
+    turns out to be closed; nothing else is repeated.
     """
 
-    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
+    def __init__(self, url: str, *, key: str | None = None, timeout: float = 10.0) -> None:
         self.url = base_url(url)
         self._pool = urllib3.PoolManager(
             num_pools=1,
             retries=False,
             timeout=urllib3.Timeout(connect=timeout, read=timeout),
-            headers={"Accept": "application/json", "User-Agent": "athena-client"},
+            headers={"Accept": "application/json", "User-Agent": "athena-client", **authorization(key)},
         )
 
     def __enter__(self) -> Self:
@@ -120,6 +121,11 @@ class Client:
             if method not in ("GET", "PUT") or not isinstance(error.__cause__, ConnectionError):
                 raise
             return self._pool.request(method, target, json=body, redirect=False)
+
+
+def authorization(key: str | None) -> dict[str, str]:
+    """The header that proves who asks."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def base_url(url: str) -> str:

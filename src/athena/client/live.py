@@ -16,7 +16,7 @@ import websockets.exceptions
 import websockets.sync.client
 
 from athena.client.errors import ClientError, Unreachable
-from athena.client.http import API, JsonObject, base_url, json_object, why
+from athena.client.http import API, JsonObject, authorization, base_url, json_object, why
 
 
 class Backoff:
@@ -91,6 +91,7 @@ class LiveStream:
         url: str,
         after: str | None = None,
         *,
+        key: str | None = None,
         refetch: Callable[[], str] | None = None,
         backoff: Backoff | None = None,
         timeout: float = 10.0,
@@ -98,6 +99,7 @@ class LiveStream:
         http_url = base_url(url)
         self.cursor = after
         self._live_url = f"ws{http_url.removeprefix('http')}{API}/notifications/live"
+        self._headers = authorization(key)
         self._refetch = refetch
         self._refetch_due = False
         self._backoff = backoff or Backoff()
@@ -161,6 +163,7 @@ class LiveStream:
             # `?after=` with nothing behind it: from now on, and the `ready` that answers says where that is.
             connection = websockets.sync.client.connect(
                 f"{self._live_url}?after={quote(self.cursor or '', safe='')}",
+                additional_headers=self._headers,
                 compression=None,
                 proxy=None,
                 open_timeout=self._timeout,

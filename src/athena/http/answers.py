@@ -8,6 +8,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.types import Receive, Scope, Send
 
+from athena.auth.identity import Kind
+from athena.auth.roles import Role
 from athena.domain.wire import LiveMessage, Row, Transaction
 from athena.errors import AthenaError
 
@@ -28,7 +30,11 @@ class JsonResponse:
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.body))]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self.body)),
+            (b"cache-control", b"no-store"),
+        ]
         if self.headers:
             headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         at_once = scope.get("extensions", {}).get(ANSWER)
@@ -106,16 +112,36 @@ class Changes(Struct):
     cursor: str
 
 
+class Session(Struct, omit_defaults=True):
+    """Who somebody is here. `token` is there once, for a ticket: a bearer token for the page that had it. `by` tells
+    how they were let in; `nobody` means that there is no access control. `expires` is UTC Unix ms."""
+
+    role: Role
+    name: str
+    by: Kind
+    expires: int | None = None
+    token: str | None = None
+
+
+class IssuedTicket(Struct):
+    """Good once, until `expires` (UTC Unix ms)."""
+
+    ticket: str
+    expires: int
+
+
+class SignInLink(Struct):
+    """`link` is a path with the secret behind `#`, where it is never sent to a server; good once, until `expires`."""
+
+    link: str
+    expires: int
+
+
 class Health(Struct):
     status: Literal["ok", "ready"]
     version: str
 
 
 def error_response(error: AthenaError) -> JsonResponse:
-    """An error in the one shape all errors have, with the headers that its status asks for (RFC 9110)."""
-    headers = {}
-    if error.status == 405:
-        headers["allow"] = ", ".join(error.data["allowed"])
-    elif error.status == 503:
-        headers["retry-after"] = "1"
-    return JsonResponse(error.as_dict(), error.status, headers)
+    """An error in the one shape all errors have."""
+    return JsonResponse(error.as_dict(), error.status, error.headers())

@@ -5,19 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import perf_counter
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from athena.auth.gate import Asked
+from athena.config import Config
 from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
-from athena.http import metrics, openapi, static
+from athena.http import cors, metrics, openapi, static
+from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
-from athena.http.routes import ROUTES
+from athena.http.routes import ROUTES, Route
+from athena.http.sessions import Sessions
+from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.routes import strip_prefix
-from athena.live.sse import EventStream
+from athena.live.sse import PERMIT, EventStream
 from athena.service import Service
 
 log = logging.getLogger("athena.http")
@@ -25,89 +32,143 @@ log = logging.getLogger("athena.http")
 Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 PARAMETER = "{tx_id}"
-OPERATIONS = frozenset(route.path for route in ROUTES if route.needs == "open")
-"""Paths that are served without a prefix too."""
 
 
-def build_app(service: Service, hub: Hub) -> Application:
+class Bound(NamedTuple):
+    """A route, and what handles it."""
+
+    route: Route
+    handler: Handler
+
+
+Table = dict[str, dict[str, Bound]]
+"""Path -> method -> what is there."""
+
+
+def build_app(service: Service, hub: Hub, admission: Admission, config: Config) -> Application:
     """The application of a node."""
-    endpoints = Endpoints(service, hub)
+    endpoints = Endpoints(service, hub, admission, config.max_body_bytes, config.max_bulk_bytes)
+    secure = bool(config.tls_cert) or config.public_url.startswith("https:")
+    sessions = Sessions(admission, config.max_body_bytes, secure)
     stream = EventStream(hub)
     others: dict[str, Handler] = {
         "stream": partial(_itself, stream),
         "live": _needs_upgrade,
         "metrics": partial(_metrics, metrics.collector(service, hub)),
         "openapi": _openapi,
-        "docs": _docs,
+        "docs": partial(_docs, openapi.page_policy(config.frame_ancestors)),
     }
-    table: dict[str, dict[str, Handler]] = {}
+    table: Table = {}
     for route in ROUTES:
-        table.setdefault(route.path, {})[route.method] = others.get(route.handler) or getattr(endpoints, route.handler)
-    return Application(table, hub)
+        handler = others.get(route.handler) or getattr(endpoints, route.handler, None)
+        bound = Bound(route, handler or getattr(sessions, route.handler))
+        table.setdefault(route.path, {})[route.method] = bound
+    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission)
 
 
 class Application:
-    """Finds the handler for a request and turns what it raises into the one shape of errors.
+    """Finds the handler for a request, asks the gate, and turns what is raised into the one shape of errors.
 
     Below the prefixes /api/v1, /api/v2, /api/v3 and the same behind /ak. A path that ends in a parameter matches
     whatever follows, slashes too, so that an id with a slash is a 400 that says so. The table is looked up rather than
     searched, and there is no middleware: docs/decisions/0006-a-dispatcher-of-forty-lines.md.
     """
 
-    def __init__(self, table: dict[str, dict[str, Handler]], hub: Hub) -> None:
+    def __init__(self, table: Table, pages: dict[str, Handler], hub: Hub, admission: Admission) -> None:
         self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
         self._open_ended = [
             (path.removesuffix(PARAMETER), methods) for path, methods in table.items() if path.endswith(PARAMETER)
         ]
-        self._pages = static.handlers()
+        self._root = {path for path, methods in table.items() if any(bound.route.root for bound in methods.values())}
+        self._pages = pages
         self._hub = hub
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
+        began = perf_counter()
+        asked = self._admission.asked(scope)
+        visit = Visit()
         answer: ASGIApp
         try:
-            handler = self._find(scope)
-            answer = await handler(Request(scope, receive))
+            answer = await self._answer(scope, receive, asked, visit)
         except AthenaError as error:
             answer = error_response(error)
         except Exception:
-            log.exception("%s %r failed", scope["method"], scope["path"])
+            log.exception("%s %s failed", scope["method"], scope["path"])
             answer = error_response(InternalError())
-        await answer(scope, receive, send)
+        if visit.origin is not None:
+            send = cors.shared_with(visit.origin, scope, send)
+        try:
+            await answer(scope, receive, send)
+        finally:
+            if visit.permit is not None:
+                visit.permit.release()
+            status = getattr(answer, "status", 0) or getattr(answer, "status_code", 200)
+            self._admission.log(asked, visit.who, scope["path"], status, perf_counter() - began)
 
-    def _find(self, scope: Scope) -> Handler:
-        """The handler for a request; puts its path parameter into the scope. Raises `NotFound`, `MethodNotAllowed`."""
+    async def _answer(self, scope: Scope, receive: Receive, asked: Asked, visit: Visit) -> ASGIApp:
+        """Let the request in and handle it. Raises an `AthenaError` for all that is not a success."""
         path, method = scope["path"], scope["method"]
+        page = self._pages.get(path)
+        if page is not None and method in ("GET", "HEAD"):
+            return await page(Request(scope, receive))
+        methods = self._find(scope)
+        gate = self._admission.gate
+        if not next(iter(methods.values())).route.root:
+            visit.origin = gate.listed_origin(asked)
+            if visit.origin is not None and method == "OPTIONS":
+                return cors.preflight()
+        bound = methods.get("GET" if method == "HEAD" else method)
+        if bound is None:
+            raise MethodNotAllowed(sorted(methods), method)
+        route = bound.route
+        if route.needs != "open":
+            identity = gate.admit(asked, route.needs, route.streams)
+            visit.who = str(identity)
+            scope[IDENTITY] = identity
+            if route.streams:
+                scope[PERMIT] = visit.permit = gate.connect(identity, asked)
+        return await bound.handler(Request(scope, receive))
+
+    def _find(self, scope: Scope) -> dict[str, Bound]:
+        """What is at a path, by method; puts the path's parameter into the scope. Raises `NotFound`."""
+        path = scope["path"]
         rest = strip_prefix(path)
-        wanted = "GET" if method == "HEAD" else method
         if rest is None:
-            page = self._pages.get(path)
-            if page is not None and wanted == "GET":
-                return page
-            rest = path if path in OPERATIONS else ""
+            rest = path if path in self._root else ""
         methods = self._exact.get(rest, {})
-        if wanted not in methods:  # a transaction may be called "bulk"
+        if not methods or scope["method"] not in methods:  # a transaction may be called "bulk"
             for start, more in self._open_ended:
                 if rest.startswith(start):
                     scope["path_params"] = {"tx_id": rest[len(start) :]}
                     methods = methods | more
         if not methods:
             raise NotFound(f"expected a path such as /api/v3/notifications, got {path[:200]!r}")
-        if wanted not in methods:
-            raise MethodNotAllowed(sorted(methods), method)
-        return methods[wanted]
+        return methods
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Gives the WebSocket protocol the hub, by way of the state that uvicorn hands to it."""
         while True:
             event = (await receive())["type"]
             if event == "lifespan.startup":
-                scope["state"]["hub"] = self._hub
+                scope["state"] |= {"hub": self._hub, "gate": self._admission}
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
                 return
+
+
+class Visit:
+    """What is found out about a request on its way."""
+
+    __slots__ = ("origin", "permit", "who")
+
+    def __init__(self) -> None:
+        self.who = "-"
+        self.origin: str | None = None
+        self.permit: Permit | None = None
 
 
 # ---- small pages -----------------------------------------------------------------------------------------------------
@@ -132,5 +193,5 @@ async def _openapi(request: Request) -> ASGIApp:
     return JsonResponse(openapi.document())
 
 
-async def _docs(request: Request) -> ASGIApp:
-    return HTMLResponse(openapi.as_html(openapi.document()))
+async def _docs(policy: str, request: Request) -> ASGIApp:
+    return HTMLResponse(openapi.as_html(openapi.document()), headers={"content-security-policy": policy})

@@ -16,9 +16,6 @@ from athena.errors import AthenaError, BadRequest, BodyTooLarge, InvalidField, I
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
-MAX_BODY = 1024 * 1024
-MAX_BULK = 16 * 1024 * 1024
-
 JSON = ("application/json",)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 
@@ -54,9 +51,9 @@ def _media_type(value: bytes) -> str:
     return value.partition(b";")[0].strip().lower().decode("latin-1")
 
 
-async def decode(request: Request, decoder: Callable[[bytes], T]) -> T:
-    """The body of an ordinary request, validated while it is decoded."""
-    return parse(await read(request, MAX_BODY, JSON), decoder)
+async def decode(request: Request, decoder: Callable[[bytes], T], limit: int) -> T:
+    """The body of an ordinary request, validated while it is decoded. `limit` is in bytes."""
+    return parse(await read(request, limit, JSON), decoder)
 
 
 def parse(body: bytes, decoder: Callable[[bytes], T]) -> T:

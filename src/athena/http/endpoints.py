@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import msgspec
@@ -11,8 +12,9 @@ import athena
 from athena.domain import wire
 from athena.domain.lifecycle import Decision
 from athena.domain.model import Archive, BulkEdit, BulkOpen, Edit, Notice, Open
-from athena.errors import AthenaError, InvalidField, InvalidJson, ShuttingDown
+from athena.errors import AthenaError, InvalidField, InvalidJson, ShuttingDown, Unauthorized
 from athena.http import body
+from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
     BulkAnswer,
     BulkResult,
@@ -28,6 +30,7 @@ from athena.http.answers import (
 from athena.http.parameters import HistoryParameters, Paging, WaitParameters, encode_next
 from athena.live import longpoll
 from athena.live.hub import Hub
+from athena.live.sse import PERMIT
 from athena.service import Service
 from athena.store.base import Query
 
@@ -47,21 +50,26 @@ class Endpoints:
 
     service: Service
     hub: Hub
+    admission: Admission
+    max_body: int
+    max_bulk: int
 
     # ---- transactions ------------------------------------------------------------------------------------------------
     async def open(self, request: Request) -> JsonResponse:
         """Open a transaction."""
-        return JsonResponse(wire.transaction(await self.service.open(await body.decode(request, _open))), 201)
+        return JsonResponse(
+            wire.transaction(await self.service.open(await body.decode(request, _open, self.max_body))), 201
+        )
 
     async def edit(self, request: Request) -> JsonResponse:
         """Report on a transaction: its status, step, message."""
         tx_id = body.identifier(request.path_params["tx_id"])
-        await self.service.edit(tx_id, await body.decode(request, _edit))
+        await self.service.edit(tx_id, await body.decode(request, _edit, self.max_body))
         return JsonResponse(Edited(tx_id))
 
     async def bulk(self, request: Request) -> JsonResponse:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
-        raw = await body.read(request, body.MAX_BULK, body.JSON + body.NDJSON)
+        raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
         pieces = _pieces(raw, request.headers.get("content-type", ""))
         if len(pieces) > MAX_BULK_LINES:
             raise InvalidField("body", f"expected at most {MAX_BULK_LINES:,} lines, got {len(pieces):,}")
@@ -116,23 +124,30 @@ class Endpoints:
 
     async def post(self, request: Request) -> JsonResponse:
         """A generic notice: something that has happened, with no steps."""
-        return JsonResponse(Posted(await self.service.post(await body.decode(request, _notice))))
+        return JsonResponse(Posted(await self.service.post(await body.decode(request, _notice, self.max_body))))
 
     async def archive(self, request: Request) -> JsonResponse:
         """Leave notifications out of the everyday history. Unknown ids are passed over."""
-        wish = await body.decode(request, _archive)
-        count = await self.service.archive(wish.notification_ids)
-        return JsonResponse(Done(f"archived {count} notification(s)"))
+        wish = await body.decode(request, _archive, self.max_body)
+        done = Done(f"archived {await self.service.archive(wish.notification_ids)} notification(s)")
+        await self._record(request, "archive", done.details)
+        return JsonResponse(done)
 
     async def purge(self, request: Request) -> JsonResponse:
         """Delete everything. Every client gets a `reset`."""
-        return JsonResponse(Done(f"deleted {await self.service.purge()} notification(s)"))
+        done = Done(f"deleted {await self.service.purge()} notification(s)")
+        await self._record(request, "purge", done.details)
+        return JsonResponse(done)
 
     async def changes(self, request: Request) -> JsonResponse:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
         asked = body.query(request, WaitParameters)
-        answer = await longpoll.poll(self.hub, asked.after, asked.wait)
-        return JsonResponse(answer.as_json(), headers={"cache-control": "no-store"})
+        poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
+        with self.hub.tied(poll, request.scope[PERMIT]):
+            await asyncio.wait((poll,))
+        if poll.cancelled():
+            raise Unauthorized
+        return JsonResponse(poll.result().as_json())
 
     # ---- operations --------------------------------------------------------------------------------------------------
     async def healthz(self, request: Request) -> JsonResponse:
@@ -145,6 +160,14 @@ class Endpoints:
             raise ShuttingDown
         await self.service.store.position()
         return JsonResponse(Health("ready", athena.__version__))
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+    async def _record(self, request: Request, action: str, detail: str) -> None:
+        """Put something irrevocable into the audit log."""
+        gate = self.admission.gate
+        if gate.access is not None:
+            address = self.admission.asked(request.scope).source(gate.proxies)[0]
+            await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
 
 
 def _pieces(raw: bytes, content_type: str) -> list[bytes] | list[msgspec.Raw]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
 from html import escape
 from typing import Any
@@ -9,21 +11,36 @@ from typing import Any
 import msgspec
 
 import athena
+from athena.auth.gate import COOKIE
 from athena.domain.model import BulkEdit, BulkOpen
 from athena.domain.wire import LiveMessage
 from athena.http.answers import ErrorBody
 from athena.http.endpoints import Endpoints
 from athena.http.routes import ROUTES, Route
+from athena.http.sessions import Sessions
 
 REF = "#/components/schemas/{name}"
 
 ERRORS = {
     400: "What was sent cannot be understood; `field` names the place.",
+    401: "Who is asking is not known.",
+    403: "Who is asking may not do this, or from this page.",
     404: "There is nothing here.",
     409: "The transaction's present state does not allow it; nothing was changed.",
     415: "The Content-Type is not one that is read here.",
     426: "This address speaks WebSocket.",
+    429: "A limit is reached; `Retry-After` tells for how many seconds.",
     503: "Nothing was stored; the same request may be sent again.",
+}
+
+SECURITY_SCHEMES = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, a session's token, or an identity provider's (JWT).",
+    },
+    "basic": {"type": "http", "scheme": "basic", "description": "The id and the secret of an API key."},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of a browser that has signed in."},
 }
 
 SUMMARIES = {
@@ -44,7 +61,7 @@ def document() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(types, ref_template=REF)
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        path = route.path if route.needs == "open" else f"/api/v3{route.path}"
+        path = route.path if route.root else f"/api/v3{route.path}"
         paths.setdefault(path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -56,19 +73,21 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
     }
 
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler,
-        "summary": SUMMARIES.get(route.handler) or getattr(Endpoints, route.handler).__doc__.strip(),
+        "summary": _summary(route.handler),
         "x-athena-action": route.needs,
         "parameters": _parameters(route),
         "responses": {str(route.status): _answer(route)},
     }
-    for status in route.errors:
+    operation["security"] = [] if route.needs == "open" else [{name: []} for name in SECURITY_SCHEMES]
+    everywhere = () if route.root else (429,) if route.needs == "open" else (401, 403, 429)
+    for status in sorted({*route.errors, *everywhere}):
         operation["responses"][str(status)] = {
             "description": ERRORS[status],
             "content": {"application/json": {"schema": {"$ref": REF.format(name="ErrorBody")}}},
@@ -86,6 +105,11 @@ def _operation(route: Route) -> dict[str, Any]:
         schema = {"$ref": REF.format(name=route.body.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return operation
+
+
+def _summary(handler: str) -> str:
+    described = getattr(Endpoints, handler, None) or getattr(Sessions, handler, None)
+    return SUMMARIES.get(handler) or str(described.__doc__).strip()
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -120,6 +144,15 @@ b{display:inline-block;min-width:4.5em}table{border-collapse:collapse;width:100%
 td,th{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8884}
 pre{overflow:auto;padding:.75rem;border:1px solid #8884;border-radius:6px}
 """
+
+
+def page_policy(frame_ancestors: str) -> str:
+    """The page's Content-Security-Policy: its own style sheet, and nothing else at all."""
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {frame_ancestors}"
+    )
 
 
 def as_html(spec: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -24,6 +25,8 @@ Statuses = Annotated[
     ),
 ]
 Types = Annotated[str, Meta(pattern=r"^(webhook_tx|notification)(,(webhook_tx|notification))*\Z")]
+_PLACE = re.compile(r"(?P<finished>[01])\.(?P<ts_display>[0-9]{1,15})\.(?P<id>[A-Za-z0-9._-]{1,128})\Z")
+"""What `encode_next` makes. Anyone can make one, so it is taken for nothing more than it says."""
 Milliseconds = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP)]
 
 
@@ -58,7 +61,9 @@ class HistoryParameters(Paging, frozen=True, kw_only=True):
     next: Annotated[str, Meta(max_length=512, description="`next` of the page before.")] | None = None
 
     def as_query(self) -> Query:
-        """Raises `InvalidField` for a `next` that is none of ours."""
+        """Raises `InvalidField` for a `next` that is none of ours, and a `search` that ends early in the database."""
+        if self.search and "\0" in self.search:  # LIKE takes it for the end of the pattern
+            raise InvalidField("search", f"expected text without NUL, got {self.search[:40]!r}")
         return Query(
             component_id=self.component_id,
             status=tuple(self.status.split(",")) if self.status else None,
@@ -78,10 +83,14 @@ class HistoryParameters(Paging, frozen=True, kw_only=True):
 class WaitParameters(Struct, frozen=True):
     after: Annotated[str, Meta(description="The cursor to go on from.")] | None = None
     wait: Annotated[float, Meta(ge=0, le=30, description="Seconds to wait for something to happen.")] = 0
+    ticket: Annotated[str, Meta(description="As for the streams; good for one poll.")] | None = None
 
 
-class AfterParameters(Struct, frozen=True):
+class StreamParameters(Struct, frozen=True):
     after: Annotated[str, Meta(description="The cursor to go on from.")] | None = None
+    ticket: Annotated[str, Meta(description="From `POST /tickets`, good once: for pages that have no key.")] | None = (
+        None
+    )
 
 
 def encode_next(row: Notification) -> str:
@@ -91,7 +100,9 @@ def encode_next(row: Notification) -> str:
 
 def _parse_next(text: str) -> SortKey:
     try:
-        finished, ts_display, last = base64.urlsafe_b64decode(text.encode()).decode().split(".", 2)
-        return SortKey(bool(int(finished)), int(ts_display), last)
+        place = _PLACE.match(base64.urlsafe_b64decode(text.encode()).decode())
     except (ValueError, binascii.Error):
-        raise InvalidField("next", f"expected the next of an earlier page, got {text[:100]!r}") from None
+        place = None
+    if place is None:
+        raise InvalidField("next", f"expected the next of an earlier page, got {text[:100]!r}")
+    return SortKey(place["finished"] == "1", int(place["ts_display"]), place["id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar, Literal
@@ -17,7 +18,10 @@ from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER, Header
-from athena.live.sse import ABORT
+from athena.live.sse import TRANSPORT
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
+"""RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -53,7 +57,10 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._refuse(BadRequest(f"expected an HTTP request, got something else: {error}"))
+            cause = error.__context__  # what a callback raised
+            if not isinstance(cause, AthenaError):
+                cause = BadRequest(f"expected an HTTP request, got something else: {error}")
+            self._refuse(cause)
             return
         except httptools.HttpParserUpgrade as upgrade:
             self._disarm()
@@ -72,9 +79,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         """Hand the connection to the WebSocket protocol, with what the peer sent before it had its answer."""
-        if not self._should_upgrade():
-            self._refuse(BadRequest("expected an upgrade to websocket, got another protocol"))
-            return
         self.handle_websocket_upgrade()
         self.scope["extensions"].clear()  # they refer back to this object, which would live on until looked for
         self.parser = None  # type: ignore[assignment]  # and so does it
@@ -85,6 +89,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, error: AthenaError) -> None:
         """What is no request for the application gets an answer in the shape of all errors; then the end."""
         self._disarm()
+        if self._receiving != "body" and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # answers come in order: what could be read gets its own, then it is over
+            return
         body = msgspec.json.encode(error.as_dict())
         head = (
             f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
@@ -98,12 +105,36 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._receiving = "headers"
         self._head = 0
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
+        self._check_head()
         super().on_headers_complete()
         self._receiving = "body"
         self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[assignment]
+
+    def _check_head(self) -> None:
+        """What the parser lets through. Raises `BadRequest` and `HeadTooLarge`."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise BadRequest(f"expected HTTP/1.1, got HTTP/{version}")
+        size = len(self.url)
+        hosts: list[bytes] = []
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            if name == b"host":
+                hosts.append(value)
+        if size > self.max_head:  # also one that came in a single piece
+            raise HeadTooLarge(self.max_head)
+        if len(hosts) > 1 or (version == "1.1" and not hosts) or (hosts and not _HOST.match(hosts[0])):
+            raise BadRequest(f"expected one Host header with a name or address, got {hosts[:2]!r}")  # RFC 9112, 3.2
+        if self.parser.should_upgrade():
+            if not self._should_upgrade():  # before the application has begun on it
+                raise BadRequest("expected an upgrade to websocket, got another protocol")
+            if version != "1.1":
+                raise BadRequest(f"expected a WebSocket handshake over HTTP/1.1, got HTTP/{version}")
+            if any(n == b"transfer-encoding" or (n == b"content-length" and v != b"0") for n, v in self.headers):
+                raise BadRequest("expected a WebSocket handshake without a body, got one with a body")
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

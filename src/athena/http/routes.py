@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from athena.auth.roles import Action
 from athena.domain.model import Archive, Edit, Notice, Open
 from athena.domain.wire import Transaction
 from athena.http.answers import (
@@ -14,28 +15,32 @@ from athena.http.answers import (
     Edited,
     Health,
     History,
+    IssuedTicket,
     Posted,
+    Session,
+    SignInLink,
     Templates,
     Webhooks,
 )
-from athena.http.parameters import AfterParameters, HistoryParameters, Paging, WaitParameters
-
-Action = Literal["view", "report", "manage", "open"]
-"""What a caller must be allowed to do. `open` routes are for operations and need nothing."""
+from athena.http.parameters import HistoryParameters, Paging, StreamParameters, WaitParameters
+from athena.http.wishes import SignIn, TicketWish
 
 
 class Route(NamedTuple):
-    """`handler` names a method of `Endpoints` or an application of app.py."""
+    """`needs` is what the caller has to be allowed to do; `open` routes need nothing. `handler` names a method of
+    `Endpoints` or `Sessions`, or a page of app.py. `root` routes have no prefix, `streams` are live connections."""
 
     method: str
     path: str
-    needs: Action
+    needs: Action | Literal["open"]
     handler: str
     answer: Any
     status: int = 200
     body: Any = None
     parameters: Any = None
     errors: tuple[int, ...] = ()
+    root: bool = False
+    streams: bool = False
 
 
 ROUTES = (
@@ -50,13 +55,43 @@ ROUTES = (
     Route("POST", "/notifications/bulk", "manage", "archive", Done, body=Archive, errors=(400, 415, 503)),
     Route("DELETE", "/notifications/purge", "manage", "purge", Done, errors=(503,)),
     Route(
-        "GET", "/notifications/live", "view", "live", "websocket", 101, parameters=AfterParameters, errors=(404, 426)
+        "GET",
+        "/notifications/live",
+        "view",
+        "live",
+        "websocket",
+        101,
+        parameters=StreamParameters,
+        errors=(404, 426),
+        streams=True,
     ),
-    Route("GET", "/notifications/stream", "view", "stream", "text/event-stream", parameters=AfterParameters),
-    Route("GET", "/notifications/changes", "view", "changes", Changes, parameters=WaitParameters, errors=(400, 503)),
-    Route("GET", "/healthz", "open", "healthz", Health),
-    Route("GET", "/readyz", "open", "readyz", Health, errors=(503,)),
-    Route("GET", "/metrics", "open", "metrics", "text/plain"),
-    Route("GET", "/openapi.json", "open", "openapi", "application/json"),
-    Route("GET", "/docs", "open", "docs", "text/html"),
+    Route(
+        "GET",
+        "/notifications/stream",
+        "view",
+        "stream",
+        "text/event-stream",
+        parameters=StreamParameters,
+        streams=True,
+    ),
+    Route(
+        "GET",
+        "/notifications/changes",
+        "view",
+        "changes",
+        Changes,
+        parameters=WaitParameters,
+        errors=(400, 503),
+        streams=True,
+    ),
+    Route("POST", "/sessions", "open", "sign_in", Session, 201, body=SignIn, errors=(400, 401, 403, 404, 415, 503)),
+    Route("GET", "/sessions/current", "view", "session", Session),
+    Route("DELETE", "/sessions/current", "view", "sign_out", Done, errors=(404, 503)),
+    Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketWish, errors=(400, 404, 415)),
+    Route("POST", "/sign-in-links", "manage", "sign_in_link", SignInLink, 201, errors=(404,)),
+    Route("GET", "/healthz", "open", "healthz", Health, root=True),
+    Route("GET", "/readyz", "open", "readyz", Health, errors=(503,), root=True),
+    Route("GET", "/metrics", "open", "metrics", "text/plain", root=True),
+    Route("GET", "/openapi.json", "open", "openapi", "application/json", root=True),
+    Route("GET", "/docs", "open", "docs", "text/html", root=True),
 )

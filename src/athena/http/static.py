@@ -1,4 +1,4 @@
-"""Serves Apollo, the web UI: a page, a script and a style sheet that the wheel carries."""
+"""Serves pages: Apollo, the web UI that the wheel carries, and the one to sign in with."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
 
-FILES = {"/": "index.html", "/apollo.js": "apollo.js", "/apollo.css": "apollo.css"}
+from athena.http.admission import Admission
+from athena.http.sessions import is_signed_in
+
+APOLLO = {"/": "index.html", "/apollo.js": "apollo.js", "/apollo.css": "apollo.css"}
+SIGN_IN = {"/sign-in": "sign-in.html", "/sign-in.js": "sign-in.js", "/sign-in.css": "sign-in.css"}
 MEDIA_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; object-src 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'; object-src 'none'; frame-ancestors {frame_ancestors}"
 )
+
+Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 class Asset(NamedTuple):
@@ -30,29 +37,33 @@ class Asset(NamedTuple):
     media_type: str
 
 
-def handlers() -> dict[str, Callable[[Request], Awaitable[ASGIApp]]]:
+def handlers(admission: Admission, frame_ancestors: str) -> dict[str, Handler]:
     """Path -> handler. In a source tree where Apollo was not built, the front page leads to the API's."""
+    policy = CONTENT_SECURITY_POLICY.format(frame_ancestors=frame_ancestors)
+    pages = {
+        path: _server(_read(files("athena.http").joinpath("pages", name)), policy) for path, name in SIGN_IN.items()
+    }
     folder = files("athena").joinpath("apollo")
     if not folder.joinpath("index.html").is_file():
-        return {"/": _to_the_docs}
-    return {path: _server(_read(folder.joinpath(name).read_bytes(), name)) for path, name in FILES.items()}
+        return {**pages, "/": _to_the_docs}
+    pages |= {path: _server(_read(folder.joinpath(name)), policy) for path, name in APOLLO.items()}
+    return pages | {"/": _for_the_signed_in(admission, pages["/"])}
 
 
-def _read(body: bytes, name: str) -> Asset:
+def _read(file: Traversable) -> Asset:
+    body = file.read_bytes()
     etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-    return Asset(body, gzip.compress(body, mtime=0), etag, MEDIA_TYPES[name.rpartition(".")[2]])
+    return Asset(body, gzip.compress(body, mtime=0), etag, MEDIA_TYPES[file.name.rpartition(".")[2]])
 
 
-def _server(asset: Asset) -> Callable[[Request], Awaitable[ASGIApp]]:
+def _server(asset: Asset, policy: str) -> Handler:
     async def serve(request: Request) -> ASGIApp:
         headers = {
             "etag": asset.etag,
             "cache-control": "no-cache",  # asked for each time, answered with 304 while it is the same
             "vary": "accept-encoding",
-            "x-content-type-options": "nosniff",
-            "content-security-policy": CONTENT_SECURITY_POLICY,
-            "referrer-policy": "no-referrer",
-            # Modules are fetched with CORS; the script is no secret, and pages elsewhere may embed it.
+            "content-security-policy": policy,
+            # Modules are fetched with CORS; these files are no secret, and pages elsewhere may embed the script.
             "access-control-allow-origin": "*",
         }
         if request.headers.get("if-none-match") == asset.etag:
@@ -62,6 +73,17 @@ def _server(asset: Asset) -> Callable[[Request], Awaitable[ASGIApp]]:
             body = asset.compressed
             headers["content-encoding"] = "gzip"
         return Response(body, headers=headers, media_type=asset.media_type)
+
+    return serve
+
+
+def _for_the_signed_in(admission: Admission, page: Handler) -> Handler:
+    """The page holds nothing secret; without a session it would only be empty."""
+
+    async def serve(request: Request) -> ASGIApp:
+        if is_signed_in(admission.gate, admission.asked(request.scope)):
+            return await page(request)
+        return RedirectResponse("/sign-in", 303, {"cache-control": "no-store"})
 
     return serve
 

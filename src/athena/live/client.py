@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from athena.live.gate import Permit
 from athena.live.tail import Encoding
 
 
@@ -17,6 +18,7 @@ class KeepAlive(NamedTuple):
 class Client(Protocol):
     """A reader that is written to: what the hub needs to know of a WebSocket."""
 
+    permit: Permit | None
     position: int
     wants_ready: bool
     paused: bool

@@ -9,14 +9,16 @@ Server-Sent Events and long poll read by the same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from athena.domain.model import Notification, Position, parse_cursor
 from athena.domain.wire import encode_changes, encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.client import Client, KeepAlive
+from athena.live.gate import Permit
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
 
@@ -30,7 +32,11 @@ SLICE_CLIENTS = 400
 SLICE_SECONDS = 0.004
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
 
+LOOK_SECONDS = 2.0
+"""How often clients are looked at, at least: those whose permit has ended are gone within this time."""
+
 GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
@@ -61,6 +67,7 @@ class Hub:
         self._live: set[Client] = set()
         self._flushing = False
         self._waiting: set[asyncio.Future[bool]] = set()
+        self._streams: dict[asyncio.Task[Any], Permit] = {}  # readers that ask, and why they may
         self._replaying: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
@@ -195,6 +202,15 @@ class Hub:
         self._advance(client)
 
     # ---- readers that ask --------------------------------------------------------------------------------------------
+    @contextmanager
+    def tied(self, stream: asyncio.Task[Any], permit: Permit) -> Iterator[None]:
+        """Cancel `stream` if its permit ends within the block."""
+        self._streams[stream] = permit
+        try:
+            yield
+        finally:
+            del self._streams[stream]
+
     async def next(self, seq: int, encoding: Encoding, timeout: float) -> Chunk | None:
         """What follows `seq`, as soon as there is something.
 
@@ -243,11 +259,18 @@ class Hub:
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:
-        """Ping clients that are due and give up on silent and stalled ones. Runs until it is cancelled."""
+        """Ping clients that are due, give up on silent and stalled ones, and end those that may not be here any more.
+
+        Runs until it is cancelled.
+        """
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(min(5.0, self.keepalive.interval / 5, self.slow.timeout / 5))
+            await asyncio.sleep(min(LOOK_SECONDS, self.keepalive.interval / 5, self.slow.timeout / 5))
+            for stream in [stream for stream, permit in self._streams.items() if permit.ended()]:
+                stream.cancel()
             for count, client in enumerate(list(self.clients), 1):
+                if client.permit is not None and client.permit.ended():
+                    client.close(POLICY_VIOLATION, "not allowed any more: sign in again")
                 client.keep_alive(loop.time())
                 if count % SLICE_CLIENTS == 0:
                     await asyncio.sleep(0)

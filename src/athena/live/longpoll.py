@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from athena.domain.model import Position
 from athena.domain.wire import encode_ready
 from athena.live.encoding import json_array
@@ -18,7 +20,7 @@ class Poll(NamedTuple):
     cursor: str
 
     def as_json(self) -> bytes:
-        return b'{"messages":%s,"cursor":"%s"}' % (self.messages, self.cursor.encode())
+        return b'{"messages":%s,"cursor":%s}' % (self.messages, msgspec.json.encode(self.cursor))
 
 
 async def poll(hub: Hub, after: str | None, wait: float) -> Poll:

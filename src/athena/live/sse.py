@@ -19,8 +19,11 @@ HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
 ]
-ABORT = "athena.abort"
-"""The extension of an ASGI scope by which our HTTP protocol lets a stream cut its connection."""
+TRANSPORT = "athena.transport"
+"""The extension of an ASGI scope by which our HTTP protocol shows its transport: streams cut it when it is stuck."""
+
+PERMIT = "athena.permit"
+"""The member of an ASGI scope that holds why the stream may be here (`live.gate.Permit`)."""
 
 COMMENT = b":\n\n"
 """Keeps proxies from cutting an idle stream, and finds out about peers that are gone."""
@@ -40,7 +43,10 @@ class EventStream:
         stream = asyncio.ensure_future(self._stream(position, after is not None, scope, send))
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
+            with self._hub.tied(stream, scope[PERMIT]):
+                await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
+            if stream.cancelled():  # its permit has ended; whoever asks again is told why
+                scope["extensions"][TRANSPORT].abort()
         finally:
             gone.cancel()
             stream.cancel()
@@ -57,7 +63,7 @@ class EventStream:
                 async with asyncio.timeout(hub.slow.timeout):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
             except TimeoutError:
-                scope["extensions"][ABORT]()
+                scope["extensions"][TRANSPORT].abort()
                 return
             if wants_ready and seq >= hub.tail.end:
                 wants_ready = False

@@ -11,7 +11,7 @@ import asyncio
 import codecs
 import http
 from typing import Any, ClassVar, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import msgspec
 from websockets.datastructures import Headers
@@ -20,8 +20,9 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from athena.errors import AthenaError, NotFound, ShuttingDown
+from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
 from athena.live.encoding import PING, close_frame, websocket_frames
+from athena.live.gate import Gate, Permit
 from athena.live.hub import Hub
 from athena.live.routes import is_live
 
@@ -46,6 +47,7 @@ class WebSocketProtocol(asyncio.Protocol):
     __slots__ = (
         "_consumed",
         "_fragments",
+        "_gate",
         "_hub",
         "_inbound",
         "_parser",
@@ -55,12 +57,15 @@ class WebSocketProtocol(asyncio.Protocol):
         "_transport",
         "closing",
         "paused",
+        "permit",
         "position",
         "wants_ready",
     )
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._hub: Hub = app_state["hub"]
+        self._gate: Gate = app_state["gate"]
+        self.permit: Permit | None = None
         self._transport: asyncio.Transport
         self._parser: ServerProtocol | None = ServerProtocol(max_size=self.max_message)
         self._inbound = 0  # bytes since our last ping
@@ -79,6 +84,9 @@ class WebSocketProtocol(asyncio.Protocol):
         self.closing = True
         self._parser = None
         self._hub.detach(self)
+        if self.permit is not None:
+            self.permit.release()
+            self.permit = None
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -124,15 +132,25 @@ class WebSocketProtocol(asyncio.Protocol):
     def _accept(self, request: Request) -> None:
         parser = cast(ServerProtocol, self._parser)
         path, after = _target(request.path)
-        refusal: AthenaError | None = None
-        if not is_live(path):
-            refusal = NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
-        elif self._hub.closing:
-            refusal = ShuttingDown()
-        response = parser.accept(request) if refusal is None else _refuse(refusal)
+        response = parser.accept(request)  # whatever is no handshake is answered so, before anybody is asked who it is
+        if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            try:
+                if not is_live(path):
+                    raise NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
+                if self._hub.closing:
+                    raise ShuttingDown
+                self.permit, subprotocol = self._gate.admit(request.path, _headers(request), self._transport)
+                if subprotocol is not None:
+                    response.headers["Sec-WebSocket-Protocol"] = subprotocol
+            except AthenaError as error:
+                response = _refuse(error)
+        else:
+            response = _refuse(BadRequest(f"expected a WebSocket handshake (RFC 6455), got: {parser.handshake_exc}"))
+            response.headers["Sec-WebSocket-Version"] = "13"  # section 4.4
         parser.send_response(response)
         self._transmit(parser)
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._gate.refused(request.path, response.status_code, self._transport)
             return
         self._received = self._consumed = 0
         self._parser = None
@@ -215,9 +233,15 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 def _target(target: str) -> tuple[str, str | None]:
-    """(path, the value of `after` or None) of a request target."""
-    parts = urlsplit(target)
-    return parts.path, parse_qs(parts.query, keep_blank_values=True).get("after", [None])[0]
+    """(path, the value of `after` or None) of a request target (RFC 9112 section 3.2). `//host` is a path here."""
+    path, _, query = target.partition("#")[0].partition("?")
+    if path[:1] != "/" and "://" in path:  # the absolute form
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    return path, parse_qs(query, keep_blank_values=True).get("after", [None])[0]
+
+
+def _headers(request: Request) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.raw_items()]
 
 
 def _refuse(error: AthenaError) -> Response:
@@ -225,4 +249,6 @@ def _refuse(error: AthenaError) -> Response:
     headers = Headers(
         [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
     )
+    for name, value in error.headers().items():
+        headers[name] = value
     return Response(error.status, http.HTTPStatus(error.status).phrase, headers, body)

@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 import apsw
 import msgspec
 
+from athena.database import connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store.base import Page, Query, Written
 from athena.store.batch import Batch
-from athena.store.sql import load_blocks
-from athena.store.sqlite_file import check_version, connect, lock, make_durable, migrate, value
+from athena.store.sqlite_file import check_version, lock, make_file, tune
 
 READERS = 2
 SLICE = 128
@@ -32,7 +32,8 @@ SLICE = 128
 KNOWN = 20_000
 """Active transactions whose state is kept in memory, the last edited ones: about 12 MiB. Two full bulks fit."""
 
-SQL = load_blocks("sqlite.sql")
+PACKAGE = "athena.store"
+SQL = load_blocks(PACKAGE, "sqlite.sql")
 ARCHIVED = Notification.__struct_fields__.index("archived")
 T = TypeVar("T")
 
@@ -50,10 +51,12 @@ class SqliteStore:
         self.path = directory / "athena.db"
         self._lock = lock(directory)
         try:
+            make_file(self.path)
             self._writer = connect(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             make_durable(self._writer)
-            migrate(self._writer)
-        except apsw.Error as error:
+            tune(self._writer)
+            migrate(self._writer, PACKAGE)
+        except (OSError, apsw.Error) as error:
             os.close(self._lock)
             raise DataDirectoryUnusable(str(directory), str(error)) from error
         except BaseException:

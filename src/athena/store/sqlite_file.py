@@ -1,16 +1,15 @@
-"""Opens the database file: one Athena a directory, a safe SQLite, durable commits, a schema that is ours."""
+"""The data directory and the engine: one Athena a directory, a safe SQLite."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import apsw
 
-from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld, StoreNotDurable, StoreTooNew
+from athena.datadir import LOCK
+from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
 """Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
@@ -26,7 +25,7 @@ def lock(directory: Path) -> int:
     """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
     try:
@@ -37,43 +36,12 @@ def lock(directory: Path) -> int:
     return descriptor
 
 
-def connect(path: Path, flags: int) -> apsw.Connection:
-    connection = apsw.Connection(str(path), flags=flags)
-    connection.set_busy_timeout(5000)
-    return connection
-
-
-def make_durable(db: apsw.Connection) -> None:
-    """WAL, and a sync of the WAL at every commit; ask back, since SQLite ignores what it cannot do."""
-    for setting, wanted, expected in (("journal_mode", "wal", "wal"), ("synchronous", "full", "2")):
-        db.execute(f"PRAGMA {setting} = {wanted}")
-        got = str(value(db, f"PRAGMA {setting}"))
-        if got != expected:
-            raise StoreNotDurable(setting, expected, got)
+def tune(db: apsw.Connection) -> None:
+    """A page cache for the indexes that every commit touches, and a WAL that holds some seconds of full load."""
     db.execute("PRAGMA cache_size = -16384")  # KiB
     db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
 
 
-def migrations() -> list[str]:
-    """The schema's history, oldest first. `PRAGMA user_version` counts how many of them a database has."""
-    folder = files("athena.store").joinpath("migrations")
-    return [
-        entry.read_text() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".sql")
-    ]
-
-
-def migrate(db: apsw.Connection) -> None:
-    """Bring the schema up to date, each step with its number in one transaction. Raises `StoreTooNew`."""
-    steps = migrations()
-    version = int(value(db, "PRAGMA user_version"))
-    if version > len(steps):
-        raise StoreTooNew(len(steps), version)
-    for number, step in enumerate(steps[version:], version + 1):
-        with db:
-            db.execute(step)
-            db.execute(f"PRAGMA user_version = {number}")
-
-
-def value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
-    """The first column of the first row; None when there is no row."""
-    return db.execute(statement, parameters).get
+def make_file(path: Path) -> None:
+    """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -55,6 +55,11 @@ export const panel = css`
     text-overflow: ellipsis;
     white-space: nowrap;
   }
+  .sign-out {
+    flex: none;
+    min-height: 2rem;
+    padding-inline: 0.5rem;
+  }
   .health {
     display: flex;
     align-items: center;
@@ -156,6 +161,7 @@ export const panel = css`
     outline-color: #ffffff;
   }
   .banner .link {
+    flex: none;
     min-height: 2rem;
     padding-inline: 0.75rem;
   }

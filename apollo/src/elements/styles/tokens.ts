@@ -1,4 +1,4 @@
-import { css, unsafeCSS } from 'lit';
+import { css, unsafeCSS, type CSSResult } from 'lit';
 
 /**
  * The tokens of Carbon's themes White and Gray 100 that Apollo uses, all set at Apollo's own root: inherited custom
@@ -91,19 +91,23 @@ const dark = `
   --apollo-shadow: 0 2px 6px rgba(0, 0, 0, 0.8), 0 0 0 1px #393939;
 `;
 
+/** Important: a rule of the page such as `* { --cds-… }` would win against `:host` otherwise. Of two that are important,
+ * the inner one wins (CSS Cascading Level 4, section 6.1). */
+const firm = (theme: string): CSSResult => unsafeCSS(theme.replaceAll(';\n', ' !important;\n'));
+
 export const tokens = css`
   :host {
-    ${unsafeCSS(light)}
+    ${firm(light)}
   }
   @media (prefers-color-scheme: dark) {
     :host {
-      ${unsafeCSS(dark)}
+      ${firm(dark)}
     }
   }
   :host([theme='light']) {
-    ${unsafeCSS(light)}
+    ${firm(light)}
   }
   :host([theme='dark']) {
-    ${unsafeCSS(dark)}
+    ${firm(dark)}
   }
 `;

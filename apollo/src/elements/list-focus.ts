@@ -1,0 +1,105 @@
+import type { LitElement, ReactiveController } from 'lit';
+import type { ApolloRow } from './row.js';
+
+/** These go away by themselves or by their own button; the focus must not go with them. */
+const PASSING = '.snack, .selection, .banner, apollo-row';
+
+/** Where somebody is in the list: scrolled, reading, with the focus on a row. Arrow keys go from row to row. */
+export class ListFocus implements ReactiveController {
+  private scrolledTo = 0;
+  private passing: Element | null = null;
+  private at = 0;
+
+  /** @param isInDetails there is no list to be in then */
+  constructor(
+    private readonly host: LitElement,
+    private readonly isInDetails: () => boolean,
+  ) {
+    host.addController(this);
+  }
+
+  hostConnected(): void {
+    this.host.addEventListener('keydown', this.keyed);
+  }
+
+  hostDisconnected(): void {
+    this.host.removeEventListener('keydown', this.keyed);
+  }
+
+  hostUpdate(): void {
+    const active = this.host.shadowRoot?.activeElement ?? null;
+    this.passing = active?.closest(PASSING) === null ? null : active;
+    const at = this.rows.findIndex((row) => row === active);
+    if (at >= 0) this.at = at;
+  }
+
+  hostUpdated(): void {
+    const { passing } = this;
+    this.passing = null;
+    if (passing !== null && !passing.isConnected && !this.isInDetails()) void this.refocus();
+  }
+
+  get scroller(): HTMLElement | null {
+    return this.host.renderRoot.querySelector('.scroll');
+  }
+
+  get rows(): ApolloRow[] {
+    return [...this.host.renderRoot.querySelectorAll<ApolloRow>('apollo-row')];
+  }
+
+  /** Somebody looks at the rows, so that nothing may move. */
+  get isBeingRead(): boolean {
+    const { scroller } = this;
+    if (scroller === null) return false;
+    return scroller.scrollTop > 0 || scroller.matches(':hover') || scroller.matches(':focus-within');
+  }
+
+  toTop(): void {
+    if (this.scroller !== null) this.scroller.scrollTop = 0;
+  }
+
+  remember(): void {
+    this.scrolledTo = this.scroller?.scrollTop ?? 0;
+  }
+
+  /** Back where one was: the same place in the list, the same row. */
+  comeBack(id: string): void {
+    if (this.scroller !== null) this.scroller.scrollTop = this.scrolledTo;
+    void this.focusRow((rows) => rows.find((row) => row.row.id === id));
+  }
+
+  /** Should the focus be lost when rows go: it then goes to the one that took the place of the first of these. */
+  expectToLose(ids: readonly string[]): void {
+    const rows = this.rows;
+    const first = rows.findIndex((row) => ids.includes(row.row.id));
+    this.at = Math.max(0, first);
+  }
+
+  /** The row, once it has rendered: one just made has nothing to focus before. Else whatever is at hand. */
+  async focusRow(find: (rows: readonly ApolloRow[]) => ApolloRow | undefined): Promise<void> {
+    await this.host.updateComplete;
+    const row = find(this.rows);
+    await row?.updateComplete;
+    (row ?? this.host.renderRoot.querySelector<HTMLElement>('.close'))?.focus();
+  }
+
+  /** What had the focus is gone: to what was said instead, else the row in its place, else the heading. */
+  private async refocus(): Promise<void> {
+    const said = this.host.renderRoot.querySelector<HTMLElement>('.snack button');
+    const rows = this.rows;
+    const row = rows[Math.min(this.at, rows.length - 1)];
+    await row?.updateComplete;
+    // Somebody else may have taken care of it meanwhile.
+    if (this.host.shadowRoot?.activeElement != null) return;
+    (said ?? row ?? this.host.renderRoot.querySelector<HTMLElement>('h2'))?.focus();
+  }
+
+  private readonly keyed = (event: KeyboardEvent): void => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const { rows } = this;
+    const at = rows.findIndex((row) => row.matches(':focus-within') || row === this.host.shadowRoot?.activeElement);
+    if (step === undefined || at < 0) return;
+    event.preventDefault();
+    rows[Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
+  };
+}

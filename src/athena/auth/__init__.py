@@ -1,0 +1,1 @@
+"""Who may do what: keys, sessions, tokens and tickets, origins, limits, and the record of what was done."""

@@ -1,0 +1,197 @@
+"""Access control of one node: what is known of keys, sessions, tickets and tokens, and the thread that writes it down.
+
+Everything a request asks is answered from memory. The database is read after somebody else has written to it, which is
+looked for every second: a key that is revoked by `athena keys revoke` ends all that uses it within two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import apsw
+
+from athena.auth.audit import AuditLog
+from athena.auth.identity import FOREVER, Identity, now_ms
+from athena.auth.keys import KeyRing
+from athena.auth.local import ensure_key, read_key
+from athena.auth.roles import Role
+from athena.auth.secrets import parse_key
+from athena.auth.sessions import PREFIX as SESSION_PREFIX
+from athena.auth.sessions import Sessions
+from athena.auth.store import AuthStore
+from athena.auth.tickets import Tickets
+from athena.auth.tokens import TokenVerifier
+from athena.config import Config
+from athena.errors import BadCredentials, StoreUnavailable
+
+log = logging.getLogger("athena.auth")
+
+LOOK_SECONDS = 1.0
+TIDY_SECONDS = 60.0
+T = TypeVar("T")
+
+
+class NewSession(NamedTuple):
+    """A session, and the one time that its secret is seen. `expires` is UTC Unix ms."""
+
+    secret: str
+    identity: Identity
+    expires: int
+
+
+class Access:
+    """Start it, ask it, and close it. `identify` and its like raise `BadCredentials`."""
+
+    def __init__(self, config: Config, store: AuthStore, tokens: TokenVerifier | None) -> None:
+        self.audit = AuditLog()
+        self.tickets = Tickets("att_", config.ticket_lifetime)
+        self.links = Tickets("atl_", config.link_lifetime)
+        ensure_key(store, config.data)
+        self._directory = config.data
+        self._store = store
+        self._tokens = tokens
+        self._stale = False
+        self._keys = KeyRing()
+        self._keys.replace(store.keys())
+        self._sessions = Sessions(config.session_idle, config.session_lifetime)
+        self._sessions.load(store.sessions(int(now_ms())), self._keys)
+        self._lifetime_ms = config.session_lifetime * 1000
+        self._thread = ThreadPoolExecutor(1, "athena-auth")
+
+    # ---- who is it ---------------------------------------------------------------------------------------------------
+    def bearer(self, secret: str) -> Identity:
+        """Whose key, session or token this is."""
+        if secret.startswith("ath_"):
+            return self.key(secret)
+        if secret.startswith(SESSION_PREFIX):
+            return self.session(secret)
+        if self._tokens is not None and secret.count(".") == 2:
+            return self._tokens.identify(secret)
+        raise BadCredentials("a key or a token")
+
+    def key(self, text: str) -> Identity:
+        key = parse_key(text)
+        identity = None if key is None else self._keys.find(key)
+        if identity is None:
+            raise BadCredentials("an API key")
+        return identity
+
+    def session(self, secret: str) -> Identity:
+        identity = self._sessions.find(secret)
+        if identity is None:
+            raise BadCredentials("a session")
+        return identity
+
+    def ticket(self, secret: str) -> Identity:
+        """Who a ticket is for. It is used up now."""
+        ticket = self.tickets.redeem(secret)
+        if ticket is None:
+            raise BadCredentials("a ticket")
+        until = now_ms() + self._lifetime_ms
+        return Identity("ticket", ticket.issuer.id, ticket.name, ticket.role, until, ticket.issuer)
+
+    # ---- sessions ----------------------------------------------------------------------------------------------------
+    async def sign_in(self, key: str | None, link: str | None) -> NewSession:
+        """A session for whoever has a key or a link."""
+        if link is None:
+            issuer = self.key(key or "")
+            return await self.open_session(issuer.name, issuer.role, issuer)
+        ticket = self.links.redeem(link)
+        if ticket is None:
+            raise BadCredentials("a sign-in link")
+        return await self.open_session(ticket.name, ticket.role, ticket.issuer)
+
+    async def exchange(self, ticket: str, role: Role | None) -> NewSession:
+        """A session for a ticket; with `role`, only if the ticket is for just that."""
+        redeemed = self.tickets.redeem(ticket)
+        if redeemed is None or role not in (None, redeemed.role):
+            raise BadCredentials("a ticket")
+        return await self.open_session(redeemed.name, redeemed.role, redeemed.issuer)
+
+    def local_link(self) -> str | None:
+        """The secret of a link to sign in with as the owner of the data directory; None when its key is gone."""
+        key = read_key(self._directory)
+        owner = None if key is None else self._keys.find(key)
+        return None if owner is None else self.links.issue(owner.name, owner.role, owner)[0]
+
+    async def open_session(self, name: str, role: Role, parent: Identity | None) -> NewSession:
+        secret, stored, identity = self._sessions.create(name, role, parent)
+        try:
+            await self._in_thread(lambda: self._store.add_session(stored))
+        except StoreUnavailable:
+            self._sessions.remove(secret)
+            raise
+        until = stored.expires if parent is None or parent.until == FOREVER else min(stored.expires, int(parent.until))
+        return NewSession(secret, identity, until)
+
+    async def sign_out(self, secret: str) -> None:
+        mark = self._sessions.remove(secret)
+        if mark is not None:
+            await self._in_thread(lambda: self._store.remove_session(mark))
+
+    # ---- what is written down ----------------------------------------------------------------------------------------
+    async def record(self, who: str, address: str, action: str, detail: str = "") -> None:
+        """Put something that was done into the audit log, on disk when this returns."""
+        self.audit.record(who, address, action, detail)
+        await self._write_audit()
+
+    async def run(self) -> None:
+        """Follow what others write, and write down what is noted. Until it is cancelled."""
+        fetching = asyncio.create_task(self._tokens.run()) if self._tokens is not None else None
+        tidied = asyncio.get_running_loop().time()
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                try:
+                    await self._look()
+                    await self._write_audit()
+                    if asyncio.get_running_loop().time() - tidied >= TIDY_SECONDS:
+                        tidied = asyncio.get_running_loop().time()
+                        await self._tidy()
+                except StoreUnavailable as error:
+                    log.error("access control cannot reach its file: %s", error)
+        finally:
+            if fetching is not None:
+                fetching.cancel()
+
+    async def close(self) -> None:
+        """Write down what is left, and let go of the file."""
+        self.audit.close()
+        try:
+            await self._write_audit()
+            await self._tidy()
+        except StoreUnavailable as error:
+            log.error("the last entries of the audit log are lost: %s", error)
+        self._thread.shutdown()
+        self._store.close()
+
+    async def _look(self) -> None:
+        self._stale = await self._in_thread(self._store.changed) or self._stale
+        if self._stale:
+            self._keys.replace(await self._in_thread(self._store.keys))
+            self._stale = False  # only now: a read that failed is tried again, or a revoked key would stay good
+
+    async def _write_audit(self) -> None:
+        if entries := self.audit.take():
+            try:
+                await self._in_thread(lambda: self._store.add_audit(entries))
+            except StoreUnavailable:
+                self.audit.give_back(entries)
+                raise
+
+    async def _tidy(self) -> None:
+        now = int(now_ms())
+        keys = [(now, key_id) for key_id in self._keys.take_used()]
+        sessions = self._sessions.take_used()
+        idle = now - int(self._sessions.idle_ms)
+        await self._in_thread(lambda: self._store.tidy(keys, sessions, now, idle))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except apsw.Error as error:
+            raise StoreUnavailable(str(error)) from error

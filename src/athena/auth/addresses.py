@@ -1,0 +1,59 @@
+"""Where a request comes from: the peer's address, or what a configured proxy says about it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from athena.errors import StartupError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Origin(NamedTuple):
+    """The client's address, and the scheme that it used."""
+
+    address: str
+    scheme: str
+
+
+class Proxies:
+    """The proxies whose `X-Forwarded-*` headers are believed; anyone else's are ignored."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        try:
+            self._networks: list[Network] = [ipaddress.ip_network(network, strict=False) for network in networks]
+        except ValueError as error:
+            raise StartupError(f"--behind-proxy: expected addresses or networks, got: {error}") from None
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def resolve(self, peer: str, scheme: str, forwarded_for: str, forwarded_proto: str) -> Origin:
+        """Who is asking. Read from the right: each proxy adds the address it saw, and what is left of the first
+        address that is no proxy of ours could have been written by anybody."""
+        if not self._trusts(peer):
+            return Origin(peer, scheme)
+        address = peer
+        for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
+            if _parsed(hop) is None:
+                break
+            address = hop
+            if not self._trusts(hop):
+                break
+        proto = forwarded_proto.rpartition(",")[2].strip().lower()
+        return Origin(address, proto if proto in ("http", "https") else scheme)
+
+    def _trusts(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed

@@ -1,0 +1,269 @@
+"""The decision about every request and every handshake: who is asking, from which page, and may they?
+
+Pure but for its counters: it reads what was sent and what is in memory, so that it costs microseconds.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from athena.auth.access import Access
+from athena.auth.addresses import Proxies
+from athena.auth.identity import NOBODY, Identity
+from athena.auth.limits import AddressLimit, TokenBucket
+from athena.auth.origins import Origins
+from athena.auth.roles import Action
+from athena.auth.secrets import PREFIXES, SHAPE
+from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNotAllowed, TooMany, Unauthorized
+
+COOKIE = "athena_session"
+SUBPROTOCOL = "athena"
+"""What a browser offers beside `athena.bearer.<secret>`: a WebSocket's handshake has no other place for it."""
+
+_BEARER_PROTOCOL = "athena.bearer."
+_COOKIES = re.compile(r"(?:^|;)\s*(__Host-)?athena_session=([^;\s]+)")
+_SECRET = re.compile("|".join(PREFIXES))
+_RELEVANT = frozenset(
+    {
+        b"authorization",
+        b"cookie",
+        b"host",
+        b"origin",
+        b"sec-fetch-site",
+        b"sec-websocket-protocol",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    }
+)
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Limits(NamedTuple):
+    """Requests a second for viewers and for those who report, with bursts of `burst` seconds' worth; connections."""
+
+    viewer_rate: float
+    producer_rate: float
+    burst_seconds: float
+    per_address: int
+    per_identity: int
+
+
+class Asked:
+    """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
+
+    __slots__ = ("_address", "_peer", "_said", "_scheme", "method", "query")
+
+    def __init__(
+        self,
+        method: str,
+        query: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        peer: Callable[[], str],
+        scheme: str,
+    ) -> None:
+        self.method = method
+        self.query = query
+        self._said = {name: value.decode("latin-1") for name, value in headers if name in _RELEVANT}
+        self._peer = peer
+        self._scheme = scheme
+        self._address: str | None = None
+
+    def said(self, name: bytes) -> str:
+        """A header's value, empty when it is not there."""
+        return self._said.get(name, "")
+
+    @property
+    def origin(self) -> str:
+        return self._said.get(b"origin", "")
+
+    def source(self, proxies: Proxies) -> tuple[str, str]:
+        """(address of the client, scheme that it used)."""
+        peer = self._peer()
+        if not proxies:
+            return peer, self._scheme
+        return proxies.resolve(peer, self._scheme, self.said(b"x-forwarded-for"), self.said(b"x-forwarded-proto"))
+
+    def parameter(self, name: str) -> str | None:
+        return next((value for key, value in parse_qsl(self.query) if key == name), None)
+
+
+class Gate:
+    """Lets in, or raises: `Unauthorized`, `Forbidden`, `OriginNotAllowed`, `TooMany`, `CredentialsInUrl`.
+
+    `access` is None when there is no access control; then all are `NOBODY`, and only pages and names are looked at.
+    """
+
+    def __init__(self, access: Access | None, origins: Origins, proxies: Proxies, limits: Limits, attempts: float):
+        """`attempts`: bad credentials a minute from one address."""
+        self.access = access
+        self.origins = origins
+        self.proxies = proxies
+        self._limits = limits
+        self._bad = AddressLimit(attempts / 60, attempts)
+        self._open: dict[str, int] = {}  # live connections, by address
+
+    # ---- pages -------------------------------------------------------------------------------------------------------
+    def listed_origin(self, asked: Asked) -> str | None:
+        """The origin of the page that asks, if it is one of the allow-list; None for our own pages and for programs.
+
+        Raises `OriginNotAllowed` for every other page.
+        """
+        host = asked.said(b"host")
+        if not self.origins.host_is_ours(host):
+            self._deny("somebody", asked, "ask by another name", host[:100])
+            raise OriginNotAllowed(f"the host name {host[:100]!r}")
+        origin = asked.origin
+        if not origin:
+            return None
+        if self.origins.is_listed(origin):
+            return origin
+        if self.origins.is_own(origin, asked.source(self.proxies)[1], host):
+            return None
+        self._deny("somebody", asked, "ask from another page", origin[:100])
+        raise OriginNotAllowed(repr(origin[:100]))
+
+    # ---- callers -----------------------------------------------------------------------------------------------------
+    def admit(self, asked: Asked, action: Action, streams: bool = False) -> Identity:
+        """Who is asking, if they may do `action`. `streams`: tickets count, and so do WebSocket subprotocols.
+
+        The page has to be looked at before (`listed_origin`).
+        """
+        self.check_query(asked, streams)
+        if self.access is None:
+            return NOBODY
+        try:
+            identity = self._identify(self.access, asked, streams)
+        except BadCredentials as error:
+            self._deny("somebody", asked, "use bad credentials", str(error))
+            raise self._limited(asked) or error from None
+        if not identity.allows(action):
+            self._deny(str(identity), asked, action)
+            raise Forbidden(action, identity.role)
+        self._count(identity)
+        return identity
+
+    def _identify(self, access: Access, asked: Asked, streams: bool) -> Identity:
+        if authorization := asked.said(b"authorization"):
+            return self._authorized(access, authorization)
+        if streams:
+            if ticket := asked.parameter("ticket"):
+                return access.ticket(ticket)
+            for offered in asked.said(b"sec-websocket-protocol").split(","):
+                if offered.strip().startswith(_BEARER_PROTOCOL):
+                    return access.bearer(offered.strip().removeprefix(_BEARER_PROTOCOL))
+        if secret := self.cookie(asked):
+            self._check_page(asked)
+            return access.session(secret)
+        raise Unauthorized
+
+    def _authorized(self, access: Access, authorization: str) -> Identity:
+        scheme, _, rest = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return access.bearer(rest.strip())
+        if scheme.lower() == "basic":
+            try:
+                user, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+            except ValueError:  # not base64, not even ASCII, or not UTF-8 inside
+                raise BadCredentials("an API key") from None
+            return access.key(f"ath_{user.removeprefix('ath_')}_{password}")
+        raise BadCredentials("Bearer or Basic credentials")
+
+    @staticmethod
+    def cookie(asked: Asked) -> str | None:
+        """The session's secret, if the request carries one."""
+        found = dict(_COOKIES.findall(asked.said(b"cookie")))
+        # Only this very host can have set the first; the other, any page of a sibling domain.
+        return found.get("__Host-") or found.get("")
+
+    def _check_page(self, asked: Asked) -> None:
+        """A browser sends its cookie whoever makes it ask, so the page must be known. Browsers name it in `Origin`; for
+        a page's own GETs they leave that out and say `Sec-Fetch-Site: same-origin` (Fetch Metadata)."""
+        if asked.origin:  # then it was looked at
+            return
+        if asked.method in _SAFE and asked.said(b"sec-fetch-site") == "same-origin":
+            return
+        self._deny("somebody", asked, "use a cookie without naming the page")
+        raise OriginNotAllowed("a cookie without Origin")
+
+    def check_query(self, asked: Asked, streams: bool = False) -> None:
+        """Refuse secrets in an address, where logs and histories keep them; but for the ticket of a stream."""
+        query = asked.query
+        if not query or not (_SECRET.search(query) or ("%" in query and _SECRET.search(unquote(query)))):
+            return
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            if streams and name == "ticket" and value.startswith("att_"):
+                continue
+            if value.startswith(PREFIXES) or SHAPE.search(value) or SHAPE.search(name):
+                shown = SHAPE.sub("…", name)[:40]
+                self._deny("somebody", asked, "send a secret in an address", shown)
+                raise CredentialsInUrl(shown)
+
+    # ---- limits ------------------------------------------------------------------------------------------------------
+    def _count(self, identity: Identity) -> None:
+        now = time.monotonic()
+        bucket = identity.bucket
+        if bucket is None:
+            limits = self._limits
+            rate = limits.producer_rate if identity.allows("report") else limits.viewer_rate
+            bucket = identity.bucket = TokenBucket(rate, max(1.0, rate * limits.burst_seconds), now)
+        wait = bucket.take(now)
+        if wait:
+            raise TooMany("requests", int(wait) + 1)
+
+    def _limited(self, asked: Asked) -> TooMany | None:
+        wait = self._bad.take(asked.source(self.proxies)[0])
+        return TooMany("attempts with bad credentials", wait) if wait else None
+
+    def failed_sign_in(self, asked: Asked, error: BadCredentials) -> BadCredentials | TooMany:
+        """What to answer to a sign-in that failed."""
+        self._deny("somebody", asked, "sign in", str(error))
+        return self._limited(asked) or error
+
+    def connect(self, identity: Identity, asked: Asked) -> Permit:
+        """Take a place for a live connection; its `release` gives it back. Raises `TooMany`."""
+        address = asked.source(self.proxies)[0]
+        counted = not address.startswith(("127.", "::1")) and address != ""
+        if identity.connections >= self._limits.per_identity:
+            raise TooMany("live connections with this key", 30)
+        if counted and self._open.get(address, 0) >= self._limits.per_address:
+            raise TooMany("live connections from this address", 30)
+        identity.connections += 1
+        if not counted:
+            return identity  # shared by all of them: a connection costs nothing
+        self._open[address] = self._open.get(address, 0) + 1
+        return Place(identity, address, self._open)
+
+    # ---- the record --------------------------------------------------------------------------------------------------
+    def _deny(self, who: str, asked: Asked, action: str, detail: str = "") -> None:
+        if self.access is not None:
+            self.access.audit.deny(who, asked.source(self.proxies)[0], action, detail)
+
+
+class Place:
+    """A live connection's place among those of its identity and address."""
+
+    __slots__ = ("_address", "_identity", "_open")
+
+    def __init__(self, identity: Identity, address: str, open_: dict[str, int]) -> None:
+        self._identity = identity
+        self._address = address
+        self._open = open_
+
+    def ended(self) -> bool:
+        return self._identity.ended()
+
+    def release(self) -> None:
+        self._identity.release()
+        left = self._open[self._address] - 1
+        if left:
+            self._open[self._address] = left
+        else:
+            del self._open[self._address]
+
+
+Permit = Identity | Place

@@ -1,0 +1,62 @@
+"""Somebody who was let in: what they may do, and until when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from athena.auth.limits import TokenBucket
+from athena.auth.roles import ROLES, Action, Role
+
+Kind = Literal["nobody", "key", "session", "token", "ticket"]
+
+FOREVER = float("inf")
+
+
+def now_ms() -> float:
+    return time.time() * 1000
+
+
+class Identity:
+    """One key, session or token, shared by all requests and connections that use it.
+
+    It ends by itself at `until` (UTC Unix ms), at once by `end()`, and when the one that vouched for it (`parent`)
+    ends: a session does not outlive the key that it was made with. Live connections keep asking `ended()`.
+    """
+
+    __slots__ = ("bucket", "connections", "id", "kind", "name", "parent", "role", "until")
+
+    def __init__(
+        self, kind: Kind, id_: str, name: str, role: Role, until: float = FOREVER, parent: Identity | None = None
+    ) -> None:
+        self.kind = kind
+        self.id = id_
+        self.name = name
+        self.role = role
+        self.until = until
+        self.parent = parent
+        self.connections = 0
+        self.bucket: TokenBucket | None = None
+
+    def allows(self, action: Action) -> bool:
+        return action in ROLES[self.role]
+
+    def ended(self, now: Callable[[], float] = now_ms) -> bool:
+        return now() >= self.until or (self.parent is not None and self.parent.ended(now))
+
+    def end(self) -> None:
+        """Not good any more, from now on, wherever it is in use."""
+        self.until = 0.0
+
+    def release(self) -> None:
+        """A live connection of this identity is gone."""
+        self.connections -= 1
+
+    def __str__(self) -> str:
+        """For logs and the audit log: never holds a secret."""
+        return f"{self.kind} {self.id} ({self.name})" if self.id else self.kind
+
+
+NOBODY = Identity("nobody", "", "everyone on this machine", "manager")
+"""Who asks when there is no access control."""

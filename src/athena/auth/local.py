@@ -1,0 +1,47 @@
+"""The first key: made when there is none, and kept where only the owner of the data directory can read it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from athena.auth.identity import now_ms
+from athena.auth.roles import Role
+from athena.auth.secrets import ApiKey, fingerprint, new_key, parse_key
+from athena.auth.store import AuthStore, StoredKey
+from athena.domain.masking import mask_emails
+from athena.errors import DataDirectoryUnusable
+
+FILE = "manager.key"
+NAME = "this machine"
+
+
+def make_key(store: AuthStore, name: str, role: Role, expires: int | None = None) -> ApiKey:
+    """A new key, stored. What is returned is the only time that the secret is seen."""
+    key = new_key()
+    store.add_key(StoredKey(key.id, mask_emails(name), role, fingerprint(key.secret), int(now_ms()), expires))
+    return key
+
+
+def ensure_key(store: AuthStore, directory: Path) -> bool:
+    """On the first start, make a manager key -> whether this was it. Raises `DataDirectoryUnusable`."""
+    if store.keys():
+        return False
+    key = make_key(store, NAME, "manager")
+    try:
+        # Made with its mode, not changed to it: there is no moment in which others could open it.
+        (directory / FILE).unlink(missing_ok=True)
+        file = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "w") as stream:
+            stream.write(f"{key}\n")
+    except OSError as error:
+        raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
+    return True
+
+
+def read_key(directory: Path) -> ApiKey | None:
+    """The key of the first start, if it is there and we may read it."""
+    try:
+        return parse_key((directory / FILE).read_text().strip())
+    except OSError:
+        return None

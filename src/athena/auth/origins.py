@@ -1,0 +1,61 @@
+"""Which web pages may speak to Athena: its own, and those on the allow-list. RFC 6454; OWASP ASVS 4.4.2."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from athena.errors import StartupError
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?\Z")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def normalized(origin: str) -> str:
+    """An origin as browsers write it: lower case, no default port. Raises ValueError for anything else."""
+    found = _ORIGIN.match(origin.lower())
+    if found is None:
+        raise ValueError(f"expected an origin such as https://console.example, got {origin[:100]!r}")
+    scheme, host, port = found.groups()
+    return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
+
+
+class Origins:
+    """The decision, exact and whole: no patterns, no suffixes, so that nothing can look like what is allowed."""
+
+    def __init__(self, allowed: Sequence[str], public_url: str, loopback_only: bool) -> None:
+        """`loopback_only`: without access control, the name in the address bar must be this machine's own. Else a page
+        elsewhere could have its name resolved to 127.0.0.1 (DNS rebinding) and count as Athena's own."""
+        try:
+            self.allowed = frozenset(normalized(origin) for origin in allowed)
+            self._public = normalized(public_url) if public_url else None
+        except ValueError as error:
+            raise StartupError(f"--allow-origin or --public-url: {error}") from None
+        self._loopback_only = loopback_only
+
+    def is_listed(self, origin: str) -> bool:
+        return origin in self.allowed
+
+    def is_own(self, origin: str, scheme: str, host: str) -> bool:
+        """Whether a page of `origin` came from the very address that it now asks: `scheme` and `host` are those of the
+        request."""
+        if origin == self._public:
+            return True
+        try:
+            return origin == normalized(f"{scheme}://{host}")
+        except ValueError:
+            return False
+
+    def host_is_ours(self, host: str) -> bool:
+        """Whether a request that names `host` was meant for Athena."""
+        if not self._loopback_only or not host:  # browsers always name one
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+            if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere
+                return True
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False

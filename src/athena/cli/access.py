@@ -1,0 +1,114 @@
+"""The commands of access control, with their options and help: `keys`, `audit`, `sign-in`."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from athena.cli.options import DEFAULT_URL, Url, setting_option
+from athena.config import BY_NAME
+
+keys = typer.Typer(
+    name="keys",
+    help="Make, list and revoke API keys, in the data directory. A running Athena follows within seconds.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+Data = Annotated[str, setting_option(BY_NAME["data"])]
+DEFAULT_DATA = str(BY_NAME["data"].default)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+class RoleName(StrEnum):
+    """The roles, as choices."""
+
+    VIEWER = "viewer"
+    REPORTER = "reporter"
+    MANAGER = "manager"
+
+
+def _ago(text: str | None, flag: str) -> int | None:
+    """The milliseconds that a text such as 90m, 2h, 7d stands for."""
+    from athena.cli.history import moment
+
+    now = int(time.time() * 1000)
+    try:
+        return None if text is None else now - moment(text, now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=flag) from None
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= 128:
+        raise typer.BadParameter(f"expected 1 to 128 characters, got {len(text)}")
+    return text
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Option(metavar="TEXT", callback=_name, help="What or who it is for.")],
+    role: Annotated[RoleName, typer.Option(help="viewer reads, reporter also reports, manager may do everything.")],
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="AFTER", help="When it ends: 90m, 12h, 30d. Never without.", show_default=False),
+    ] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make a key and print it, this once: only a hash of it is stored."""
+    from athena.cli import keys as keys_
+
+    keys_.create(Path(data), name, role.value, _ago(expires, "--expires"))
+
+
+@keys.command("list")
+def list_(as_json: AsJson = False, data: Data = DEFAULT_DATA) -> None:
+    """All keys: for whom, until when, when last used. Not their secrets, which nobody has."""
+    from athena.cli import keys as keys_
+
+    keys_.show(Path(data), as_json)
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="From `athena keys list`.")], data: Data = DEFAULT_DATA
+) -> None:
+    """End a key at once, with every session and live connection that uses it."""
+    from athena.cli import keys as keys_
+
+    keys_.revoke(Path(data), key_id)
+
+
+def audit(
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="Not before: 2026-01-31, or ago: 2h, 7d.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The newest so many.")] = 100,
+    as_json: AsJson = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """See who signed in, was refused, changed keys, archived or purged: when, and from where."""
+    from athena.cli import keys as keys_
+
+    ago = _ago(since, "--from")
+    keys_.audit(Path(data), 0 if ago is None else int(time.time() * 1000) - ago, limit, as_json)
+
+
+def sign_in(url: Url = DEFAULT_URL) -> None:
+    """Print a link that signs a browser in, once and within five minutes."""
+    from athena.cli.credentials import find_key
+    from athena.client import Client
+
+    with Client(url, key=find_key(url)) as client:
+        print(f"{client.url}{client.request('POST', '/sign-in-links')['link']}")
+
+
+def register(app: Any) -> None:
+    """Add the commands to `athena`."""
+    app.add_typer(keys)
+    app.command()(audit)
+    app.command("sign-in")(sign_in)

@@ -1,0 +1,68 @@
+"""What every SQLite file of ours needs: durable commits, a schema with a history, statements in named .sql blocks."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from athena.errors import StoreNotDurable, StoreTooNew
+
+
+def load_blocks(package: str, filename: str) -> dict[str, str]:
+    """name -> statement, without comments, from a file of the package.
+
+    A line `-- name: x` begins block `x`, a semicolon at a line's end ends it. Raises ValueError for a name used twice.
+    """
+    text = files(package).joinpath(filename).read_text()
+    blocks: dict[str, str] = {}
+    for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
+        name, _, body = part.partition("\n")
+        if name in blocks:
+            raise ValueError(f"{filename}: block {name!r} is there twice")
+        statement = re.sub(r"--.*", "", body).strip()
+        blocks[name] = statement.removesuffix(";")
+    return blocks
+
+
+def connect(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(5000)
+    return connection
+
+
+def make_durable(db: apsw.Connection) -> None:
+    """WAL, and a sync of the WAL at every commit; ask back, since SQLite ignores what it cannot do."""
+    for setting, wanted, expected in (("journal_mode", "wal", "wal"), ("synchronous", "full", "2")):
+        db.execute(f"PRAGMA {setting} = {wanted}")
+        got = str(value(db, f"PRAGMA {setting}"))
+        if got != expected:
+            raise StoreNotDurable(setting, expected, got)
+
+
+def migrations(package: str) -> list[str]:
+    """The history of a schema, oldest first. `PRAGMA user_version` counts how many of them a database has."""
+    folder = files(package).joinpath("migrations")
+    return [
+        entry.read_text() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".sql")
+    ]
+
+
+def migrate(db: apsw.Connection, package: str) -> None:
+    """Bring the schema up to date, each step with its number in one transaction. Raises `StoreTooNew`."""
+    steps = migrations(package)
+    version = int(value(db, "PRAGMA user_version"))
+    if version > len(steps):
+        raise StoreTooNew(len(steps), version)
+    for number, step in enumerate(steps[version:], version + 1):
+        with db:
+            db.execute(step)
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
+    """The first column of the first row; None when there is no row."""
+    return db.execute(statement, parameters).get

@@ -1,0 +1,56 @@
+"""What programs on the same machine can learn from a data directory: whether it is being served, and where.
+
+The server writes `address`; others believe it only while the server holds the lock, so that a key is never sent to
+somebody else who has taken the port.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LOCK = "lock"
+ADDRESS = "address"
+
+
+def state_folder() -> Path:
+    """Where servers of this user leave word of their data directories (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "athena"
+
+
+def announce(directory: Path, url: str) -> None:
+    """Leave word that `url` serves `directory`. Nothing depends on it, so it may fail."""
+    with suppress(OSError, RuntimeError):
+        (directory / ADDRESS).write_text(f"{url}\n")
+        folder = state_folder()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / f"port-{urlsplit(url).port}").write_text(f"{directory.resolve()}\n")
+
+
+def find(url: str, guess: Path) -> Path | None:
+    """The data directory that `url` on this machine serves: `guess`, or the one that its server left word of."""
+    parts = urlsplit(url)
+    candidates = [guess]
+    with suppress(OSError, RuntimeError, UnicodeDecodeError):
+        candidates.append(Path((state_folder() / f"port-{parts.port}").read_text().strip()))
+    for directory in candidates:
+        with suppress(OSError, ValueError):
+            served = urlsplit((directory / ADDRESS).read_text().strip())
+            if served.port == parts.port and served.scheme == parts.scheme and is_served(directory):
+                return directory
+    return None
+
+
+def is_served(directory: Path) -> bool:
+    """Whether a running Athena holds the directory's lock."""
+    descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,67 @@
+"""Brings requests and handshakes before the gate, and writes a line about each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import Scope
+
+from athena.auth.gate import SUBPROTOCOL, Asked, Gate
+from athena.auth.identity import Identity
+from athena.http.access_log import AccessLog
+from athena.live.gate import Admitted
+from athena.live.sse import TRANSPORT
+
+IDENTITY = "athena.identity"
+"""The member of an ASGI scope that holds who is asking."""
+
+
+class Admission:
+    """What the application and the WebSocket protocol ask. As the latter's `live.gate.Gate`, it lets handshakes in."""
+
+    def __init__(self, gate: Gate, log: AccessLog | None, listens_beyond: bool) -> None:
+        """`listens_beyond` loopback: else the address at the other end is known without asking for it."""
+        self.gate = gate
+        self._log = log
+        self._listens_beyond = listens_beyond
+
+    def asked(self, scope: Scope) -> Asked:
+        """What a request says about who asks."""
+        transport = scope.get("extensions", {}).get(TRANSPORT)
+        query = scope["query_string"].decode("latin-1")
+        return Asked(scope["method"], query, scope["headers"], lambda: self._peer(transport), scope["scheme"])
+
+    def log(self, asked: Asked, who: str, path: str, status: int, seconds: float) -> None:
+        if self._log is not None:
+            self._log.add(asked.source(self.gate.proxies)[0], who, asked.method, path, status, seconds)
+
+    # ---- live.gate.Gate ----------------------------------------------------------------------------------------------
+    def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:
+        asked = self._handshake(target, headers, transport)
+        self.gate.listed_origin(asked)
+        identity: Identity = self.gate.admit(asked, "view", streams=True)
+        permit = self.gate.connect(identity, asked)
+        offered = [part.strip() for part in asked.said(b"sec-websocket-protocol").split(",")]
+        self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
+        return Admitted(permit, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+
+    def refused(self, target: str, status: int, transport: asyncio.Transport) -> None:
+        asked = self._handshake(target, (), transport)
+        self.log(asked, "-", target.partition("?")[0], status, 0.0)
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+    def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:
+        scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        # A handshake is no request of a page for its own data: browsers name the page in `Origin`, always.
+        said = [(name, value) for name, value in headers if name != b"sec-fetch-site"]
+        return Asked("GET", target.partition("#")[0].partition("?")[2], said, lambda: self._peer(transport), scheme)
+
+    def _peer(self, transport: Any) -> str:
+        """The address at the other end. Asking the event loop for it makes an object that is kept as long as the
+        connection, a quarter of what an idle client costs; so it is asked only where it can matter."""
+        if not self._listens_beyond:
+            return "127.0.0.1"
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        return str(peer[0]) if peer else ""

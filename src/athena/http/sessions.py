@@ -1,0 +1,121 @@
+"""The routes of access control: signing in and out, tickets, links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from starlette.requests import Request
+
+from athena.auth.access import Access
+from athena.auth.gate import COOKIE, Asked, Gate
+from athena.auth.identity import FOREVER, Identity
+from athena.auth.roles import covers
+from athena.domain.masking import mask_emails
+from athena.errors import AthenaError, BadCredentials, Forbidden, InvalidField, NotFound
+from athena.http import body
+from athena.http.admission import IDENTITY, Admission
+from athena.http.answers import Done, IssuedTicket, JsonResponse, Session, SignInLink
+from athena.http.wishes import SignIn, TicketWish
+
+_sign_in = msgspec.json.Decoder(SignIn).decode
+_ticket = msgspec.json.Decoder(TicketWish).decode
+
+LINK_PATH = "/sign-in#"
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The handlers, with what they need. Each raises an `AthenaError` for everything that is not a success."""
+
+    admission: Admission
+    max_body: int
+    secure: bool
+    """Whether browsers come by https, as far as the settings tell."""
+
+    async def sign_in(self, request: Request) -> JsonResponse:
+        """Sign in, by a key or a link (then the browser gets a cookie), or exchange a ticket for a bearer token."""
+        access = self._access()
+        asked = self.admission.asked(request.scope)
+        self.admission.gate.check_query(asked)
+        wish = await body.decode(request, _sign_in, self.max_body)
+        if sum(given is not None for given in (wish.key, wish.link, wish.ticket)) != 1:
+            raise InvalidField("body", "expected one of key, link and ticket")
+        if wish.role is not None and wish.ticket is None:
+            raise InvalidField("role", "expected together with a ticket")
+        address, scheme = asked.source(self.admission.gate.proxies)
+        try:
+            if wish.ticket is not None:
+                opened = await access.exchange(wish.ticket, wish.role)
+            else:
+                opened = await access.sign_in(wish.key, wish.link)
+        except BadCredentials as error:
+            raise self.admission.gate.failed_sign_in(asked, error) from None
+        who = opened.identity
+        await access.record(str(who), address, "sign in", "by ticket" if wish.ticket else "by key or link")
+        if wish.ticket is not None:
+            return JsonResponse(Session(who.role, who.name, "session", opened.expires, opened.secret), 201)
+        cookie = self._cookie(opened.secret, scheme)
+        return JsonResponse(Session(who.role, who.name, "session", opened.expires), 201, {"set-cookie": cookie})
+
+    async def session(self, request: Request) -> JsonResponse:
+        """Who the caller is here."""
+        who: Identity = request.scope[IDENTITY]
+        expires = None if who.until == FOREVER else int(who.until)
+        return JsonResponse(Session(who.role, who.name, who.kind, expires))
+
+    async def sign_out(self, request: Request) -> JsonResponse:
+        """End the session, wherever it is in use. A key or a token of an identity provider stays good."""
+        access = self._access()
+        asked = self.admission.asked(request.scope)
+        address, scheme = asked.source(self.admission.gate.proxies)
+        who: Identity = request.scope[IDENTITY]
+        if who.kind == "session":
+            bearer = asked.said(b"authorization").partition(" ")[2].strip()
+            await access.sign_out(bearer or Gate.cookie(asked) or "")
+            await access.record(str(who), address, "sign out")
+        return JsonResponse(Done("signed out"), headers={"set-cookie": self._cookie("", scheme)})
+
+    async def ticket(self, request: Request) -> JsonResponse:
+        """A ticket for one user of a page: good once, for a stream (`?ticket=`) or for a token (`POST /sessions`)."""
+        access = self._access()
+        who: Identity = request.scope[IDENTITY]
+        wish = await body.decode(request, _ticket, self.max_body)
+        if not covers(who.role, wish.role):
+            raise Forbidden(f"give the role {wish.role}", who.role)
+        secret, until = access.tickets.issue(mask_emails(wish.name), wish.role, who)
+        return JsonResponse(IssuedTicket(secret, int(until)), 201)
+
+    async def sign_in_link(self, request: Request) -> JsonResponse:
+        """A link to sign in with, once, as the caller."""
+        access = self._access()
+        who: Identity = request.scope[IDENTITY]
+        secret, until = access.links.issue(who.name, who.role, who)
+        asked = self.admission.asked(request.scope)
+        await access.record(str(who), asked.source(self.admission.gate.proxies)[0], "make a sign-in link")
+        return JsonResponse(SignInLink(LINK_PATH + secret, int(until)), 201)
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+    def _access(self) -> Access:
+        access = self.admission.gate.access
+        if access is None:
+            raise NotFound("expected access control, got an Athena without it (--auth none): nobody needs to sign in")
+        return access
+
+    def _cookie(self, secret: str, scheme: str) -> str:
+        """Out of reach for scripts, not sent by other sites' pages; under TLS never in the clear, and bound to this
+        very host (RFC 6265bis, `__Host-`)."""
+        secure = self.secure or scheme == "https"
+        name = f"__Host-{COOKIE}" if secure else COOKIE
+        ending = "" if secret else "; Max-Age=0"
+        return f"{name}={secret}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{ending}"
+
+
+def is_signed_in(gate: Gate, asked: Asked) -> bool:
+    """Whether a browser that comes for a page has a session. Tells nothing else, so it needs no look at the page."""
+    if gate.access is None:
+        return True
+    try:
+        return gate.access.session(Gate.cookie(asked) or "") is not None
+    except AthenaError:
+        return False

@@ -1,0 +1,98 @@
+"""HTTP by hand, for requests that no library would send, and a look inside the server that gets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.e2e.rawsocket import tcp
+from tests.support.server import Athena
+
+LOG_LINE = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ((DEBUG|INFO|WARNING) [\w.]+: |ACCESS .* \d{3} [\d.]+ms\Z)"
+)
+"""What every line of the log is, unless something went wrong."""
+
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: bytes
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(method: str, path: str | bytes, headers: bytes = b"", body: bytes = b"", credentials: bytes = b"") -> bytes:
+    """A request, byte for byte; `headers` and `credentials` are whole lines."""
+    target = path.encode("latin-1") if isinstance(path, str) else path
+    return b"%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n%s" % (method.encode(), target, credentials, headers, body)
+
+
+def exchange(athena: Athena, data: bytes) -> list[Reply]:
+    """Send `data` and read to the end of the connection -> the answers.
+
+    Whoever expects the server to keep the connection asks it to close it, by `Connection: close` in the last request.
+    Fails when the server does neither.
+    """
+    received = b""
+    with tcp(athena) as sock:
+        try:
+            sock.sendall(data)
+        except OSError:
+            pass  # answered and closed early
+        try:
+            while piece := sock.recv(65536):
+                received += piece
+        except ConnectionError:
+            pass
+    return replies(received)
+
+
+def replies(data: bytes) -> list[Reply]:
+    """Answers back to back, each with a Content-Length (an interim one has no body)."""
+    found = []
+    while data:
+        head, separator, data = data.partition(b"\r\n\r\n")
+        assert separator, f"not an HTTP answer: {head[:200]!r}"
+        match = re.match(rb"HTTP/1\.1 (\d{3}) [^\r\n]*(?:\r\n|\Z)", head)
+        assert match, f"not an HTTP answer: {head[:200]!r}"
+        length = re.search(rb"\ncontent-length: (\d+)", head.lower())
+        size = int(length[1]) if length else 0
+        found.append(Reply(int(match[1]), head, data[:size]))
+        data = data[size:]
+    return found
+
+
+def check_refusal(reply: Reply, status: int) -> None:
+    """The documented shape of an error, from whichever layer it comes."""
+    assert reply.status == status, reply
+    assert b"content-type: application/json" in reply.headers.lower(), reply
+    body = reply.json
+    assert body["statusCode"] == status, body
+    assert body["code"], body
+    assert body["error"], body
+    assert "Traceback" not in body["error"], body
+
+
+def check_log(text: str) -> None:
+    """Nothing failed, each line is one of the server's own, and no control character of a client's got into it."""
+    for line in text.split("\n")[:-1]:
+        assert LOG_LINE.match(line), f"not a line of the server's, or an error: {line!r}\n{text[-3000:]}"
+        assert not CONTROL.search(line), f"a control character: {line!r}"
+
+
+def private_memory(athena: Athena) -> int:
+    """Bytes that belong to the server alone (private pages; what it shares with others is not counted)."""
+    total = 0
+    for line in Path(f"/proc/{athena.pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(("Private_Clean:", "Private_Dirty:")):
+            total += int(line.split()[1]) * 1024
+    assert total, "no private memory in smaps_rollup"
+    return total
