@@ -21,7 +21,7 @@ from rich.console import Console
 import athena
 from bench import loads, report
 from bench.context import Context, Measure
-from bench.measures import apollo, burst, edits, latency, memory
+from bench.measures import access, apollo, burst, edits, latency, memory
 from bench.servers import Unavailable, cores, pinned
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,6 +35,7 @@ MEASURES: dict[str, Measure] = {
     "latency": latency.measure,
     "single": edits.measure_single,
     "bulk": edits.measure_bulk,
+    "access": access.measure,
     "apollo": apollo.measure,
 }
 

@@ -10,10 +10,14 @@ PATIENCE = 30.0
 """Seconds until a measurement gives up on an answer."""
 
 
-def request(method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+def request(method: str, path: str, body: bytes = b"", content_type: str = "application/json", key: str = "") -> bytes:
     """The bytes of a request."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n{_authorization(key)}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _authorization(key: str) -> str:
+    return f"Authorization: Bearer {key}\r\n" if key else ""
 
 
 class Stream:
@@ -67,20 +71,23 @@ class Http(Stream):
             raise ConnectionError(f"expected status {expected}, got {head.splitlines()[0]}: {body[:300]!r}")
         return body
 
-    def call(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
+    def call(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", key: str = ""
+    ) -> bytes:
         """Send a request -> the body of its answer."""
-        self.send(request(method, path, body, content_type))
+        self.send(request(method, path, body, content_type, key))
         return self.answer()
 
 
 class WebSocket(Stream):
     """A subscriber."""
 
-    def __init__(self, port: int, path: str = "/") -> None:
+    def __init__(self, port: int, path: str = "/", key: str = "") -> None:
         super().__init__(port)
         self.send(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            f"{_authorization(key)}\r\n".encode()
         )
         status = self.head().split(b"\r\n")[0]
         if b" 101 " not in status:
@@ -94,3 +101,13 @@ class WebSocket(Stream):
         if length >= 126:
             length = int.from_bytes(self.read(2 if length == 126 else 8))
         return self.read(length)
+
+    def until_closed(self) -> None:
+        """Read until the server sends a close frame. Raises `ConnectionError` for an end without one."""
+        while True:
+            first, length = self.read(2)
+            if length >= 126:
+                length = int.from_bytes(self.read(2 if length == 126 else 8))
+            self.read(length)
+            if first == 0x88:
+                return

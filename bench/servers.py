@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parent.parent
 NODE_MODULES = REPOSITORY / "tests/e2e/clients/node_modules"
 """Where `make setup-node` puts the npm packages that tests and measurements use."""
 
+ATHENA = str(Path(sys.executable).with_name("athena"))
+
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 
@@ -76,7 +78,7 @@ def athena(data: Path, auth: str = "none") -> Iterator[Server]:
 
     Pings and the access log are put off, so that none falls into a measurement.
     """
-    command = [str(Path(sys.executable).with_name("athena")), "serve", "--port", "0", "--data", str(data)]
+    command = [ATHENA, "serve", "--port", "0", "--data", str(data)]
     quiet = ["--log-level", "warning", "--access-log", "off", "--ping-interval", "600"]
     with _serve([*command, "--auth", auth, *quiet], data.with_suffix(".log")) as server:
         yield server

@@ -20,19 +20,19 @@ def ids(count: int, prefix: str) -> list[str]:
     return [f"{prefix}-{number:06}" for number in range(count)]
 
 
-def open_all(port: int, tx_ids: Sequence[str]) -> None:
+def open_all(port: int, tx_ids: Sequence[str], key: str = "") -> None:
     """Open a transaction for each id. It stays open as long as a benchmark may take."""
     with Http(port) as http:
         for start in range(0, len(tx_ids), 5000):
             lines = [_open(tx_id) for tx_id in tx_ids[start : start + 5000]]
-            answer = json.loads(http.call("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON))
+            answer = json.loads(http.call("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON, key))
             refused = [result for result in answer["results"] if result["status"] != 200]
             assert not refused, f"expected transactions to be opened, got {refused[0]}"
 
 
-def edit(tx_id: str, turn: int) -> bytes:
+def edit(tx_id: str, turn: int, key: str = "") -> bytes:
     """A request with a single edit."""
-    return request("PUT", f"{API}/webhooks/txs/{tx_id}", json.dumps(_edit(turn)).encode())
+    return request("PUT", f"{API}/webhooks/txs/{tx_id}", json.dumps(_edit(turn)).encode(), key=key)
 
 
 def bulk(tx_ids: Sequence[str], turn: int) -> bytes:

@@ -72,8 +72,10 @@ def test_a_database_of_a_newer_athena_is_refused(athena: Athena) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
-def test_other_addresses_than_loopback_are_refused(host: str, tmp_path: Path) -> None:
-    assert "loopback" in refused("--port", "0", "--host", host, "--data", str(tmp_path / "data"))
+def test_other_addresses_than_loopback_need_to_be_safe(host: str, tmp_path: Path) -> None:
+    flags = ("--port", "0", "--host", host, "--data", str(tmp_path / "data"))
+    assert "loopback" in refused(*flags, "--auth", "none")
+    assert all(way in refused(*flags) for way in ("--tls-cert", "--behind-proxy", "--insecure"))
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:

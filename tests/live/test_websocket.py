@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 
+from athena.auth.build import build_gate
+from athena.config import resolve
+from athena.http.admission import Admission
 from athena.live.client import KeepAlive
 from athena.live.encoding import PING
 from athena.live.hub import Hub
@@ -33,7 +36,8 @@ class Wire(asyncio.Transport):
 async def connected() -> tuple[WebSocketProtocol, Wire, float]:
     store = MemoryStore()
     hub = Hub(Tail(await store.position(), 1000), store, SlowClients(60), KeepAlive(interval=25, timeout=60))
-    client, wire = WebSocketProtocol(None, None, {"hub": hub}), Wire()
+    admission = Admission(build_gate(resolve({"auth": "none"}, {}), None), None, False)
+    client, wire = WebSocketProtocol(None, None, {"hub": hub, "gate": admission}), Wire()
     client.connection_made(wire)
     return client, wire, asyncio.get_running_loop().time()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
@@ -32,6 +33,9 @@ log = logging.getLogger("athena.auth")
 
 LOOK_SECONDS = 1.0
 TIDY_SECONDS = 60.0
+AGAIN_SECONDS = 0.2
+"""The least time between two reads that unknown keys ask for."""
+
 T = TypeVar("T")
 
 
@@ -60,7 +64,9 @@ class Access:
         self._sessions = Sessions(config.session_idle, config.session_lifetime)
         self._sessions.load(store.sessions(int(now_ms())), self._keys)
         self._lifetime_ms = config.session_lifetime * 1000
-        self._thread = ThreadPoolExecutor(1, "athena-auth")
+        self._thread = ThreadPoolExecutor(1, "athena-auth")  # for `store`
+        self._reader = AuthStore(config.data)  # for the event loop's own thread
+        self._look_at = 0.0
 
     # ---- who is it ---------------------------------------------------------------------------------------------------
     def bearer(self, secret: str) -> Identity:
@@ -75,10 +81,24 @@ class Access:
 
     def key(self, text: str) -> Identity:
         key = parse_key(text)
+        if key is not None and not self._keys.knows(key):
+            self._look_again()
         identity = None if key is None else self._keys.find(key)
         if identity is None:
             raise BadCredentials("an API key")
         return identity
+
+    def _look_again(self) -> None:
+        """A key that was made just now is good at once. Unknown ones cost a few reads a second, however many come."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + AGAIN_SECONDS
+        try:
+            if self._reader.changed():
+                self._keys.replace(self._reader.keys())
+        except apsw.Error as error:
+            log.error("access control cannot read its file: %s", error)
 
     def session(self, secret: str) -> Identity:
         identity = self._sessions.find(secret)
@@ -167,6 +187,7 @@ class Access:
         except StoreUnavailable as error:
             log.error("the last entries of the audit log are lost: %s", error)
         self._thread.shutdown()
+        self._reader.close()
         self._store.close()
 
     async def _look(self) -> None:

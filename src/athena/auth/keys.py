@@ -33,6 +33,10 @@ class KeyRing:
                 until = FOREVER if key.expires is None else key.expires
                 self._keys[key.id] = _Known(key.fingerprint, Identity("key", key.id, key.name, key.role, until))
 
+    def knows(self, key: ApiKey) -> bool:
+        """Whether there is a key of this id; says nothing about its secret."""
+        return key.id in self._keys
+
     def find(self, key: ApiKey) -> Identity | None:
         """Whose key this is; None when it is none of ours, revoked or expired."""
         known = self._keys.get(key.id)
