@@ -1,12 +1,22 @@
+from importlib.resources import files
+
 import pytest
 
 from athena import database
 from athena.database import load_blocks
 
+FILES = [
+    (package, file.name)
+    for package in ("athena.store", "athena.auth")
+    for file in files(package).iterdir()
+    if file.name.endswith(".sql")
+]
 
-def test_every_block_has_a_name_a_description_and_one_statement() -> None:
-    blocks = load_blocks("athena.store", "sqlite.sql")
-    assert {"position", "load", "insert", "update", "advance", "changed_since", "page"} <= blocks.keys()
+
+@pytest.mark.parametrize(("package", "filename"), FILES)
+def test_every_block_has_a_name_and_one_statement(package: str, filename: str) -> None:
+    blocks = load_blocks(package, filename)
+    assert blocks
     for name, statement in blocks.items():
         assert statement, name
         assert ";" not in statement, name

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 from athena.domain.model import Command, Notification
 from athena.domain.wire import encode_changes
@@ -24,10 +24,11 @@ MAX_COMMANDS = 20_000
 
 
 class _Submission(NamedTuple):
-    """Commands that belong together, or None for a purge, and who waits for them."""
+    """Commands that belong together, or work that goes alone, and who waits for it."""
 
-    commands: Sequence[Command] | None
-    done: asyncio.Future[list[Outcome] | int]
+    commands: Sequence[Command]
+    done: asyncio.Future[Any]
+    alone: Callable[[], Awaitable[Any]] | None = None
 
 
 class Journal:
@@ -58,22 +59,27 @@ class Journal:
 
         Raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
         """
-        outcomes = await self._enqueue(commands)
-        assert isinstance(outcomes, list)
+        outcomes: list[Outcome] = await self._enqueue(commands)
         return outcomes
 
     async def purge(self) -> int:
         """Remove everything -> how many rows that were. All readers get a reset."""
-        removed = await self._enqueue(None)
-        assert isinstance(removed, int)
+        removed: int = await self._enqueue((), self._purge)
         return removed
 
-    def _enqueue(self, commands: Sequence[Command] | None) -> asyncio.Future[list[Outcome] | int]:
+    async def tend(self) -> bool:
+        """Let the store do some of the work that keeps questions fast -> whether there is more."""
+        more: bool = await self._enqueue((), self._tend)
+        return more
+
+    def _enqueue(
+        self, commands: Sequence[Command], alone: Callable[[], Awaitable[Any]] | None = None
+    ) -> asyncio.Future[Any]:
         if self._closed:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Outcome] | int] = loop.create_future()
-        self._queue.append(_Submission(commands, done))
+        done: asyncio.Future[Any] = loop.create_future()
+        self._queue.append(_Submission(commands, done, alone))
         if self._runner is None:
             # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
             self._runner = loop.create_task(self._run())
@@ -90,8 +96,8 @@ class Journal:
         while self._queue:
             batch = self._take()
             try:
-                if batch[0].commands is None:
-                    await self._purge(batch[0])
+                if batch[0].alone is not None:
+                    _fulfil(batch[0], await batch[0].alone())
                 else:
                     await self._commit(batch)
             except AthenaError as error:
@@ -103,10 +109,10 @@ class Journal:
         self._runner = None
 
     def _take(self) -> list[_Submission]:
-        """All that is waiting, in order, up to MAX_COMMANDS; a purge goes alone."""
+        """All that is waiting, in order, up to MAX_COMMANDS; what goes alone goes alone."""
         batch = [self._queue.popleft()]
-        size = len(batch[0].commands or ())
-        while batch[0].commands is not None and self._queue and self._queue[0].commands is not None:
+        size = len(batch[0].commands)
+        while batch[0].alone is None and self._queue and self._queue[0].alone is None:
             size += len(self._queue[0].commands)
             if size > MAX_COMMANDS:
                 break
@@ -114,7 +120,7 @@ class Journal:
         return batch
 
     async def _commit(self, batch: list[_Submission]) -> None:
-        commands = [command for submission in batch for command in submission.commands or ()]
+        commands = [command for submission in batch for command in submission.commands]
         written = await self._store.write(commands, self._now())
         self.commits += 1
         self.commands += len(commands)
@@ -124,17 +130,24 @@ class Journal:
             listener([outcome.state for outcome in written.outcomes if isinstance(outcome, tuple)])
         start = 0
         for submission in batch:
-            end = start + len(submission.commands or ())
-            if not submission.done.done():
-                submission.done.set_result(written.outcomes[start:end])
+            end = start + len(submission.commands)
+            _fulfil(submission, written.outcomes[start:end])
             start = end
 
-    async def _purge(self, submission: _Submission) -> None:
+    async def _purge(self) -> int:
         removed, position = await self._store.purge()
         self.commits += 1
         self._relay.publish(Committed([], restart=position))
-        if not submission.done.done():
-            submission.done.set_result(removed)
+        return removed
+
+    async def _tend(self) -> bool:
+        return await self._store.tend(self._now())
+
+
+def _fulfil(submission: _Submission, result: Any) -> None:
+    """Answer whoever waits, if they still do."""
+    if not submission.done.done():
+        submission.done.set_result(result)
 
 
 def _fail(batch: list[_Submission], error: AthenaError) -> None:

@@ -20,6 +20,7 @@ from athena import datadir
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
 from athena.config import Config
+from athena.domain.wire import encode_changes
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
@@ -37,6 +38,10 @@ from athena.relay.local import LocalRelay
 from athena.service import Service
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import Expiry
+from athena.workers.tending import Tending
+
+PRELOADED = 2000
+"""Changes that a start puts back into the tail."""
 
 GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
@@ -65,7 +70,9 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         closing.push_async_callback(store.close)
         position = await store.position()
         keepalive = KeepAlive(config.ping_interval, config.ping_timeout)
-        hub = Hub(Tail(position, config.tail_bytes), store, SlowClients(config.slow_timeout), keepalive)
+        tail = Tail(position, config.tail_bytes)
+        await _preload(tail, store)
+        hub = Hub(tail, store, SlowClients(config.slow_timeout), keepalive)
         relay = LocalRelay()
         relay.subscribe(lambda committed: _push(hub, committed))
         journal = Journal(store, relay, now_ms)
@@ -79,7 +86,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
             access_log = AccessLog(config.log_format, config.access_log == "errors")
         admission = Admission(build_gate(config, access), access_log, not is_loopback(listener))
         app = build_app(Service(store, journal, now_ms), hub, admission, config)
-        workers = [part.run() for part in (expiry, access, access_log) if part is not None]
+        workers = [part.run() for part in (expiry, Tending(journal), access, access_log) if part is not None]
         tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
         server = _Server(_uvicorn_config(config, app), journal, hub)
         server.announce = lambda: _announce(config, listener, access)
@@ -88,6 +95,13 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _preload(tail: Tail, store: SqliteStore) -> None:
+    """The newest changes again: most clients that come back after a restart are only a little behind."""
+    start = max(0, tail.end - PRELOADED)
+    rows, position = await store.changed_since(start, PRELOADED)
+    tail.preload(start, encode_changes(rows, position.epoch))
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:

@@ -224,7 +224,7 @@ def test_a_full_client_keeps_only_its_position_and_catches_up_from_the_tail() ->
         await settle()
         assert slow.cursors == [1, 2, 3, 4, 5, 6]
         assert len(world.hub.slow) == 0
-        assert world.hub.store_reads == 0
+        assert world.hub.catchup.reads == 0
 
     live(scenario)
 
@@ -248,7 +248,7 @@ def test_behind_the_tail_it_gets_the_latest_states_from_the_store() -> None:
         assert states["t1"] == "d: step 99"
         assert len(states) == 301
         assert sum(message["id"] == "t1" for message in client.received) == 2
-        assert world.hub.store_reads > 0
+        assert world.hub.catchup.reads > 0
 
     live(scenario, tail_bytes=2000)
 
@@ -385,7 +385,7 @@ def test_readers_that_ask_get_everything_also_from_the_store() -> None:
             got += [message["id"] for message in json.loads(chunk.data)]
             seq = chunk.seq
         assert got == [f"t{number}" for number in range(1, 1001)]
-        assert world.hub.store_reads >= 3
+        assert world.hub.catchup.reads >= 3
 
     live(scenario, tail_bytes=2000)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from athena.domain.lifecycle import Decision, Effect
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
@@ -194,11 +195,11 @@ def test_a_refused_command_hinders_none_of_the_others(run: Run) -> None:
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------
-async def fill(store: Store, count: int, seed: int) -> None:
-    """Random rows, many with the same ts_display, in every status."""
+async def fill(store: Store, count: int, seed: int, step: int = 1) -> None:
+    """Random rows, many with the same ts_display, in every status; moments are `step` ms apart."""
     rng = random.Random(seed)
     for number in range(count):
-        now = 1000 + rng.randrange(count // 4 + 1)
+        now = 1000 + rng.randrange(count // 4 + 1) * step
         name = f"t{rng.randrange(10**6)}-{number}"
         if rng.random() < 0.2:
             await store.write([Command(name, Notice(status="error", message=f"notice {name}", ts_display=now))], now)
@@ -233,6 +234,33 @@ def test_pages_by_skip_and_by_place_tell_the_same_in_the_documented_order(run: R
                 by_place += (await store.page(Query(limit=limit, after=after))).rows
                 more = page.more
             assert by_skip == by_place == everything
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("step", [1, 20_000, 1_500_000], ids=["a minute", "minutes", "hours"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(),
+        Query(archived=True),
+        Query(type=("webhook_tx",), archived=True),
+        Query(type=("notification",)),
+        Query(type=("notification", "webhook_tx"), status=("pending", "success", "error")),
+        Query(component_id="c1", status=("error",)),
+        Query(by="d**a@x.org", archived=True),
+        Query(from_ts=200_000),
+    ],
+    ids=str,
+)
+def test_any_skip_begins_where_the_rows_before_it_end(run: Run, query: Query, step: int) -> None:
+    async def scenario(store: Store) -> None:
+        await fill(store, 60, seed=8, step=step)
+        everything = (await store.page(structs.replace(query, limit=1000))).rows
+        for skip in range(len(everything) + 2):
+            page = await store.page(structs.replace(query, limit=3, skip=skip))
+            assert page.rows == everything[skip : skip + 3], skip
+            assert page.more == (skip + 3 < len(everything))
 
     run(scenario)
 

@@ -9,7 +9,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
-from athena.domain.model import Command, Edit, Open
+from athena.domain.model import Command, Edit, Hide, Open
 from athena.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -173,3 +173,29 @@ def test_the_files_are_what_a_backup_of_a_stopped_athena_needs(tmp_path: Path) -
         await copy.close()
 
     asyncio.run(main())
+
+
+def test_the_tally_is_what_counting_would_tell(tmp_path: Path) -> None:
+    """After everything that moves a row in the order: opening, finishing, archiving, coming back by an edit."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(40):
+            now = 1000 + number * 1_000_000
+            commands = [Command(f"t-{number}", Open(description="d"))]
+            commands += [Command(f"t-{number // 2}", Edit(status="error"))] * (number % 3)
+            commands += [Command(f"t-{number}", Edit(status="undoing")), Command(f"t-{number // 4}", Hide())]
+            commands += [Command(f"t-{number * 2 // 3}", Hide())]
+            await store.write(commands, now)
+        await store.close()
+
+    asyncio.run(main())
+    db = apsw.Connection(str(tmp_path / "athena.db"))
+    counted = db.execute(
+        "SELECT unit, finished, -(ts_display / unit), archived, type, count(*) FROM notification, "
+        "(SELECT 3600000 AS unit UNION ALL SELECT 60000) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5"
+    ).fetchall()
+    kept = db.execute("SELECT * FROM tally WHERE rows <> 0 ORDER BY 1, 2, 3, 4, 5").fetchall()
+    assert counted == kept
+    assert {(row[1], row[3]) for row in kept} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    db.close()

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -207,3 +208,15 @@ def demo(
     from athena.cli.demo import demo as demo_
 
     demo_(url, speed)
+
+
+@app.command(hidden=True)
+def seed(
+    rows: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many rows.")] = 10_000,
+    days: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Over how many days, up to now.")] = 30,
+    data: access.Data = access.DEFAULT_DATA,
+) -> None:
+    """Fill an empty data directory with a made-up history, for measurements and for trying the UI."""
+    from athena.cli.seed import seed as seed_
+
+    seed_(Path(data), rows, days)

@@ -45,4 +45,4 @@ class _Athena(Collector):
         yield GaugeMetricFamily("athena_slow_clients", "Of them, those that do not keep up.", len(hub.slow))
         yield CounterMetricFamily("athena_flushes", "Rounds in which all live clients were written to.", hub.flushes)
         yield CounterMetricFamily("athena_encodes", "Buffers joined for sending.", hub.tail.encoded)
-        yield CounterMetricFamily("athena_store_reads", "Pages read for readers behind the tail.", hub.store_reads)
+        yield CounterMetricFamily("athena_store_reads", "Pages read for readers behind the tail.", hub.catchup.reads)

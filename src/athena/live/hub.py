@@ -12,11 +12,12 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-from athena.domain.model import Notification, Position, parse_cursor
-from athena.domain.wire import encode_changes, encode_ready
+from athena.domain.model import Position, parse_cursor
+from athena.domain.wire import encode_ready
 from athena.errors import StoreUnavailable
+from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
 from athena.live.gate import Permit
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
@@ -24,9 +25,6 @@ from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
 
 CHUNK_BYTES = 128 * 1024
 """At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
-
-REPLAY_ROWS = 256
-"""Rows read from the store at a time for a reader behind the tail."""
 
 SLICE_CLIENTS = 400
 SLICE_SECONDS = 0.004
@@ -40,16 +38,6 @@ POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
-class History(Protocol):
-    """What the hub needs of a store: a way back for readers that are behind the tail."""
-
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
-        """The latest states of what changed after `seq`, in the order of change, and the position they are from.
-
-        Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
-        """
-
-
 class Hub:
     """All readers of one node. Everything here runs on the event loop's thread."""
 
@@ -59,11 +47,9 @@ class Hub:
         self.slow = slow
         self.clients: set[Client] = set()
         self.closing = False
-        self.store_reads = 0
-        """Pages read from the store for readers behind the tail."""
         self.flushes = 0
         """Flushes that have begun: one for all that was published in between."""
-        self._history = history
+        self.catchup = Catchup(history, lambda: self.tail.end)
         self._live: set[Client] = set()
         self._flushing = False
         self._waiting: set[asyncio.Future[bool]] = set()
@@ -80,6 +66,7 @@ class Hub:
     def restart(self, position: Position) -> None:
         """The history was purged or replaced: every reader gets a reset."""
         self.tail.restart(position)
+        self.catchup.clear()
         self._wake()
 
     def _wake(self) -> None:
@@ -244,18 +231,12 @@ class Hub:
 
     async def _read_store(self, seq: int, encoding: Encoding) -> Chunk:
         """The latest states after `seq` from the store, and how far they reach; no data when nothing is left there."""
-        self.store_reads += 1
         epoch = self.tail.epoch
-        rows, position = await self._history.changed_since(seq, REPLAY_ROWS)
-        if position.epoch != epoch:  # a purge came between: the reader has to start anew
+        page = await self.catchup.page(seq)
+        if page.epoch != epoch or epoch != self.tail.epoch:  # a purge came between: the reader has to start anew
             return Chunk(b"", UNKNOWN)
-        reached = rows[-1].seq if len(rows) == REPLAY_ROWS else max(seq, position.seq)
-        if reached > self.tail.end:
-            # The store has a commit that is on its way to the push. Leave it to that, else this reader would hold a
-            # cursor that nobody knows yet; whatever changed in it comes again from the tail.
-            reached = self.tail.end
-            rows = [row for row in rows if row.seq <= reached]
-        return Chunk(encoding(epoch, encode_changes(rows, epoch)) if rows else b"", reached)
+        entries = page.behind(seq)
+        return Chunk(encoding(epoch, entries) if entries else b"", max(seq, page.reached))
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:

@@ -69,6 +69,13 @@ class Tail:
             del self._entries[: self._first]
             self._first = 0
 
+    def preload(self, start: int, entries: list[Entry]) -> None:
+        """Begin with what was before: `entries` are all that changed after `start`, the latest states alone."""
+        end = self.end
+        self.append(entries)
+        self.end = end
+        self.start = max(start, self.start if self._first else start)
+
     def restart(self, position: Position) -> None:
         """Begin a new epoch: nothing before `position` can be replayed, and every reader has to start anew."""
         self.epoch, self.floor = position

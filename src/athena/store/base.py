@@ -66,8 +66,8 @@ class Written(NamedTuple):
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write` and `purge` are called by one caller, one at a time. All else may be called at any time, and sees commits
-    whole or not at all. Whatever the disk or the server behind it refuses is a `StoreUnavailable`.
+    `write`, `purge` and `tend` are called by one caller, one at a time. All else may be called at any time, and sees
+    commits whole or not at all. Whatever the disk or the server behind it refuses is a `StoreUnavailable`.
     """
 
     async def position(self) -> Position:
@@ -82,6 +82,12 @@ class Store(Protocol):
 
     async def purge(self) -> tuple[int, Position]:
         """Remove everything and start a new epoch, durably -> (rows removed, the new position, one seq on)."""
+
+    async def tend(self, now: int) -> bool:
+        """Do some of the work that keeps questions fast, in one short transaction -> whether there is more to do.
+
+        Called as `write` is, now and then. Changes nothing that anybody is told.
+        """
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         """A row and its visible changes, oldest first."""

@@ -27,6 +27,8 @@ class Batch:
         self.dirty: dict[str, Notification] = {}
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
+        self.before: dict[str, Notification] = {}
+        """Of `moved`, the state before the batch, unless the row is new."""
         self.new: dict[str, bool] = {}
         """The ids in `dirty` that were not there before, and whether each is a transaction."""
         self._now = now
@@ -57,3 +59,5 @@ class Batch:
                 self.new[key] = state.type == "webhook_tx"
             elif current.status != state.status or current.archived != state.archived:
                 self.moved.add(key)  # ts_display changes with the status only
+                if key not in self.new:
+                    self.before.setdefault(key, current)

@@ -42,6 +42,9 @@ class MemoryStore:
         self._seq += 1
         return removed, await self.position()
 
+    async def tend(self, now: int) -> bool:
+        return False
+
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         state = self._rows.get(notification_id)
         return None if state is None else (state, list(self._changes.get(notification_id, ())))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +22,11 @@ import msgspec
 from athena.database import connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
+from athena.store import sqlite_search
 from athena.store.base import Page, Query, Written
 from athena.store.batch import Batch
 from athena.store.sqlite_file import check_version, lock, make_file, tune
+from athena.store.sqlite_pages import HOUR, MINUTE, read_page
 
 READERS = 2
 SLICE = 128
@@ -33,6 +36,9 @@ KNOWN = 20_000
 """Active transactions whose state is kept in memory, the last edited ones: about 12 MiB. Two full bulks fit."""
 
 PACKAGE = "athena.store"
+TENDED_BLOCKS = 32
+"""Blocks of the search index made in one commit, with a turn for the event loop between them: about 1 ms each."""
+
 SQL = load_blocks(PACKAGE, "sqlite.sql")
 ARCHIVED = Notification.__struct_fields__.index("archived")
 T = TypeVar("T")
@@ -62,6 +68,7 @@ class SqliteStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self._searchable = sqlite_search.newest(self._writer)
         self._known: dict[str, Notification] = {}
         self._committing = ThreadPoolExecutor(1, "athena-commit")
         self._reading = ThreadPoolExecutor(READERS, "athena-read")
@@ -90,15 +97,33 @@ class SqliteStore:
     async def purge(self) -> tuple[int, Position]:
         try:
             _, _, total, _ = self._begin()
-            for block in ("purge_notifications", "purge_changes", "new_epoch"):
+            for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
                 self._writer.execute(SQL[block])
+            sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
             await self._commit()
         except BaseException as error:
             self._roll_back()
             raise _as_unavailable(error) from error
         self._known.clear()
+        self._searchable = sqlite_search.newest(self._writer)
         return total, Position(epoch, seq)
+
+    async def tend(self, now: int) -> bool:
+        more = False
+        try:
+            self._begin()
+            for _ in range(TENDED_BLOCKS):
+                more = sqlite_search.extend(self._writer, now)
+                if not more:
+                    break
+                await asyncio.sleep(0)
+            await self._commit()
+        except BaseException as error:
+            self._roll_back()
+            raise _as_unavailable(error) from error
+        self._searchable = sqlite_search.newest(self._writer)
+        return more
 
     def _begin(self) -> Any:
         """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
@@ -148,16 +173,21 @@ class SqliteStore:
             for state, previous in zip(batch.changes, batch.previous, strict=True)
             if state.type == "webhook_tx"
         ]
+        tally = _tally(batch) if batch.new or batch.moved else []
         for block, rows in (
             ("insert", inserts),
             ("update", updates),
             ("progress", progress),
             ("insert_change", changes),
+            ("count_rows", tally),
         ):
             for start in range(0, len(rows), SLICE):
                 if start:
                     await asyncio.sleep(0)
                 self._writer.executemany(SQL[block], rows[start : start + SLICE])
+        late = {state.ts_display for state in _placed(batch) if state.ts_display <= self._searchable}
+        if late:
+            sqlite_search.mark_stale(self._writer, late)
         if batch.changes:
             self._writer.execute(SQL["advance"], (batch.seq, len(batch.new), sum(batch.new.values())))
 
@@ -188,11 +218,9 @@ class SqliteStore:
         return await self._read(read)
 
     async def page(self, query: Query) -> Page:
-        statement, parameters = _page_statement(query)
-
         def read(db: apsw.Connection) -> Page:
             epoch, seq, total, transactions = _position(db)
-            rows = _decode_rows(value(db, statement, parameters))
+            rows = read_page(db, query)
             return Page(rows[: query.limit], len(rows) > query.limit, Position(epoch, seq), total, transactions)
 
         return await self._read(read)
@@ -278,22 +306,25 @@ def _position(db: apsw.Connection) -> Any:
     return db.execute(SQL["position"]).fetchone()
 
 
-def _page_statement(query: Query) -> tuple[str, dict[str, Any]]:
-    parameters: dict[str, Any] = {"limit": query.limit + 1, "skip": query.skip}
-    filters = []
-    for name in ("component_id", "status", "type", "sub_type", "by", "search", "from_ts", "to_ts"):
-        wanted = getattr(query, name)
-        if wanted is None:
-            continue
-        filters.append(SQL[f"filter_{name}"])
-        if name == "search":
-            wanted = "%" + wanted.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        parameters[name] = msgspec.json.encode(wanted).decode() if isinstance(wanted, tuple) else wanted
-    if query.after is not None:
-        filters.append(SQL["filter_after"])
-        parameters |= {f"after_{name}": part for name, part in query.after._asdict().items()}
-    statement = SQL["page_with_archived" if query.archived else "page"]
-    return statement.format(filters=" AND ".join(filters) or "TRUE"), parameters
+def _placed(batch: Batch) -> Iterator[Notification]:
+    """The finished rows that a batch has put into the order."""
+    return (batch.dirty[key] for key in batch.new.keys() | batch.moved if not batch.dirty[key].active)
+
+
+def _tally(batch: Batch) -> list[tuple[int, int, int, int, str, int]]:
+    """For the block `count_rows`: what a batch adds to and takes from each hour and minute."""
+    slots: Counter[tuple[bool, int, bool, str]] = Counter()
+    for key in batch.new.keys() | batch.moved:
+        state, before = batch.dirty[key], batch.before.get(key)
+        slots[not state.active, state.ts_display // MINUTE, state.archived, state.type] += 1
+        if before is not None:
+            slots[not before.active, before.ts_display // MINUTE, before.archived, before.type] -= 1
+    rows = []
+    for (finished, minute, archived, kind), count in slots.items():
+        if count:
+            rows.append((MINUTE, int(finished), -minute, int(archived), kind, count))
+            rows.append((HOUR, int(finished), -(minute * MINUTE // HOUR), int(archived), kind, count))
+    return rows
 
 
 def _as_unavailable(error: BaseException) -> BaseException:

@@ -64,56 +64,9 @@ FROM (SELECT * FROM notification WHERE seq > ? ORDER BY seq LIMIT ?);
 SELECT json_group_array(json_array(id, deadline) ORDER BY deadline, id)
 FROM (SELECT id, deadline FROM notification WHERE deadline IS NOT NULL ORDER BY deadline, id LIMIT ?);
 
--- name: page
--- One page of the everyday history, as one JSON array.
-SELECT json_group_array(json_array(
-    id, seq, type, sub_type, status, description, message, by, component_id, ts_started, ts_completed, ts_display,
-    on_step, total_steps, timeout_ms, deadline, json(iif(archived, 'true', 'false')), opened, details)
-    ORDER BY finished, age, id)
-FROM (
-    SELECT * FROM notification
-    WHERE archived = 0 AND {filters}
-    ORDER BY finished, age, id LIMIT :limit OFFSET :skip
-);
+-- name: count_rows
+-- Add to the tally of one slot.
+INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows;
 
--- name: page_with_archived
--- The same, archived rows included.
-SELECT json_group_array(json_array(
-    id, seq, type, sub_type, status, description, message, by, component_id, ts_started, ts_completed, ts_display,
-    on_step, total_steps, timeout_ms, deadline, json(iif(archived, 'true', 'false')), opened, details)
-    ORDER BY finished, age, id)
-FROM (
-    SELECT * FROM notification
-    WHERE {filters}
-    ORDER BY finished, age, id LIMIT :limit OFFSET :skip
-);
-
--- name: filter_component_id
-component_id = :component_id;
-
--- name: filter_status
-status IN (SELECT value FROM json_each(:status));
-
--- name: filter_type
-type IN (SELECT value FROM json_each(:type));
-
--- name: filter_sub_type
-sub_type = :sub_type;
-
--- name: filter_by
-by = :by;
-
--- name: filter_search
--- What people read, and the names. The parameter is a LIKE pattern whose special characters are escaped.
-(iif(description = '', message, description || coalesce(': ' || message, '')) LIKE :search ESCAPE '\'
-    OR id LIKE :search ESCAPE '\' OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');
-
--- name: filter_from_ts
-ts_display >= :from_ts;
-
--- name: filter_to_ts
-ts_display <= :to_ts;
-
--- name: filter_after
--- Everything behind one place in the order.
-(finished, age, id) > (:after_finished, -:after_ts_display, :after_id);
+-- name: purge_tally
+DELETE FROM tally;

@@ -1,0 +1,92 @@
+"""The way back for readers that are behind the tail: pages of the store's latest states, read once for all of them.
+
+When Athena comes up again, thousands of clients come back within seconds, each with a cursor of its own. Pages begin at
+round positions and are shared: a reader takes what lies behind its own position. A page may be older than the moment it
+is used: what has changed since then is behind it in the order, and comes later, from another page or from the tail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+from operator import itemgetter
+from typing import NamedTuple, Protocol
+
+from athena.domain.model import Notification, Position
+from athena.domain.wire import encode_changes
+from athena.live.tail import Entry
+
+PAGE_ROWS = 256
+"""Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
+
+MOST_PAGES = 64
+"""Pages that are kept: about 4 MiB."""
+
+
+class History(Protocol):
+    """What is needed of a store."""
+
+    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+        """The latest states of what changed after `seq`, in the order of change, and the position they are from.
+
+        Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
+        """
+
+
+class Page(NamedTuple):
+    """Encoded messages, and the position up to which they tell everything."""
+
+    epoch: str
+    entries: list[Entry]
+    reached: int
+
+    def behind(self, seq: int) -> list[Entry]:
+        """The messages behind `seq`."""
+        return self.entries[bisect_right(self.entries, seq, key=itemgetter(0)) :]
+
+
+class Catchup:
+    """Reads pages, each once for all that ask for it, and keeps the newest."""
+
+    def __init__(self, history: History, end: Callable[[], int]) -> None:
+        """`end` tells how far the push is. The store may have a commit that is on its way there; pages leave it out, or
+        else a reader would hold a cursor that nobody knows yet."""
+        self.reads = 0
+        """Pages read from the store."""
+        self._history = history
+        self._end = end
+        self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._reading: dict[int, asyncio.Task[Page]] = {}
+
+    def clear(self) -> None:
+        """The history is another one."""
+        self._pages.clear()
+
+    async def page(self, seq: int) -> Page:
+        """A page that tells what follows `seq`, and perhaps what was before. Raises `StoreUnavailable`."""
+        begin = max(seq, 0) // PAGE_ROWS * PAGE_ROWS
+        page = self._pages.get(begin)
+        # A page that was not full told all there was. It is read again once there is more.
+        if page is not None and page.reached > seq:
+            self._pages.move_to_end(begin)
+            return page
+        reading = self._reading.get(begin)
+        if reading is None:
+            reading = self._reading[begin] = asyncio.get_running_loop().create_task(self._read(begin))
+            reading.add_done_callback(lambda _: self._reading.pop(begin, None))
+        return await asyncio.shield(reading)  # one reader that is gone must not end it for the others
+
+    async def _read(self, begin: int) -> Page:
+        self.reads += 1
+        rows, position = await self._history.changed_since(begin, PAGE_ROWS)
+        end = self._end()
+        reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else position.seq)
+        told = encode_changes([row for row in rows if row.seq <= end], position.epoch)
+        page = Page(position.epoch, told, reached)
+        self._pages[begin] = page
+        self._pages.move_to_end(begin)
+        if len(self._pages) > MOST_PAGES:
+            self._pages.popitem(last=False)
+        return page

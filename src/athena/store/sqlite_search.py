@@ -1,0 +1,114 @@
+"""Finds text among millions of rows: an index of blocks by trigrams, made in the background.
+
+A search tells ranges of the order that may hold what is wanted, newest first; whether a row matches is decided by
+looking at it. So the index may be behind or too generous, and the answer is the same: only the time differs. What a
+block is: migrations/0003_search.sql; why: docs/decisions/0011-search-by-blocks.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from athena.database import load_blocks, value
+from athena.store.base import Query
+
+SQL = load_blocks("athena.store", "sqlite_search.sql")
+
+BLOCK_ROWS = 64
+SETTLED_MS = 2_000
+"""A row is not put into a block before it is so old: others of the same moment may still come."""
+
+MOST_TRIGRAMS = 40
+"""Of a long text so many are looked up; the rest hardly narrows it down."""
+
+EVER = 2**62
+
+Ages = tuple[int, int]
+"""A range of `age`, which is -ts_display: both ends belong to it."""
+
+
+def ranges(db: apsw.Connection, query: Query) -> Iterator[Ages]:
+    """The ranges of finished rows in which `query.search` may be found, in order."""
+    newest = value(db, SQL["newest_block"])
+    wanted = _match(query.search or "")
+    if newest is None or wanted is None:
+        yield -EVER, EVER
+        return
+    yield -EVER, -newest - 1
+    low, high = query.from_ts or -EVER, EVER
+    place = query.after if query.after is not None and query.after.finished else None
+    for latest in (query.to_ts, None if place is None else place.ts_display):
+        around = None if latest is None else value(db, SQL["block_around"], (latest,))
+        high = high if around is None else min(high, around)
+    found: Any
+    for found in db.execute(SQL["candidates"], {"wanted": wanted, "low": low, "high": high}):
+        upto = int(found[0])
+        yield -upto, -_begin(db, upto) - 1
+
+
+def _match(text: str) -> str | None:
+    """The full-text query for what contains `text`: all its trigrams. None when it is too short to have one."""
+    trigrams = dict.fromkeys(text[start : start + 3] for start in range(len(text) - 2))
+    quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
+    return " AND ".join(quoted[:MOST_TRIGRAMS]) if quoted else None
+
+
+def _begin(db: apsw.Connection, upto: int) -> int:
+    """The moment behind which the block that reaches up to `upto` begins."""
+    before = value(db, SQL["block_before"], (upto,))
+    return -EVER if before is None else int(before)
+
+
+# ---- making it -------------------------------------------------------------------------------------------------------
+def extend(db: apsw.Connection, now: int) -> bool:
+    """Add one block, or make one anew that has changed, inside the caller's transaction -> whether there was one."""
+    stale = value(db, SQL["stale_block"])
+    if stale is not None:
+        _renew(db, int(stale))
+        return True
+    newest = value(db, SQL["newest_block"])
+    begin = -EVER if newest is None else int(newest)
+    upto = _cut(db, begin, now - SETTLED_MS)
+    if upto is None:
+        return False
+    _add(db, begin, upto)
+    return True
+
+
+def _renew(db: apsw.Connection, upto: int) -> None:
+    """Cut a block anew: with the rows that came into it, it may have become several."""
+    begin = _begin(db, upto)
+    db.execute(SQL["remove_text"], (upto,))
+    while (end := _cut(db, begin, upto)) is not None and end < upto:
+        _add(db, begin, end)
+        begin = end
+    _add(db, begin, upto)
+
+
+def _cut(db: apsw.Connection, begin: int, horizon: int) -> int | None:
+    end = value(db, SQL["cut"], {"begin": begin, "horizon": horizon, "rows": BLOCK_ROWS - 1})
+    return None if end is None else int(end)
+
+
+def _add(db: apsw.Connection, begin: int, upto: int) -> None:
+    db.execute(SQL["add_block"], (upto,))
+    db.execute(SQL["add_text"], {"begin": begin, "upto": upto})
+
+
+def mark_stale(db: apsw.Connection, moments: set[int]) -> None:
+    """Rows came into the past, at these moments (ms): their blocks have to be made anew."""
+    db.executemany(SQL["mark_stale"], [(moment,) for moment in moments])
+
+
+def newest(db: apsw.Connection) -> int:
+    """Up to when there are blocks (ms)."""
+    upto = value(db, SQL["newest_block"])
+    return -EVER if upto is None else int(upto)
+
+
+def purge(db: apsw.Connection) -> None:
+    db.execute(SQL["purge_blocks"])
+    db.execute(SQL["purge_text"])

@@ -1,0 +1,188 @@
+"""The first minutes in a browser: the printed link, the page to sign in with, and the way out."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page, Playwright, expect
+from tests.access.conftest import StartGuarded
+from tests.access.guarded import Guarded, ask
+from tests.apollo.conftest import (
+    CHROMIUM,
+    FLAGS,
+    NewScreen,
+    Problems,
+    browser,
+    new_screen,
+    playwright,
+    problems,
+    screen,
+)
+from tests.apollo.screen import Screen
+from tests.apollo.test_access import violations
+from tests.e2e.calls import TXS
+
+from athena.auth.secrets import new_key
+
+__all__ = ["browser", "new_screen", "playwright", "problems", "screen"]
+
+
+@pytest.fixture(autouse=True)
+def no_icon(problems: Problems) -> None:
+    """The page to sign in with names no icon, so that the browser asks for one."""
+    problems.allow(r"404 .*/favicon\.ico")
+
+
+def link(server: Guarded) -> str:
+    return server.printed[1].partition(": ")[2]
+
+
+def key_field(page: Page) -> Any:
+    return page.get_by_label("API key")
+
+
+def sign_in_by_form(page: Page, key: str) -> None:
+    key_field(page).fill(key)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def expect_signed_out(screen: Screen) -> None:
+    expect(screen.page.locator("html")).to_have_attribute("data-athena", re.compile("^signed-out"))
+
+
+def opened(server: Guarded, description: str) -> str:
+    tx_id = ask(server, "POST", TXS, {"description": description}, key=server.manager).body["tx_id"]
+    assert isinstance(tx_id, str)
+    return tx_id
+
+
+def test_the_link_leads_to_a_page_that_is_live(start_guarded: StartGuarded, screen: Screen, problems: Problems) -> None:
+    server = start_guarded()
+    screen.visit(link(server))
+    expect(screen.page).to_have_url(f"{server.url}/")
+    opened(server, "Deploy the shop")
+    expect(screen.toast("Deploy the shop")).to_be_visible()
+
+    problems.allow("401")  # the browser's own word about the answer
+    screen.page.goto("about:blank")
+    screen.page.goto(link(server))
+    expect(screen.page.get_by_role("alert")).to_contain_text("This link was used or is too old")
+    assert "atl_" not in screen.page.url
+    assert "atl_" not in str(screen.page.evaluate("JSON.stringify(history.state) + location.href"))
+
+
+def test_a_key_by_the_form(guarded: Guarded, screen: Screen, problems: Problems) -> None:
+    problems.allow("401")
+    screen.page.goto(guarded.url)
+    expect(screen.page).to_have_url(f"{guarded.url}/sign-in")
+    expect(key_field(screen.page)).to_be_focused()
+    sign_in_by_form(screen.page, str(new_key()))
+    expect(screen.page.get_by_role("alert")).to_contain_text("That key is not good here")
+    expect(key_field(screen.page)).to_be_focused()
+    sign_in_by_form(screen.page, f"  {guarded.keys['viewer']} ")
+    screen.expect_state("live websocket")
+    assert screen.page.evaluate("document.cookie") == ""
+
+
+def test_to_sign_in_and_back_to_where_one_wanted(guarded: Guarded, screen: Screen) -> None:
+    tx_id = opened(guarded, "Deploy the shop")
+    screen.page.goto(f"{guarded.url}/#tx={tx_id}")
+    expect(screen.page).to_have_url(re.compile(r"/sign-in(\?.*)?#tx="))
+    sign_in_by_form(screen.page, guarded.keys["viewer"])
+    screen.expect_state("live websocket")
+    expect(screen.page).to_have_url(re.compile(f"^{guarded.url}/#tx={tx_id}"))
+    expect(screen.panel.get_by_role("heading", name="Deploy the shop")).to_be_visible()
+
+
+def test_signing_out(start_guarded: StartGuarded, screen: Screen, problems: Problems) -> None:
+    """Here it leads to the page to sign in with, and another tab says what happened."""
+    server = start_guarded()
+    problems.allow("401|WebSocket connection")
+    screen.visit(link(server))
+    other = Screen(screen.page.context.new_page())
+    other.visit(server.url)
+    other.open_panel()
+    screen.open_panel()
+    screen.panel.get_by_role("button", name="Sign out").click()
+    expect(screen.page).to_have_url(re.compile(r"/sign-in"))
+    expect_signed_out(other)
+    expect(other.panel.get_by_text("Signed out", exact=True)).to_be_visible()
+    other.page.reload()
+    expect(other.page).to_have_url(re.compile(r"/sign-in"))
+
+
+def test_a_key_that_is_revoked_signs_its_tabs_out(
+    start_guarded: StartGuarded, screen: Screen, problems: Problems
+) -> None:
+    server = start_guarded()
+    problems.allow("401|WebSocket connection")
+    screen.page.goto(server.url)
+    sign_in_by_form(screen.page, server.keys["viewer"])
+    screen.expect_state("live websocket")
+    server.revoke(server.keys["viewer"])
+    expect_signed_out(screen)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        pytest.param(
+            ".//evil.example/",
+            marks=pytest.mark.xfail(
+                strict=True, reason="sign-in.js: next() gives location.replace a path that begins with //"
+            ),
+        ),
+    ],
+)
+def test_no_link_leads_elsewhere_after_signing_in(guarded: Guarded, screen: Screen, wanted: str) -> None:
+    left: list[str] = []
+    screen.page.on("request", lambda request: left.append(request.url) if "evil" in request.url.split("?")[0] else None)
+    screen.page.route("**://evil.example/**", lambda route: route.fulfill(body="phishing"))
+    screen.page.goto(f"{guarded.url}/sign-in?next={wanted.replace('/', '%2F')}")
+    sign_in_by_form(screen.page, guarded.keys["viewer"])
+    expect(screen.page).not_to_have_url(re.compile("/sign-in"))
+    assert left == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_the_page_to_sign_in_with(
+    guarded: Guarded, new_screen: NewScreen, problems: Problems, scheme: Literal["light", "dark"]
+) -> None:
+    problems.allow("401")
+    screen = new_screen(bypass_csp=True, color_scheme=scheme)  # only axe itself needs the policy out of its way
+    screen.page.goto(f"{guarded.url}/sign-in")
+    assert violations(screen) == []
+    sign_in_by_form(screen.page, str(new_key()))
+    expect(screen.page.get_by_role("alert")).to_contain_text("not good here")
+    assert violations(screen) == []
+    if folder := os.environ.get("ATHENA_SCREENSHOTS"):
+        screen.page.screenshot(path=Path(folder) / f"sign-in-{scheme}.png")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="browsers say Sec-Fetch-Site to trustworthy addresses alone: GETs of the page are 403"
+)
+def test_by_plain_http_beyond_this_machine(start_guarded: StartGuarded, playwright: Playwright) -> None:
+    """As in a company's own network, with --insecure: by a name that is not this machine's."""
+    server = start_guarded("--host", "0.0.0.0", "--insecure")
+    opened(server, "Deploy the shop")
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM, args=[*FLAGS, "--host-resolver-rules=MAP athena.test 127.0.0.1"]
+    )
+    try:
+        screen = Screen(browser.new_page())
+        screen.page.goto(f"http://athena.test:{server.port}/")
+        sign_in_by_form(screen.page, server.keys["viewer"])
+        screen.expect_state("live websocket")
+        with screen.page.expect_response(re.compile("/notifications[?]")) as answered:
+            screen.open_panel()
+        assert answered.value.status == 200
+    finally:
+        browser.close()

@@ -1,0 +1,182 @@
+"""API keys: made, used, noted, revoked."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from contextlib import closing
+from typing import Any
+
+import pytest
+from tests.access.conftest import StartGuarded
+from tests.access.guarded import (
+    CHANGES,
+    NOTIFICATIONS,
+    STREAM,
+    Guarded,
+    ask,
+    bearer,
+    close_code,
+    eventually,
+    read_to_the_end,
+    refusal,
+    stream,
+    websocket,
+)
+from tests.support.server import PATIENCE, run_athena
+
+from athena.auth.local import make_key
+from athena.auth.secrets import new_key
+from athena.auth.store import AuthStore
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def status(server: Guarded, key: str | None, headers: dict[str, str] | None = None) -> int:
+    return ask(server, "GET", NOTIFICATIONS, key=key, headers=headers).status
+
+
+def rows(server: Guarded) -> dict[str, dict[str, Any]]:
+    lines = server.cli("keys", "list", "--json").splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def test_made_listed_and_revoked_while_the_server_runs(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key = server.cli("keys", "create", "--name", "CI", "--role", "reporter").strip()
+    _, key_id, secret = key.split("_", 2)
+    eventually(lambda: status(server, key) == 200)
+    assert ask(server, "DELETE", f"{NOTIFICATIONS}/purge", key=key).status == 403
+
+    row = rows(server)[key_id]
+    assert (row["name"], row["role"], row["expires"], row["revoked"]) == ("CI", "reporter", None, None)
+    shown = server.cli("keys", "list") + server.cli("keys", "list", "--json")
+    assert secret not in shown
+    assert "CI" in shown
+
+    server.cli("keys", "revoke", key_id)
+    eventually(lambda: status(server, key) == 401)
+    assert rows(server)[key_id]["revoked"] is not None
+    again = run_athena("keys", "revoke", key_id, variables={"ATHENA_DATA": str(server.data)})
+    assert again.returncode == 1
+    assert again.stderr.decode().count("\n") == 1
+    assert status(server, server.keys["viewer"]) == 200
+
+
+def test_bearer_and_basic(guarded: Guarded) -> None:
+    key = guarded.keys["viewer"]
+    key_id, secret = key.split("_", 2)[1:]
+    assert status(guarded, key) == 200
+    assert status(guarded, None, {"Authorization": f"bearer  {key}"}) == 200
+    assert status(guarded, None, basic(key_id, secret)) == 200
+    assert status(guarded, None, basic(f"ath_{key_id}", secret)) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": f"Bearer {new_key()}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Digest x"},
+        {"Authorization": "Basic \x80"},
+        {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
+        {"Authorization": "Basic !"},
+        basic("", ""),
+        basic("' OR 1=1--", "x"),
+    ],
+    ids=range(8),
+)
+def test_wrong_ones_are_401_and_say_nothing_of_why(guarded: Guarded, headers: dict[str, str]) -> None:
+    answer = ask(guarded, "GET", NOTIFICATIONS, headers=headers)
+    assert (answer.status, answer.body["code"]) == (401, "bad_credentials")
+    assert "Bearer" in answer.headers["www-authenticate"]
+
+
+def test_a_known_id_and_a_wrong_secret_look_like_an_unknown_one(guarded: Guarded) -> None:
+    known, unknown = guarded.keys["viewer"], str(new_key())
+    answers = [ask(guarded, "GET", NOTIFICATIONS, key=key) for key in (known[:-43] + unknown[-43:], unknown)]
+    assert answers[0].body == answers[1].body
+
+
+def test_a_key_ends_at_its_time(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    with closing(AuthStore(server.data)) as store:
+        key = str(make_key(store, "short", "viewer", expires=int(time.time() * 1000) + 2_000))
+    eventually(lambda: status(server, key) == 200)
+    with websocket(server, key) as client:
+        assert close_code(client) == 1008
+    assert status(server, key) == 401
+    assert "expired" in server.cli("keys", "list")
+
+
+def test_an_expiry_is_a_time_from_now(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key = server.cli("keys", "create", "--name", "CI", "--role", "viewer", "--expires", "30d").strip()
+    row = rows(server)[key.split("_")[1]]
+    assert row["expires"] - row["created"] == pytest.approx(30 * 86_400_000, abs=60_000)
+
+
+@pytest.mark.xfail(reason="--expires with a date makes a key that has ended already (cli/access.py)", strict=True)
+def test_an_expiry_that_is_a_date_is_that_date_or_refused(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    made = run_athena(
+        *("keys", "create", "--name", "CI", "--role", "viewer", "--expires", "2999-01-31"),
+        variables={"ATHENA_DATA": str(server.data)},
+    )
+    if made.returncode == 0:
+        key = made.stdout.decode().strip()
+        assert rows(server)[key.split("_")[1]]["expires"] > time.time() * 1000
+
+
+def test_no_secret_is_in_any_file_and_the_last_use_is_noted(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key = server.keys["viewer"]
+    assert status(server, key) == 200
+    with websocket(server, key):
+        pass
+    refusal(server, key[:-1])
+    server.stop()
+    secrets = [key.split("_", 2)[2] for key in server.keys.values()]
+    files = {path.name: path.read_bytes() for path in server.data.iterdir() if path.is_file()}
+    assert "auth.db" in files
+    for name, content in files.items():
+        if name != "manager.key":
+            assert not [secret for secret in secrets if secret.encode() in content], name
+    assert not [secret for secret in secrets if secret[:20] in server.log()]
+    assert rows(server)[key.split("_")[1]]["last_used"] is not None
+    assert rows(server)[server.keys["manager"].split("_")[1]]["last_used"] is None
+
+
+def test_revoking_ends_all_that_is_live(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key, other = server.keys["viewer"], server.keys["reporter"]
+    cursor = ask(server, "GET", NOTIFICATIONS, key=key).body["cursor"]
+    polled: list[Any] = []
+    poll = threading.Thread(
+        target=lambda: polled.append(ask(server, "GET", f"{CHANGES}?after={cursor}&wait=25", key=key))
+    )
+    with (
+        websocket(server, key) as ended,
+        websocket(server, other) as stays,
+        stream(server, STREAM, bearer(key)) as events,
+    ):
+        poll.start()
+        server.cli("keys", "revoke", key)
+        assert close_code(ended) == 1008
+        assert b"data" not in read_to_the_end(events)
+        poll.join(PATIENCE)
+        # Whether it had reached the server before or after: it is refused, and not with an empty answer.
+        assert polled[0].status == 401
+        assert stays.ping().wait(PATIENCE)
+    assert refusal(server, key) == (401, "bad_credentials")
+    assert status(server, key) == 401
+
+
+def test_the_commands_use_a_key_from_the_environment(guarded: Guarded) -> None:
+    for key, expected in ((guarded.keys["viewer"], 0), (str(new_key()), 1)):
+        variables = {"ATHENA_KEY": key, "ATHENA_DATA": str(guarded.data)}
+        assert run_athena("history", "--url", guarded.url, variables=variables).returncode == expected

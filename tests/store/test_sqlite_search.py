@@ -1,0 +1,118 @@
+"""The search index may be absent, behind, or stale: the answer is that of a store that looks at every row."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import apsw
+import pytest
+
+from athena.domain.model import Command, Edit, Hide, Notice, Notification, Open
+from athena.store import sqlite_search
+from athena.store.base import Query, SortKey
+from athena.store.memory import MemoryStore
+from athena.store.sqlite import SqliteStore
+
+WORDS = ("deploy", "shop", "Äther", "a_b", "50%", 'say "x"', "back\\slash", "kiosk", "ship", "o'neil", "żółw")
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_search, "BLOCK_ROWS", 5)
+
+
+def commands(rng: random.Random, number: int, now: int) -> list[Command]:
+    """What may happen at one moment: something is opened, ends, is archived, or is told late."""
+    name = f"t-{number}"
+    text = " ".join(rng.choices(WORDS, k=3))
+    if rng.random() < 0.25:
+        moment = rng.choice([now, now - rng.randrange(60_000), now + 5_000])
+        return [Command(name, Notice(status="error", message=text, ts_display=max(0, moment)))]
+    wishes = [Command(name, Open(description=text, component_id=rng.choice([None, "shop-1"])))]
+    if rng.random() < 0.9:
+        wishes.append(Command(name, Edit(status="success", athena_msg=rng.choice(WORDS))))
+    if rng.random() < 0.1:
+        wishes.append(Command(f"t-{rng.randrange(number + 1)}", Hide()))
+    return wishes
+
+
+def queries(rng: random.Random, rows: list[Notification], now: int) -> list[Query]:
+    row = rng.choice(rows)
+    text = rng.choice([rng.choice(WORDS), row.text[:9], row.text[2:40], row.id, "none of it", "sh", "KIOSK", "äTHER"])
+    return [
+        Query(search=text, limit=1000),
+        Query(search=text, limit=3, skip=rng.randrange(12)),
+        Query(search=text, archived=True, from_ts=now - 30_000, to_ts=now - 9_000),
+        Query(search=text, limit=4, after=SortKey(not row.active, row.ts_display, row.id)),
+        Query(search=text, status=("error",), component_id="shop-1"),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_answer_is_that_of_a_store_that_looks_at_every_row(tmp_path: Path, seed: int) -> None:
+    async def main() -> None:
+        rng = random.Random(seed)
+        indexed, plain, now = SqliteStore(tmp_path), MemoryStore(), 1_000_000
+        for number in range(120):
+            now += rng.choice([0, 0, 1, 700, 2_500])
+            wishes = commands(rng, number, now)
+            await indexed.write(wishes, now)
+            await plain.write(wishes, now)
+            if rng.random() < 0.3:
+                await indexed.tend(now)
+            if number % 10 == 9:
+                everything = (await plain.page(Query(limit=1000, archived=True))).rows
+                for query in queries(rng, everything, now):
+                    assert (await indexed.page(query)).rows == (await plain.page(query)).rows, query
+        await indexed.close()
+
+    asyncio.run(main())
+
+
+def blocks(path: Path) -> list[int]:
+    db = apsw.Connection(str(path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    made = [int(str(row[0])) for row in db.execute("SELECT upto FROM search_block ORDER BY upto")]
+    db.close()
+    return made
+
+
+def test_blocks_are_made_of_settled_rows_alone_and_go_with_a_purge(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(23):
+            done = Command(f"t-{number}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
+            await store.write([done], 10_000 + number)
+        assert not await store.tend(10_500), "they may not be the last of their moment"
+        assert not await store.tend(20_000), "less than a block is left"
+        assert blocks(tmp_path) == [10_004, 10_009, 10_014, 10_019]
+        assert len((await store.page(Query(search="kiosk"))).rows) == 23
+        await store.purge()
+        assert blocks(tmp_path) == []
+        assert (await store.page(Query(search="kiosk"))).rows == []
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_block_that_many_rows_came_into_is_cut_anew(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(10):
+            moment = 10_000 + 10 * number
+            await store.write([Command(f"t-{number}", Notice(status="success", message="one", ts_display=moment))], 1)
+        await store.tend(20_000)
+        assert blocks(tmp_path) == [10_040, 10_090]
+        late = [
+            Command(f"late-{number}", Notice(status="success", message="kiosk", ts_display=10_041 + number))
+            for number in range(12)
+        ]
+        await store.write(late, 20_000)
+        assert len((await store.page(Query(search="kiosk"))).rows) == 12
+        await store.tend(20_000)
+        assert len(blocks(tmp_path)) > 3
+        assert len((await store.page(Query(search="kiosk"))).rows) == 12
+        await store.close()
+
+    asyncio.run(main())
