@@ -39,9 +39,17 @@ def find(url: str, guess: Path) -> Path | None:
     for directory in candidates:
         with suppress(OSError, ValueError):
             served = urlsplit((directory / ADDRESS).read_text().strip())
-            if served.port == parts.port and served.scheme == parts.scheme and is_served(directory):
+            same = (served.scheme, served.port) == (parts.scheme, parts.port) and _reaches(
+                parts.hostname, served.hostname
+            )
+            if same and is_served(directory):
                 return directory
     return None
+
+
+def _reaches(asked: str | None, served: str | None) -> bool:
+    """Whether a connection to `asked` can only end at `served`. `localhost` may be either loopback: it is neither."""
+    return asked == served or (served in ("0.0.0.0", "::") and asked in ("127.0.0.1", "::1"))
 
 
 def is_served(directory: Path) -> bool:

@@ -43,5 +43,9 @@ def _check_tls(config: Config) -> None:
             raise TlsUnusable(error.strerror or str(error)) from error
 
 
-def is_loopback(listener: socket.socket) -> bool:
-    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+def loopback_peer(listener: socket.socket) -> str | None:
+    """The address that all connections come from, where the socket listens on loopback; None elsewhere."""
+    address = ipaddress.ip_address(listener.getsockname()[0])
+    if not address.is_loopback:
+        return None
+    return "127.0.0.1" if address.version == 4 else "::1"

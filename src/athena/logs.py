@@ -51,10 +51,12 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def set_up(level: str, format_: str) -> None:
-    """Log to standard error. Libraries that log every connection do so only at debug."""
+    """Log to standard error. Libraries that log every connection do so only at debug; that of WebSockets never, since
+    it tells the headers of handshakes, with the keys and cookies in them."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
-        for chatty in ("websockets", "uvicorn", "urllib3"):
+        for chatty in ("uvicorn", "urllib3"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("websockets").setLevel(logging.WARNING)

@@ -26,7 +26,7 @@ from athena.http.admission import Admission
 from athena.http.app import Application, build_app
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
-from athena.listening import is_loopback, listen
+from athena.listening import listen, loopback_peer
 from athena.live.client import KeepAlive
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
@@ -84,7 +84,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         access_log = None
         if config.access_log != "off":
             access_log = AccessLog(config.log_format, config.access_log == "errors")
-        admission = Admission(build_gate(config, access), access_log, not is_loopback(listener))
+        admission = Admission(build_gate(config, access), access_log, loopback_peer(listener))
         app = build_app(Service(store, journal, now_ms), hub, admission, config)
         workers = [part.run() for part in (expiry, Tending(journal), access, access_log) if part is not None]
         tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]

@@ -127,7 +127,6 @@ def test_no_key_goes_to_whoever_took_the_port(start_guarded: StartGuarded) -> No
         assert not [headers for headers in other.got if "authorization" in headers]
 
 
-@pytest.mark.xfail(reason="datadir.find compares port and scheme, not the address that is served", strict=True)
 def test_no_key_goes_to_another_address_with_the_same_port(start_guarded: StartGuarded) -> None:
     """`localhost` may mean ::1 first, where another account can listen."""
     server = start_guarded()

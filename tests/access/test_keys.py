@@ -120,7 +120,6 @@ def test_an_expiry_is_a_time_from_now(start_guarded: StartGuarded) -> None:
     assert row["expires"] - row["created"] == pytest.approx(30 * 86_400_000, abs=60_000)
 
 
-@pytest.mark.xfail(reason="--expires with a date makes a key that has ended already (cli/access.py)", strict=True)
 def test_an_expiry_that_is_a_date_is_that_date_or_refused(start_guarded: StartGuarded) -> None:
     server = start_guarded()
     made = run_athena(

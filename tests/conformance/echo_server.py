@@ -60,7 +60,7 @@ async def main(port: int) -> None:
     hub = Hub(tail, store, SlowClients(60), KeepAlive(interval=3600, timeout=60))
     service = Service(store, Journal(store, LocalRelay(), now_ms), now_ms)
     settings = resolve({"auth": "none"}, {})
-    app = build_app(service, hub, Admission(build_gate(settings, None), None, False), settings)
+    app = build_app(service, hub, Admission(build_gate(settings, None), None, "127.0.0.1"), settings)
     config = uvicorn.Config(app, port=port, http=HttpProtocol, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
     await uvicorn.Server(config).serve()

@@ -36,6 +36,7 @@ _RELEVANT = frozenset(
         b"origin",
         b"sec-fetch-site",
         b"sec-websocket-protocol",
+        b"x-athena-page",
         b"x-forwarded-for",
         b"x-forwarded-proto",
     }
@@ -80,6 +81,11 @@ class Asked:
     @property
     def origin(self) -> str:
         return self._said.get(b"origin", "")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it came to us by TLS. (What a proxy says about its own side is not looked at here.)"""
+        return self._scheme == "https"
 
     def source(self, proxies: Proxies) -> tuple[str, str]:
         """(address of the client, scheme that it used)."""
@@ -177,15 +183,17 @@ class Gate:
     def cookie(asked: Asked) -> str | None:
         """The session's secret, if the request carries one."""
         found = dict(_COOKIES.findall(asked.said(b"cookie")))
-        # Only this very host can have set the first; the other, any page of a sibling domain.
-        return found.get("__Host-") or found.get("")
+        # Only this very host can have set the first; the other, any page of a sibling domain, so under TLS it is none.
+        return found.get("__Host-") or (None if asked.encrypted else found.get(""))
 
     def _check_page(self, asked: Asked) -> None:
         """A browser sends its cookie whoever makes it ask, so the page must be known. Browsers name it in `Origin`; for
-        a page's own GETs they leave that out and say `Sec-Fetch-Site: same-origin` (Fetch Metadata)."""
+        a page's own GETs they leave that out and say `Sec-Fetch-Site: same-origin` (Fetch Metadata); but not over plain
+        http, where Apollo says `X-Athena-Page`: a page elsewhere would need a permission to say so, which none gets."""
         if asked.origin:  # then it was looked at
             return
-        if asked.method in _SAFE and asked.said(b"sec-fetch-site") == "same-origin":
+        named = asked.said(b"sec-fetch-site") == "same-origin" or asked.said(b"x-athena-page")
+        if asked.method in _SAFE and named:
             return
         self._deny("somebody", asked, "use a cookie without naming the page")
         raise OriginNotAllowed("a cookie without Origin")

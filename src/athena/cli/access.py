@@ -32,6 +32,24 @@ class RoleName(StrEnum):
     MANAGER = "manager"
 
 
+def _lifetime(text: str | None) -> int | None:
+    """The milliseconds from now that a text such as 90m, 12h, 30d or a date to come stands for."""
+    from athena.cli.history import moment
+
+    if text is None:
+        return None
+    now = int(time.time() * 1000)
+    try:
+        then = moment(text, now)
+    except ValueError:
+        then = now
+    is_date = not text.strip()[-1:].isalpha()
+    lifetime = then - now if is_date else now - then
+    if lifetime <= 0:
+        raise typer.BadParameter(f"expected a time such as 12h or 30d, or a date to come, got {text!r}")
+    return lifetime
+
+
 def _ago(text: str | None, flag: str) -> int | None:
     """The milliseconds that a text such as 90m, 2h, 7d stands for."""
     from athena.cli.history import moment
@@ -55,14 +73,16 @@ def create(
     role: Annotated[RoleName, typer.Option(help="viewer reads, reporter also reports, manager may do everything.")],
     expires: Annotated[
         str | None,
-        typer.Option(metavar="AFTER", help="When it ends: 90m, 12h, 30d. Never without.", show_default=False),
+        typer.Option(
+            metavar="WHEN", help="When it ends: in 12h, 30d, or on 2031-01-31. Never without.", show_default=False
+        ),
     ] = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a key and print it, this once: only a hash of it is stored."""
     from athena.cli import keys as keys_
 
-    keys_.create(Path(data), name, role.value, _ago(expires, "--expires"))
+    keys_.create(Path(data), name, role.value, _lifetime(expires))
 
 
 @keys.command("list")

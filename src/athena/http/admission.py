@@ -21,11 +21,11 @@ IDENTITY = "athena.identity"
 class Admission:
     """What the application and the WebSocket protocol ask. As the latter's `live.gate.Gate`, it lets handshakes in."""
 
-    def __init__(self, gate: Gate, log: AccessLog | None, listens_beyond: bool) -> None:
-        """`listens_beyond` loopback: else the address at the other end is known without asking for it."""
+    def __init__(self, gate: Gate, log: AccessLog | None, peer: str | None) -> None:
+        """`peer`: the address at the other end, where it is known without asking for it, as on loopback."""
         self.gate = gate
         self._log = log
-        self._listens_beyond = listens_beyond
+        self._known_peer = peer
 
     def asked(self, scope: Scope) -> Asked:
         """What a request says about who asks."""
@@ -47,21 +47,23 @@ class Admission:
         self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
         return Admitted(permit, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
-    def refused(self, target: str, status: int, transport: asyncio.Transport) -> None:
-        asked = self._handshake(target, (), transport)
+    def refused(
+        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, status: int
+    ) -> None:
+        asked = self._handshake(target, headers, transport)
         self.log(asked, "-", target.partition("?")[0], status, 0.0)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:
         scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         # A handshake is no request of a page for its own data: browsers name the page in `Origin`, always.
-        said = [(name, value) for name, value in headers if name != b"sec-fetch-site"]
+        said = [(name, value) for name, value in headers if name not in (b"sec-fetch-site", b"x-athena-page")]
         return Asked("GET", target.partition("#")[0].partition("?")[2], said, lambda: self._peer(transport), scheme)
 
     def _peer(self, transport: Any) -> str:
         """The address at the other end. Asking the event loop for it makes an object that is kept as long as the
         connection, a quarter of what an idle client costs; so it is asked only where it can matter."""
-        if not self._listens_beyond:
-            return "127.0.0.1"
+        if self._known_peer is not None:
+            return self._known_peer
         peer = transport.get_extra_info("peername") if transport is not None else None
         return str(peer[0]) if peer else ""

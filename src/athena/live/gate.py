@@ -30,5 +30,7 @@ class Gate(Protocol):
     def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:
         """Let a handshake in. `target` is the request target, header names are lower case. Raises an `AthenaError`."""
 
-    def refused(self, target: str, status: int, transport: asyncio.Transport) -> None:
+    def refused(
+        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, status: int
+    ) -> None:
         """A handshake was answered with `status`, for the log."""

@@ -150,7 +150,7 @@ class WebSocketProtocol(asyncio.Protocol):
         parser.send_response(response)
         self._transmit(parser)
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._gate.refused(request.path, response.status_code, self._transport)
+            self._gate.refused(request.path, _headers(request), self._transport, response.status_code)
             return
         self._received = self._consumed = 0
         self._parser = None

@@ -40,3 +40,8 @@ END;
 CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit BEGIN
     SELECT raise(ABORT, 'the audit log is only added to');
 END;
+
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE number = NEW.number) BEGIN
+    SELECT raise(ABORT, 'the audit log is only added to');
+END;

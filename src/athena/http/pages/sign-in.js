@@ -15,9 +15,12 @@ const said = {
 
 /** Where to go then: an address of our own, never one that the link was made to lead to. */
 function next() {
-  const wanted = new URL(new URLSearchParams(location.search).get('next') ?? '/', location.origin);
+  const asked = new URLSearchParams(location.search).get('next') ?? '/';
+  if (!URL.canParse(asked, location.origin)) return '/';
+  const wanted = new URL(asked, location.origin);
   if (wanted.origin !== location.origin) return '/';
-  return wanted.pathname + wanted.search + (wanted.hash || (location.hash.startsWith('#atl_') ? '' : location.hash));
+  if (wanted.hash === '' && !location.hash.startsWith('#atl_')) wanted.hash = location.hash;
+  return wanted.href; // whole: its path alone might begin with two slashes, and so name another host
 }
 
 async function signIn(credentials, bad) {
