@@ -110,7 +110,7 @@ SETTINGS = (
         LIMITS,
     ),
     Setting("connections_per_identity", 100_000, "Live connections with one key, session or token.", LIMITS),
-    Setting("viewer_rate", 100.0, "Requests a second of one viewer, with bursts of ten seconds' worth.", LIMITS),
+    Setting("viewer_rate", 1000.0, "Requests a second of one viewer, with bursts of ten seconds' worth.", LIMITS),
     Setting(
         "producer_rate",
         50_000.0,

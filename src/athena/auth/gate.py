@@ -150,7 +150,6 @@ class Gate:
         if not identity.allows(action):
             self._deny(str(identity), asked, action)
             raise Forbidden(action, identity.role)
-        self._count(identity)
         return identity
 
     def _identify(self, access: Access, asked: Asked, streams: bool) -> Identity:
@@ -212,7 +211,10 @@ class Gate:
                 raise CredentialsInUrl(shown)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
-    def _count(self, identity: Identity) -> None:
+    def count(self, identity: Identity) -> None:
+        """One more request of this identity. (Not a live connection: how many there may be has a limit of its own.)"""
+        if identity is NOBODY:
+            return
         now = time.monotonic()
         bucket = identity.bucket
         if bucket is None:

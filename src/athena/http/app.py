@@ -127,6 +127,8 @@ class Application:
         route = bound.route
         if route.needs != "open":
             identity = gate.admit(asked, route.needs, route.streams)
+            if not route.lasts:
+                gate.count(identity)
             visit.who = str(identity)
             scope[IDENTITY] = identity
             if route.streams:

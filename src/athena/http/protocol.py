@@ -8,7 +8,7 @@ import http
 import re
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import httptools
 import msgspec
@@ -79,12 +79,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _upgrade(self, rest: bytes) -> None:
         """Hand the connection to the WebSocket protocol, with what the peer sent before it had its answer."""
-        self.handle_websocket_upgrade()
+        self.connections.discard(self)
+        protocol = cast(Any, self.ws_protocol_class)(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        method = self.parser.get_method()
+        if method != b"GET" or not protocol.greet(self.url.decode("latin-1"), self.headers):
+            head = b"".join(b"%s: %s\r\n" % header for header in self.headers)
+            protocol.data_received(b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, head))
+        if rest:
+            protocol.data_received(rest)
         self.scope["extensions"].clear()  # they refer back to this object, which would live on until looked for
         self.parser = None  # type: ignore[assignment]  # and so does it
-        protocol = self.transport.get_protocol()
-        if rest and isinstance(protocol, asyncio.Protocol):
-            protocol.data_received(rest)
 
     def _refuse(self, error: AthenaError) -> None:
         """What is no request for the application gets an answer in the shape of all errors; then the end."""

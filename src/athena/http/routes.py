@@ -28,7 +28,8 @@ from athena.http.wishes import SignIn, TicketWish
 
 class Route(NamedTuple):
     """`needs` is what the caller has to be allowed to do; `open` routes need nothing. `handler` names a method of
-    `Endpoints` or `Sessions`, or a page of app.py. `root` routes have no prefix, `streams` are live connections."""
+    `Endpoints` or `Sessions`, or a page of app.py. `root` routes have no prefix, `streams` bring live
+    messages, and those that last are connections rather than requests."""
 
     method: str
     path: str
@@ -41,6 +42,7 @@ class Route(NamedTuple):
     errors: tuple[int, ...] = ()
     root: bool = False
     streams: bool = False
+    lasts: bool = False
 
 
 ROUTES = (
@@ -64,6 +66,7 @@ ROUTES = (
         parameters=StreamParameters,
         errors=(404, 426),
         streams=True,
+        lasts=True,
     ),
     Route(
         "GET",
@@ -73,6 +76,7 @@ ROUTES = (
         "text/event-stream",
         parameters=StreamParameters,
         streams=True,
+        lasts=True,
     ),
     Route(
         "GET",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import http
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs
 
@@ -17,12 +18,13 @@ import msgspec
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 
 from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
 from athena.live.encoding import PING, close_frame, websocket_frames
 from athena.live.gate import Gate, Permit
+from athena.live.handshake import plain_key, switching
 from athena.live.hub import Hub
 from athena.live.routes import is_live
 
@@ -53,6 +55,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_parser",
         "_ping_at",
         "_received",
+        "_shaken",
         "_silent_since",
         "_transport",
         "closing",
@@ -67,7 +70,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._gate: Gate = app_state["gate"]
         self.permit: Permit | None = None
         self._transport: asyncio.Transport
-        self._parser: ServerProtocol | None = ServerProtocol(max_size=self.max_message)
+        self._parser: ServerProtocol | None = None
+        self._shaken = False
         self._inbound = 0  # bytes since our last ping
         self._received = self._consumed = 0  # bytes of frames given to the parser, and of frames it has completed
         self._fragments: codecs.IncrementalDecoder | bool = False  # of an unfinished message; True when it is binary
@@ -113,7 +117,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         if self._parser is None:
-            self._parser = ServerProtocol(state=OPEN, max_size=self.max_message)
+            self._parser = ServerProtocol(state=OPEN if self._shaken else CONNECTING, max_size=self.max_message)
             self._received = self._consumed = 0
         parser = self._parser
         self._received += len(data)
@@ -129,17 +133,44 @@ class WebSocketProtocol(asyncio.Protocol):
             self._parser = None
 
     # ---- handshake ---------------------------------------------------------------------------------------------------
+    def greet(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Answer a handshake whose headers are parsed already (lower-case names), if it is an ordinary one.
+
+        False when it is not: then its bytes have to be given to `data_received`.
+        """
+        key = plain_key(headers)
+        if key is None:
+            return False
+        path, after = _target(target)
+        try:
+            subprotocol = self._admit(path, target, headers)
+        except AthenaError as error:
+            self._transport.write(_refuse(error).serialize())
+            self._gate.refused(target, headers, self._transport, error.status)
+            self._end()
+            return True
+        self._transport.write(switching(key, subprotocol))
+        self._shaken = True
+        self._hub.attach(self, after)
+        return True
+
+    def _admit(self, path: str, target: str, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """Take a permit -> the subprotocol to answer with. Raises an `AthenaError`."""
+        if not is_live(path):
+            raise NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
+        if self._hub.closing:
+            raise ShuttingDown
+        self.permit, subprotocol = self._gate.admit(target, headers, self._transport)
+        return subprotocol
+
     def _accept(self, request: Request) -> None:
         parser = cast(ServerProtocol, self._parser)
         path, after = _target(request.path)
+        headers = _headers(request)
         response = parser.accept(request)  # whatever is no handshake is answered so, before anybody is asked who it is
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             try:
-                if not is_live(path):
-                    raise NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
-                if self._hub.closing:
-                    raise ShuttingDown
-                self.permit, subprotocol = self._gate.admit(request.path, _headers(request), self._transport)
+                subprotocol = self._admit(path, request.path, headers)
                 if subprotocol is not None:
                     response.headers["Sec-WebSocket-Protocol"] = subprotocol
             except AthenaError as error:
@@ -150,10 +181,11 @@ class WebSocketProtocol(asyncio.Protocol):
         parser.send_response(response)
         self._transmit(parser)
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._gate.refused(request.path, _headers(request), self._transport, response.status_code)
+            self._gate.refused(request.path, headers, self._transport, response.status_code)
             return
         self._received = self._consumed = 0
         self._parser = None
+        self._shaken = True
         self._hub.attach(self, after)
 
     # ---- frames ------------------------------------------------------------------------------------------------------
