@@ -60,9 +60,10 @@ def show(data: Path, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "name", "role", "created", "expires", "last used", "state"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading != "name")
     for key in keys:
-        times = [local_time(moment) if moment else "–" for moment in (key.created, key.expires, key.last_used)]
+        moments = (key.created, key.expires, key.last_used)
+        times = [local_time(moment, "%Y-%m-%d %H:%M") if moment else "–" for moment in moments]
         table.add_row(key.id, harmless(key.name), key.role, *times, _state(key))
     Console().print(table if keys else "There are no keys yet: the first start of athena serve makes one.")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +25,8 @@ from athena.store import sqlite_search
 from athena.store.base import Page, Query, Written
 from athena.store.batch import Batch
 from athena.store.sqlite_file import check_version, lock, make_file, tune
-from athena.store.sqlite_pages import HOUR, MINUTE, read_page
+from athena.store.sqlite_pages import read_page
+from athena.store.sqlite_rows import bound, placed
 
 READERS = 2
 SLICE = 128
@@ -151,41 +151,12 @@ class SqliteStore:
             del known[next(iter(known))]
 
     async def _save(self, batch: Batch, now: int) -> None:
-        inserts, updates, progress = [], [], []
-        for state in batch.dirty.values():
-            if state.id in batch.new:
-                inserts.append(msgspec.structs.astuple(state))
-            elif state.id in batch.moved:
-                updates.append(_update_parameters(state))
-            else:
-                progress.append(_progress_parameters(state))
-        changes = [
-            (
-                state.seq,
-                previous,
-                now,
-                state.status,
-                state.message,
-                state.on_step,
-                state.total_steps,
-                state.archived,
-            )
-            for state, previous in zip(batch.changes, batch.previous, strict=True)
-            if state.type == "webhook_tx"
-        ]
-        tally = _tally(batch) if batch.new or batch.moved else []
-        for block, rows in (
-            ("insert", inserts),
-            ("update", updates),
-            ("progress", progress),
-            ("insert_change", changes),
-            ("count_rows", tally),
-        ):
+        for block, rows in bound(batch, now):
             for start in range(0, len(rows), SLICE):
                 if start:
                     await asyncio.sleep(0)
                 self._writer.executemany(SQL[block], rows[start : start + SLICE])
-        late = {state.ts_display for state in _placed(batch) if state.ts_display <= self._searchable}
+        late = {state.ts_display for state in placed(batch) if state.ts_display <= self._searchable}
         if late:
             sqlite_search.mark_stale(self._writer, late)
         if batch.changes:
@@ -270,61 +241,8 @@ def _state(row: Any) -> Notification:
     return Notification(*columns)
 
 
-def _progress_parameters(state: Notification) -> tuple[Any, ...]:
-    """For the block `progress`."""
-    return (
-        state.seq,
-        state.description,
-        state.message,
-        state.on_step,
-        state.total_steps,
-        state.timeout_ms,
-        state.deadline,
-        state.id,
-    )
-
-
-def _update_parameters(state: Notification) -> tuple[Any, ...]:
-    """For the block `update`."""
-    return (
-        state.seq,
-        state.status,
-        state.description,
-        state.message,
-        state.ts_completed,
-        state.ts_display,
-        state.on_step,
-        state.total_steps,
-        state.timeout_ms,
-        state.deadline,
-        state.archived,
-        state.id,
-    )
-
-
 def _position(db: apsw.Connection) -> Any:
     return db.execute(SQL["position"]).fetchone()
-
-
-def _placed(batch: Batch) -> Iterator[Notification]:
-    """The finished rows that a batch has put into the order."""
-    return (batch.dirty[key] for key in batch.new.keys() | batch.moved if not batch.dirty[key].active)
-
-
-def _tally(batch: Batch) -> list[tuple[int, int, int, int, str, int]]:
-    """For the block `count_rows`: what a batch adds to and takes from each hour and minute."""
-    slots: Counter[tuple[bool, int, bool, str]] = Counter()
-    for key in batch.new.keys() | batch.moved:
-        state, before = batch.dirty[key], batch.before.get(key)
-        slots[not state.active, state.ts_display // MINUTE, state.archived, state.type] += 1
-        if before is not None:
-            slots[not before.active, before.ts_display // MINUTE, before.archived, before.type] -= 1
-    rows = []
-    for (finished, minute, archived, kind), count in slots.items():
-        if count:
-            rows.append((MINUTE, int(finished), -minute, int(archived), kind, count))
-            rows.append((HOUR, int(finished), -(minute * MINUTE // HOUR), int(archived), kind, count))
-    return rows
 
 
 def _as_unavailable(error: BaseException) -> BaseException:
