@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import apsw
 
@@ -25,9 +25,11 @@ from athena.auth.sessions import PREFIX as SESSION_PREFIX
 from athena.auth.sessions import Sessions
 from athena.auth.store import AuthStore
 from athena.auth.tickets import Tickets
-from athena.auth.tokens import TokenVerifier
 from athena.config import Config
 from athena.errors import BadCredentials, StoreUnavailable
+
+if TYPE_CHECKING:  # with cryptography: 10 MB that only an Athena needs which checks tokens
+    from athena.auth.tokens import TokenVerifier
 
 log = logging.getLogger("athena.auth")
 

@@ -7,7 +7,6 @@ from athena.auth.addresses import Proxies
 from athena.auth.gate import Gate, Limits
 from athena.auth.origins import Origins
 from athena.auth.store import AuthStore
-from athena.auth.tokens import TokenRules, TokenVerifier, roles_from
 from athena.config import Config
 from athena.errors import StartupError
 
@@ -18,6 +17,8 @@ def build_access(config: Config) -> Access | None:
         return None
     tokens = None
     if config.jwt_issuer:
+        from athena.auth.tokens import TokenRules, TokenVerifier, roles_from  # see athena.auth.access
+
         rules = TokenRules(
             issuer=config.jwt_issuer,
             audience=config.jwt_audience,
