@@ -85,3 +85,10 @@ def test_every_message_type_and_close_code_is_described() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_test_that_the_docs_name_is_there() -> None:
+    named = {(page.name, path) for page in PAGES for path in re.findall(r"`(tests/[\w/.-]+)`", page.read_text())}
+    assert len(named) > 10
+    for page, path in sorted(named - {("architecture.md", "tests/a/test_b.py")}):
+        assert (ROOT / path).exists(), f"{page}: {path}"
