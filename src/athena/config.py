@@ -53,6 +53,7 @@ SETTINGS = (
     Setting("host", "127.0.0.1", "Address to listen on. Beyond loopback it needs TLS, or to be told that it does not."),
     Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it.", zero=True),
     Setting("data", "./athena-data", "Directory that holds the history, the keys and the audit log."),
+    Setting("keep_days", 365.0, "Days that finished rows are kept, then they are gone; 0 is for ever.", zero=True),
     Setting("tail_bytes", 16 * 1024 * 1024, "Memory for the newest messages, shared by all clients, in bytes."),
     Setting("ping_interval", 25.0, "Seconds between keep-alive pings (WebSocket) and comments (SSE)."),
     Setting("ping_timeout", 60.0, "Seconds after an unanswered ping until a silent WebSocket is closed."),
@@ -150,6 +151,7 @@ class Config:
     host: str
     port: int
     data: Path
+    keep_days: float
     tail_bytes: int
     ping_interval: float
     ping_timeout: float

@@ -349,6 +349,15 @@ class StoreTooNew(StartupError):
         )
 
 
+class BackupUnusable(StartupError):
+    """A copy of the history cannot be written there, or what is there cannot be taken for one."""
+
+    code = "backup_unusable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"expected a usable copy of a history at {path}, got: {why}")
+
+
 class AddressUnavailable(StartupError):
     """The port cannot be listened on."""
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from athena.domain.model import Command, Notification
@@ -71,6 +72,11 @@ class Journal:
         """Let the store do some of the work that keeps questions fast -> whether there is more."""
         more: bool = await self._enqueue((), self._tend)
         return more
+
+    async def retire(self, before: int, limit: int) -> int:
+        """Let go of finished rows from before a moment (ms) -> how many."""
+        removed: int = await self._enqueue((), partial(self._store.retire, before, limit))
+        return removed
 
     def _enqueue(
         self, commands: Sequence[Command], alone: Callable[[], Awaitable[Any]] | None = None

@@ -86,7 +86,11 @@ async def _serve(config: Config, listener: socket.socket) -> None:
             access_log = AccessLog(config.log_format, config.access_log == "errors")
         admission = Admission(build_gate(config, access), access_log, loopback_peer(listener))
         app = build_app(Service(store, journal, now_ms), hub, admission, config)
-        workers = [part.run() for part in (expiry, Tending(journal), access, access_log) if part is not None]
+        workers = [
+            part.run()
+            for part in (expiry, Tending(journal, now_ms, config.keep_days), access, access_log)
+            if part is not None
+        ]
         tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
         server = _Server(_uvicorn_config(config, app), journal, hub)
         server.announce = lambda: _announce(config, listener, access)
@@ -108,7 +112,8 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
     """Say what a person needs to begin: where it is, where the data is, and how to get in."""
     host, port = listener.getsockname()[:2]
     url = f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}"]
+    kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, for ever"
+    lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}", f"Keeps {kept}"]
     if access is not None and (secret := access.local_link()) is not None:
         minutes = config.link_lifetime / 60
         lines.append(f"Sign in, once and within {minutes:g} minutes: {config.public_url or url}/sign-in#{secret}")

@@ -309,3 +309,46 @@ def test_filters(run: Run, query: Query, keep: Callable[[Notification], bool]) -
         assert everything.total == 60
 
     run(scenario)
+
+
+# ---- letting go ------------------------------------------------------------------------------------------------------
+def test_what_is_old_and_over_is_let_go_a_few_at_a_time(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await fill(store, 60, seed=9, step=20_000)
+        everything = (await store.page(Query(limit=1000, archived=True))).rows
+        before = sorted(row.ts_display for row in everything)[40]
+        old = [row for row in everything if not row.active and row.ts_display < before]
+        left = [row for row in everything if row not in old]
+        assert any(row.active and row.ts_display < before for row in left), "the seed should make one"
+        removed = []
+        while (count := await store.retire(before, 7)) > 0:
+            removed.append(count)
+        assert sum(removed) == len(old) > 7
+        assert max(removed) == 7
+        for query in (Query(limit=1000, archived=True), Query(limit=1000, archived=True, search="t")):
+            page = await store.page(query)
+            assert page.rows == [row for row in left if query.search is None or "t" in row.text + row.id]
+            assert page.total == len(left)
+            assert page.total_transactions == sum(row.type == "webhook_tx" for row in left)
+        for skip in range(len(left)):
+            assert (await store.page(Query(archived=True, skip=skip, limit=1))).rows == left[skip : skip + 1]
+        assert await store.get(old[0].id) is None
+        for row in left:
+            found = await store.get(row.id)
+            assert found is not None
+            assert len(found[1]) > 0 or row.type == "notification"
+
+    run(scenario)
+
+
+def test_an_id_that_was_let_go_is_free_again(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a"), editing("a", "success")], 1000)
+        assert await store.retire(1001, 10) == 1
+        written = await store.write([opening("a")], 2000)
+        assert isinstance(written.outcomes[0], Decision)
+        found = await store.get("a")
+        assert found is not None
+        assert len(found[1]) == 1
+
+    run(scenario)

@@ -210,6 +210,35 @@ def demo(
     demo_(url, speed)
 
 
+CopyFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
+
+
+@app.command()
+def backup(file: CopyFile, data: access.Data = access.DEFAULT_DATA) -> None:
+    """Copy the history to a new file, while the server runs or not.
+
+    The copy is equal to the history at one moment; producers do not wait for it. Keys and the audit log are not in it.
+    """
+    from athena.cli.backup import backup as backup_
+
+    backup_(Path(data), file)
+
+
+@app.command()
+def restore(
+    file: CopyFile,
+    replace: Annotated[bool, typer.Option("--replace", help="Put the history that is there aside.")] = False,
+    data: access.Data = access.DEFAULT_DATA,
+) -> None:
+    """Put a copy in the place of the history. The server must not be running.
+
+    Every page of the copy is checked first; when it cannot be taken, nothing is changed.
+    """
+    from athena.cli.backup import put_back
+
+    put_back(Path(data), file, replace)
+
+
 @app.command(hidden=True)
 def seed(
     rows: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many rows.")] = 10_000,

@@ -66,8 +66,8 @@ class Written(NamedTuple):
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write`, `purge` and `tend` are called by one caller, one at a time. All else may be called at any time, and sees
-    commits whole or not at all. Whatever the disk or the server behind it refuses is a `StoreUnavailable`.
+    `write`, `purge`, `tend` and `retire` are called by one caller, one at a time. All else may be called at any time,
+    and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a `StoreUnavailable`.
     """
 
     async def position(self) -> Position:
@@ -87,6 +87,11 @@ class Store(Protocol):
         """Do some of the work that keeps questions fast, in one short transaction -> whether there is more to do.
 
         Called as `write` is, now and then. Changes nothing that anybody is told.
+        """
+
+    async def retire(self, before: int, limit: int) -> int:
+        """Remove at most `limit` finished rows whose `ts_display` is before a moment (ms), oldest first, durably -> how
+        many there were. Called as `write` is. Never one that is still going on; positions stay as they are.
         """
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:

@@ -45,6 +45,13 @@ class MemoryStore:
     async def tend(self, now: int) -> bool:
         return False
 
+    async def retire(self, before: int, limit: int) -> int:
+        old = [row for row in self._rows.values() if not row.active and row.ts_display < before]
+        for row in sorted(old, key=lambda row: (row.ts_display, row.id))[:limit]:
+            del self._rows[row.id]
+            self._changes.pop(row.id, None)
+        return min(len(old), limit)
+
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         state = self._rows.get(notification_id)
         return None if state is None else (state, list(self._changes.get(notification_id, ())))

@@ -21,7 +21,7 @@ import msgspec
 from athena.database import connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
-from athena.store import sqlite_search
+from athena.store import sqlite_retention, sqlite_search
 from athena.store.base import Page, Query, Written
 from athena.store.batch import Batch
 from athena.store.sqlite_file import check_version, lock, make_file, tune
@@ -124,6 +124,17 @@ class SqliteStore:
             raise _as_unavailable(error) from error
         self._searchable = sqlite_search.newest(self._writer)
         return more
+
+    async def retire(self, before: int, limit: int) -> int:
+        try:
+            self._begin()
+            removed = sqlite_retention.retire(self._writer, before, limit)
+            await self._commit()
+        except BaseException as error:
+            self._roll_back()
+            raise _as_unavailable(error) from error
+        self._searchable = sqlite_search.newest(self._writer)
+        return removed
 
     def _begin(self) -> Any:
         """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""

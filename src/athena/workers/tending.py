@@ -1,9 +1,10 @@
-"""Lets the store do its work in the background, a little at a time: the search index, for now."""
+"""Lets the store do its work in the background, a little at a time: the search index, and letting go of what is old."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from athena.errors import AthenaError
 from athena.journal import Journal
@@ -17,12 +18,19 @@ PAUSE = 1.0
 """When there is more to do: a pause this many times as long as the work took, so that at least half of the time is
 everyone else's."""
 
+RETIRED_AT_ONCE = 200
+DAY_MS = 24 * 3600 * 1000
+
 
 class Tending:
     """Asks the journal to tend the store, again and again."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, now: Callable[[], int], keep_days: float) -> None:
+        """`keep_days`: how long finished rows are kept; 0 is for ever."""
+        self.retired = 0
         self._journal = journal
+        self._now = now
+        self._keep_ms = int(keep_days * DAY_MS)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -30,8 +38,17 @@ class Tending:
         while True:
             began = loop.time()
             try:
-                more = await self._journal.tend()
+                more = await self.step()
             except AthenaError as error:
                 log.warning("the store cannot be tended now: %s", error)
                 more = False
             await asyncio.sleep(PAUSE * (loop.time() - began) if more else REST_SECONDS)
+
+    async def step(self) -> bool:
+        """A little of each kind of work -> whether there is more."""
+        more = await self._journal.tend()
+        if self._keep_ms:
+            removed = await self._journal.retire(self._now() - self._keep_ms, RETIRED_AT_ONCE)
+            self.retired += removed
+            more = more or removed == RETIRED_AT_ONCE
+        return more

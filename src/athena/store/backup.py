@@ -1,0 +1,147 @@
+"""Copies of the history: made while the server runs, equal to it at one moment; and put back in its place.
+
+A copy is an ordinary SQLite file. Keys, sessions and the audit log are not in it: who may do what belongs to a machine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apsw
+
+from athena.database import connect, load_blocks, migrate, migrations, value
+from athena.domain.model import Position
+from athena.errors import BackupUnusable, DataDirectoryUnusable
+from athena.store.sqlite_file import lock, make_file
+
+PACKAGE = "athena.store"
+SQL = load_blocks(PACKAGE, "backup.sql")
+
+APPLICATION_ID = 0x41746E61
+"""Marks a file as a copy of a history (SQLite's `application_id`): "Atna"."""
+
+
+def back_up(directory: Path, file: Path) -> Position:
+    """Write a copy to `file`, which must not be there yet -> the position that it holds.
+
+    It is one read of the database, so it sees whole commits, and producers do not wait for it. Raises
+    `DataDirectoryUnusable` where there is no history, `BackupUnusable` where `file` cannot be written.
+    """
+    source_path = directory / "athena.db"
+    if not source_path.is_file():
+        raise DataDirectoryUnusable(str(directory), "there is no history")
+    if file.exists():
+        raise BackupUnusable(str(file), "it is there already")
+    with _draft(file) as draft:
+        try:
+            source = connect(source_path, apsw.SQLITE_OPEN_READONLY)
+            try:
+                position = _copy(source, draft)
+            finally:
+                source.close()
+        except (apsw.Error, OSError) as error:
+            raise BackupUnusable(str(file), str(error)) from error
+    return position
+
+
+def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path | None]:
+    """Put a copy in the place of the history -> its position, and where the history that was there is now.
+
+    The history begins a new epoch, so every client that comes back with an older cursor is told to start anew. Raises
+    `BackupUnusable` for a file that is damaged, of a newer Athena, or none of ours, and `DataDirectoryInUse` while a
+    server runs; then nothing has changed.
+    """
+    held = lock(directory)
+    try:
+        final = directory / "athena.db"
+        if final.exists() and not replace:
+            raise DataDirectoryUnusable(str(directory), "there is a history already, which --replace would put aside")
+        with _draft(final, may_exist=True) as draft:
+            position = _checked_copy(file, draft)
+            aside = _put_aside(final)
+        return position, aside
+    finally:
+        os.close(held)
+
+
+def _copy(source: apsw.Connection, draft: Path) -> Position:
+    target = connect(draft, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        with target.backup("main", source, "main") as copying:
+            copying.step()  # all pages in one read
+        target.execute("PRAGMA journal_mode = DELETE")  # one file, which may be moved about
+        target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
+    finally:
+        target.close()
+
+
+def _checked_copy(file: Path, draft: Path) -> Position:
+    """Copy, look at every page, bring the schema up to date, begin a new epoch."""
+    try:
+        source = connect(file, apsw.SQLITE_OPEN_READONLY)
+        try:
+            if value(source, "PRAGMA application_id") != APPLICATION_ID:
+                raise BackupUnusable(str(file), "it is no copy made by `athena backup`")
+            version, known = value(source, "PRAGMA user_version"), len(migrations(PACKAGE))
+            if version > known:
+                raise BackupUnusable(str(file), f"it is of schema version {version}, and this Athena knows {known}")
+            found = value(source, "PRAGMA integrity_check(1)")
+            if found != "ok":
+                raise BackupUnusable(str(file), f"it is damaged: {found}")
+            _copy(source, draft)
+        finally:
+            source.close()
+        target = connect(draft, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            migrate(target, PACKAGE)
+            with target:
+                target.execute(SQL["new_epoch"])
+            target.execute("PRAGMA application_id = 0")
+            return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
+        finally:
+            target.close()
+    except (apsw.Error, OSError) as error:
+        raise BackupUnusable(str(file), str(error)) from error
+
+
+def _put_aside(final: Path) -> Path | None:
+    """Move the history that is there, with what has not been moved from its log into it yet."""
+    if not final.exists():
+        return None
+    aside = final.with_name(f"athena.db.{time.strftime('%Y%m%dT%H%M%S')}")
+    for ending in ("-wal", "-shm", ""):
+        part = final.with_name(final.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+@contextmanager
+def _draft(final: Path, may_exist: bool = False) -> Iterator[Path]:
+    """A file beside `final` that takes its place, on disk, when the block ends well; else it is gone."""
+    draft = final.with_name(f"{final.name}.draft")
+    try:
+        draft.unlink(missing_ok=True)
+        make_file(draft)
+        yield draft
+        _sync(draft)
+        draft.rename(final)
+        _sync(final.parent)
+    except OSError as error:
+        raise BackupUnusable(str(final), error.strerror or str(error)) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

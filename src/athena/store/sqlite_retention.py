@@ -1,0 +1,53 @@
+"""Lets go of what is older than it is to be kept: finished rows with all that belongs to them, a few at a time.
+
+The space is used again by what comes; the file does not shrink. Positions stay as they are: nobody is told, since what
+is gone had ended long ago.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import apsw
+import msgspec
+
+from athena.database import load_blocks
+from athena.store.sqlite_pages import HOUR, MINUTE
+
+SQL = load_blocks("athena.store", "sqlite_retention.sql")
+COUNT_ROWS = load_blocks("athena.store", "sqlite.sql")["count_rows"]
+
+
+def retire(db: apsw.Connection, before: int, limit: int) -> int:
+    """Remove at most `limit` finished rows with a `ts_display` before a moment (ms), in the caller's transaction."""
+    rows: list[Any] = db.execute(SQL["oldest"], {"before": before, "limit": limit}).fetchall()
+    if not rows:
+        return 0
+    db.execute(SQL["remove_changes"], (_json([seq for _, seq, kind, _, _ in rows if kind == "webhook_tx"]),))
+    db.execute(SQL["remove_rows"], (_json([id_ for id_, *_ in rows]),))
+    _count(db, rows)
+    newest = max(ts_display for *_, ts_display in rows)
+    for (upto,) in db.execute(SQL["blocks_before"], (newest,)).fetchall():
+        db.execute(SQL["remove_text"], (upto,))
+        db.execute(SQL["remove_block"], (upto,))
+    return len(rows)
+
+
+def _count(db: apsw.Connection, rows: list[Any]) -> None:
+    """Take them out of the tally and the totals."""
+    slots = Counter(
+        (unit, ts_display // unit, archived, kind)
+        for unit in (HOUR, MINUTE)
+        for _, _, kind, archived, ts_display in rows
+    )
+    db.executemany(
+        COUNT_ROWS, [(unit, 1, -slot, archived, kind, -count) for (unit, slot, archived, kind), count in slots.items()]
+    )
+    newest = max(ts_display for *_, ts_display in rows)
+    db.executemany(SQL["remove_empty_slots"], [(unit, -(newest // unit)) for unit in (HOUR, MINUTE)])
+    db.execute(SQL["fewer"], (len(rows), sum(kind == "webhook_tx" for _, _, kind, _, _ in rows)))
+
+
+def _json(values: list[Any]) -> str:
+    return msgspec.json.encode(values).decode()

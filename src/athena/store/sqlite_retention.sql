@@ -1,0 +1,33 @@
+-- name: oldest
+-- Finished rows from before a moment, the oldest first.
+SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notification_in_order_archived
+WHERE finished = 1 AND age > -:before
+ORDER BY age DESC, id LIMIT :limit;
+
+-- name: remove_changes
+-- All changes that led to these last ones, given as a JSON array of seqs.
+WITH RECURSIVE back (seq) AS (
+    SELECT value FROM json_each(?)
+    UNION ALL
+    SELECT change.previous FROM back JOIN change USING (seq) WHERE change.previous IS NOT NULL
+)
+DELETE FROM change WHERE seq IN (SELECT seq FROM back);
+
+-- name: remove_rows
+DELETE FROM notification WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: remove_empty_slots
+DELETE FROM tally WHERE rows = 0 AND unit = ? AND finished = 1 AND slot >= ?;
+
+-- name: fewer
+UPDATE history SET total = total - ?, total_transactions = total_transactions - ?;
+
+-- name: blocks_before
+-- Blocks of the search index in which nothing is left.
+SELECT upto FROM search_block WHERE upto < ?;
+
+-- name: remove_block
+DELETE FROM search_block WHERE upto = ?;
+
+-- name: remove_text
+DELETE FROM search WHERE rowid = ?;
