@@ -28,7 +28,7 @@ class Recorder:
         self.hub = hub
         self.position = 0
         self.permit: Permit | None = None
-        self.wants_ready = self.paused = self.closing = False
+        self.live = self.wants_ready = self.paused = self.closing = False
         self.pause_after: int | None = None
         self.received: list[dict[str, Any]] = []
         self.buffers: list[bytes] = []
@@ -103,18 +103,27 @@ class World:
         return f"{self.hub.tail.epoch}.{seq}"
 
 
+_running: World | None = None
+"""The world of the test that runs."""
+
+
 def live(scenario: Callable[[World], Awaitable[None]], tail_bytes: int = 10**6, slow: float = 60.0) -> None:
     async def main() -> None:
         store = MemoryStore()
         tail = Tail(await store.position(), tail_bytes)
-        await scenario(World(store, Hub(tail, store, SlowClients(slow), KeepAlive(25, 60))))
+        global _running
+        _running = World(store, Hub(tail, store, SlowClients(slow), KeepAlive(25, 60)))
+        await scenario(_running)
 
     asyncio.run(main())
 
 
 async def settle(rounds: int = 50) -> None:
+    """Until everything has had its turn, and nothing is left to be written: a flush may have to rest before."""
     for _ in range(rounds):
         await asyncio.sleep(0)
+    while _running is not None and _running.hub._flushing:  # noqa: ASYNC110 — bounded by the rest
+        await asyncio.sleep(0.001)
 
 
 def test_without_after_a_client_gets_what_happens_from_now_on_and_nothing_else() -> None:
@@ -193,6 +202,33 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
         await settle()
         assert all(client.cursors == [1, 2] for client in clients)
         assert late.cursors == []
+
+    live(scenario)
+
+
+def test_a_flush_that_took_long_rests_as_long_and_then_takes_all_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the time belongs to the edits. The clock here goes on with each write, however fast the machine is."""
+    moment = 0.0
+
+    def clock() -> float:
+        nonlocal moment
+        moment += 0.001
+        return moment
+
+    monkeypatch.setattr("athena.live.hub.perf_counter", clock)
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(SLICE_CLIENTS)]
+        await world.publish()
+        await settle()
+        assert all(client.cursors == [1] for client in clients)
+        for _ in range(5):
+            await world.publish()
+        assert all(client.cursors == [1] for client in clients), "it rests"
+        await settle()
+        assert all(client.cursors == [1, 2, 3, 4, 5, 6] for client in clients)
+        assert all(len(client.buffers) == 2 for client in clients)
+        assert world.hub.flushes == 2
 
     live(scenario)
 
@@ -417,7 +453,8 @@ def test_whatever_happens_folded_states_equal_the_store_and_cursors_only_rise(se
             client.pause_after = None
             if client.paused:
                 client.drain()
-        await settle(500)
+        for _ in range(4):  # replays end in a flush, and that in a rest
+            await settle(200)
         rows = {row.id: row.seq for row in (await world.store.changed_since(0, 10**6))[0]}
         for client in clients:
             assert client.cursors == sorted(set(client.cursors)), f"seed {seed}: a gap in the order or a duplicate"

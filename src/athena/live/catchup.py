@@ -75,12 +75,16 @@ class Catchup:
         reading = self._reading.get(begin)
         if reading is None:
             reading = self._reading[begin] = asyncio.get_running_loop().create_task(self._read(begin))
-            reading.add_done_callback(lambda _: self._reading.pop(begin, None))
         return await asyncio.shield(reading)  # one reader that is gone must not end it for the others
 
     async def _read(self, begin: int) -> Page:
         self.reads += 1
-        rows, position = await self._history.changed_since(begin, PAGE_ROWS)
+        try:
+            rows, position = await self._history.changed_since(begin, PAGE_ROWS)
+        finally:
+            # Here and not in a callback, which would come a turn of the loop later: whoever asks again meanwhile, since
+            # this page was begun before it could tell anything new, would be given it again, and again.
+            del self._reading[begin]
         end = self._end()
         reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else position.seq)
         told = encode_changes([row for row in rows if row.seq <= end], position.epoch)

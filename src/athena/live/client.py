@@ -19,6 +19,8 @@ class Client(Protocol):
     """A reader that is written to: what the hub needs to know of a WebSocket."""
 
     permit: Permit | None
+    live: bool
+    """Whether it is up to date and takes part in flushes. The hub's own mark."""
     position: int
     wants_ready: bool
     paused: bool

@@ -59,6 +59,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_silent_since",
         "_transport",
         "closing",
+        "live",
         "paused",
         "permit",
         "position",
@@ -78,7 +79,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._silent_since = 0.0  # when the unanswered ping was sent; 0 when there is none
         self._ping_at = asyncio.get_running_loop().time() + self._hub.keepalive.interval
         self.position = 0
-        self.wants_ready = self.paused = self.closing = False
+        self.live = self.wants_ready = self.paused = self.closing = False
 
     # ---- asyncio.Protocol --------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
