@@ -42,7 +42,7 @@ format: setup  ## Format the code and mend what lint can mend.
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-bench: setup-node  ## Measure speed and memory beside a plain ws server.
+bench: setup-node  ## Measure speed and memory beside eleven peers (needs gcc; installs them).
 	@$(PY) -m bench
 
 fuzz: setup  ## A million odd inputs to parsers, frames and the running server, at low priority.
@@ -53,4 +53,5 @@ lock: setup  ## Renew requirements.lock (needs uv).
 		--extra dev pyproject.toml -o requirements.lock
 
 clean:  ## Remove what setup and the tests made. Your data stays.
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/clients/node_modules
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/clients/node_modules \
+		bench/.peers-venv bench/peers/npm/node_modules

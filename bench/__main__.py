@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,19 +20,26 @@ import typer
 from rich.console import Console
 
 import athena
-from bench import loads, report
+from bench import install, loads, report
 from bench.context import Context, Measure
-from bench.measures import access, apollo, burst, edits, latency, memory
+from bench.measures import access, apollo, burst, connects, edits, latency, memory, one, slow, stall, steady, storm
 from bench.servers import Unavailable, cores, pinned
 
 RESULTS = Path(__file__).parent / "results"
+IMAGES = Path(__file__).parent.parent / "docs/images"
 
 QUIET_LOAD = 0.5
 """Load average above which the machine is not ours alone."""
 
 MEASURES: dict[str, Measure] = {
     "burst": burst.measure,
+    "steady": steady.measure,
+    "one": one.measure,
+    "stall": stall.measure,
     "memory": memory.measure,
+    "connects": connects.measure,
+    "storm": storm.measure,
+    "slow": slow.measure,
     "latency": latency.measure,
     "single": edits.measure_single,
     "bulk": edits.measure_bulk,
@@ -46,27 +54,27 @@ def main(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a figure; its median is reported.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="2 short rounds: to see that it works, not how fast.")] = False,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw the pictures of docs/images anew.")] = False,
 ) -> None:
     """Measure Athena's speed and memory beside its peers."""
     names = only or list(MEASURES)
     if unknown := set(names) - set(MEASURES):
         raise typer.BadParameter(f"expected some of {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = Console(width=None if sys.stdout.isatty() else 150)
     rounds = 2 if quick else rounds
     _allow_many_files()
     RESULTS.mkdir(exist_ok=True)
-    begun, busy = time.monotonic(), os.getloadavg()[0]
-    figures: list[report.Figure] = []
+    busy = os.getloadavg()[0]
     # Beside the results, not in /tmp: that may be memory, where a sync costs nothing.
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch, pinned(cores().load):
-        context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)))
-        for name in names:
-            with console.status(f"{name}: {rounds} rounds"):
-                try:
-                    figures += MEASURES[name](context)
-                except Unavailable as error:
-                    figures.append(report.Figure(group=name, name="Athena", unit="", missing=str(error)))
-    machine = _machine(rounds, context.tools.note, busy, time.monotonic() - begun)
+        try:
+            context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)))
+        except Unavailable as error:
+            raise typer.BadParameter(str(error)) from None
+        with console.status("putting the peers in place"):
+            _install()
+        figures, seconds = _measure(names, context, console)
+    machine = _machine(rounds, busy, seconds)
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     report.write(figures, machine, path)
     report.show(figures, console)
@@ -78,8 +86,40 @@ def main(
         console.print(
             f"[yellow]Load {busy:.1f} before it began: others want these cores too. Trust the ratios alone.[/]"
         )
-    if context.tools.note:
-        console.print(f"[yellow]{context.tools.note}[/]")
+    if plots:
+        console.print(_plot(path))
+
+
+def _install() -> None:
+    """Before anything is measured; what cannot be had is told where it is missed."""
+    for get in (install.node_modules, install.python):
+        with suppress(Unavailable):
+            get()
+
+
+def _measure(names: list[str], context: Context, console: Console) -> tuple[list[report.Figure], dict[str, float]]:
+    """-> all figures, and how many seconds each measurement took."""
+    figures: list[report.Figure] = []
+    seconds: dict[str, float] = {}
+    for name in names:
+        begun = time.monotonic()
+        with console.status(f"{name}: {context.rounds} rounds"):
+            try:
+                figures += MEASURES[name](context)
+            except Unavailable as error:
+                figures.append(report.Figure(group=name, name="Athena", unit="", missing=str(error)))
+        seconds[name] = round(time.monotonic() - begun, 1)
+    return figures, seconds
+
+
+def _plot(path: Path) -> str:
+    """Draw the pictures of docs/images from the results in `path` -> what to tell about it."""
+    try:
+        command = [str(install.python()), "-m", "bench.plots", str(path), str(IMAGES)]
+    except Unavailable as error:
+        return f"[yellow]No plots: {error}[/]"
+    done = subprocess.run(command, cwd=IMAGES.parent.parent, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else f"[yellow]No plots: {done.stderr.strip()[-300:]}[/]"
 
 
 def _allow_many_files() -> None:
@@ -88,7 +128,7 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _machine(rounds: int, note: str, busy: float, seconds: float) -> dict[str, Any]:
+def _machine(rounds: int, busy: float, seconds: dict[str, float]) -> dict[str, Any]:
     """What one has to know to judge the figures."""
     node = shutil.which("node")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
@@ -103,8 +143,8 @@ def _machine(rounds: int, note: str, busy: float, seconds: float) -> dict[str, A
         "sqlite": apsw.sqlite_lib_version(),
         "node": version.strip() or None,
         "load_at_start": round(busy, 2),
-        "seconds": round(seconds, 1),
-        "note": note,
+        "seconds": round(sum(seconds.values()), 1),
+        "seconds_each": seconds,
     }
 
 

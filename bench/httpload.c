@@ -1,12 +1,15 @@
 // httpload: keep-alive HTTP/1.1 connections that send prepared requests one after another, as fast as they are answered.
 //
-//   httpload PORT CONNECTIONS REQUESTS
+//   httpload [-r RATE] PORT CONNECTIONS REQUESTS
 //
 // REQUESTS is a file: each request preceded by a line with its length in bytes. Connection c of C sends the requests
 // c, c + C, c + 2C, ... and begins again when there are no more. For every line "SECONDS" on standard input it sends for
 // so long, waits for the last answers and prints
 //   {"answers": N, "seconds": S}
-// with S from the first request to the last answer. End of input ends it. Exit status 1, with a sentence on standard
+// with S from the first request to the last answer. With -r it does not wait for answers: RATE times a second it sends the
+// next of REQUESTS on whichever connection is free, RATE x SECONDS of them, and adds "begun": T (CLOCK_MONOTONIC). Request
+// k of them was due at T + k / RATE; it may go out up to a millisecond later, and waits when no connection is free, so
+// that a slow server cannot lower the rate. End of input ends it. Exit status 1, with a sentence on standard
 // error, when an answer is not a 200, a connection was closed, or nothing came for 20 s.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -135,6 +138,12 @@ static int feed(Connection *c, const char *data, size_t size) {
     return 0;
 }
 
+static ssize_t receive(Connection *c, size_t answers) {
+    ssize_t size = read(c->fd, buffer, sizeof buffer);
+    if (size <= 0) fail("a connection was closed after %zu answers", answers);
+    return size;
+}
+
 static void run(Connection *connections, double seconds, int epoll) {
     struct epoll_event events[EVENTS];
     size_t answers = 0, open = connection_count;
@@ -147,9 +156,7 @@ static void run(Connection *connections, double seconds, int epoll) {
             Connection *c = events[i].data.ptr;
             if (events[i].events & EPOLLOUT) send_on(c, epoll);
             if (!(events[i].events & ~EPOLLOUT)) continue;
-            ssize_t size = read(c->fd, buffer, sizeof buffer);
-            if (size <= 0) fail("a connection was closed after %zu answers", answers);
-            if (!feed(c, buffer, size)) continue;
+            if (!feed(c, buffer, receive(c, answers))) continue;
             answers++;
             c->next += connection_count;
             if (c->next >= request_count) c->next %= connection_count;
@@ -161,24 +168,61 @@ static void run(Connection *connections, double seconds, int epoll) {
     fflush(stdout);
 }
 
+static void run_paced(Connection *connections, double seconds, double rate, int epoll) {
+    static size_t upcoming;  // goes on from round to round
+    struct epoll_event events[EVENTS];
+    size_t wanted = rate * seconds, sent = 0, answers = 0, free_count = connection_count;
+    Connection **free_ones = calloc(connection_count, sizeof *free_ones);
+    for (size_t i = 0; i < connection_count; i++) free_ones[i] = &connections[i];
+    double begun = now(), last_answer = begun;
+    while (answers < wanted) {
+        for (; sent < wanted && free_count && now() >= begun + sent / rate; sent++) {
+            Connection *c = free_ones[--free_count];
+            c->next = upcoming++ % request_count;
+            send_next(c, epoll);
+        }
+        int ready = epoll_wait(epoll, events, EVENTS, 1);
+        for (int i = 0; i < ready; i++) {
+            Connection *c = events[i].data.ptr;
+            if (events[i].events & EPOLLOUT) send_on(c, epoll);
+            if (!(events[i].events & ~EPOLLOUT) || !feed(c, buffer, receive(c, answers))) continue;
+            answers++;
+            free_ones[free_count++] = c;
+            last_answer = now();
+        }
+        if (sent > answers && now() > last_answer + PATIENCE_MS / 1000) fail("no answer for %d s", PATIENCE_MS / 1000);
+    }
+    printf("{\"answers\": %zu, \"seconds\": %.6f, \"begun\": %.6f}\n", answers, now() - begun, begun);
+    fflush(stdout);
+    free(free_ones);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fputs("usage: httpload PORT CONNECTIONS REQUESTS\n", stderr);
+    double rate = 0;
+    for (int option; (option = getopt(argc, argv, "r:")) != -1;) {
+        if (option != 'r') return 2;
+        rate = strtod(optarg, 0);
+    }
+    if (argc - optind != 3) {
+        fputs("usage: httpload [-r RATE] PORT CONNECTIONS REQUESTS\n", stderr);
         return 2;
     }
-    connection_count = strtoull(argv[2], 0, 10);
-    load_requests(argv[3]);
-    if (request_count < connection_count || request_count % connection_count)
+    connection_count = strtoull(argv[optind + 1], 0, 10);
+    load_requests(argv[optind + 2]);
+    if (!rate && (request_count < connection_count || request_count % connection_count))
         fail("expected a multiple of %zu requests, got %zu", connection_count, request_count);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     Connection *connections = calloc(connection_count, sizeof *connections);
     for (size_t i = 0; i < connection_count; i++) {
         connections[i].next = i;
-        open_connection(&connections[i], atoi(argv[1]), epoll);
+        open_connection(&connections[i], atoi(argv[optind]), epoll);
     }
     puts("READY");
     fflush(stdout);
     char line[64];
-    while (fgets(line, sizeof line, stdin)) run(connections, strtod(line, 0), epoll);
+    while (fgets(line, sizeof line, stdin)) {
+        if (rate) run_paced(connections, strtod(line, 0), rate, epoll);
+        else run(connections, strtod(line, 0), epoll);
+    }
     return 0;
 }

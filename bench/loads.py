@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import select
 import shutil
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,43 +15,71 @@ from typing import NamedTuple
 
 from bench.servers import Unavailable, cores, pinned
 
-PROGRAMS = ("fanload", "httpload")
 FOLDER = Path(__file__).parent
+SOURCES = ("fanload.c", "httpload.c", "peers/sendloop.c")
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """How to run each load generator, and what the report has to say about them."""
+    """Where the compiled programs are."""
 
-    commands: dict[str, list[str]]
-    note: str
+    folder: Path
+
+    def command(self, name: str, *options: str) -> list[str]:
+        return [str(self.folder / name), *options]
 
 
 def prepare(scratch: Path) -> Tools:
-    """Compile the load generators into `scratch`; where there is no compiler, take the slower ones in Python."""
+    """Compile the load generators, and the floor, into `scratch`. Raises `Unavailable` where there is no compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        commands = {name: [sys.executable, "-m", f"bench.fallback.{name}"] for name in PROGRAMS}
-        return Tools(commands, "no C compiler: the load comes from Python and is the bottleneck; trust no figure")
-    for name in PROGRAMS:
-        source = FOLDER / f"{name}.c"
-        subprocess.run([compiler, "-O2", "-o", str(scratch / name), str(source)], check=True)
-    return Tools({name: [str(scratch / name)] for name in PROGRAMS}, "")
+        raise Unavailable("no C compiler (gcc or cc): a load that is slower than the server would measure itself")
+    for source in SOURCES:
+        program = scratch / Path(source).stem
+        subprocess.run([compiler, "-O2", "-o", str(program), str(FOLDER / source)], check=True)
+    return Tools(scratch)
+
+
+class Dial(NamedTuple):
+    """How clients connect; see fanload.c for what each means."""
+
+    path: str = "/"
+    say: str = ""
+    until: str = ""
+    header: str = ""
+    paths: Path | None = None
+    at_a_time: int = 256
+    deaf: int = 0
+
+    def options(self) -> list[str]:
+        options = ["-w", str(self.at_a_time), "-d", str(self.deaf)]
+        named = {"-s": self.say, "-u": self.until, "-a": self.header, "-p": str(self.paths or "")}
+        return options + [part for flag, value in named.items() if value for part in (flag, value)]
+
+
+PLAIN = Dial()
 
 
 class Burst(NamedTuple):
-    """Messages read by all clients together, and when (time.monotonic()) the first and the last came."""
+    """Messages read by all clients together, and when (time.monotonic()) the first, 99 % and the last of them came.
+
+    `each`: when each message had reached the last client, if that was asked for.
+    """
 
     frames: int
     first: float
+    p99: float
     last: float
+    each: list[float]
 
 
 class Answers(NamedTuple):
-    """Requests answered with 200, and the seconds from the first request to the last answer."""
+    """Requests answered with 200, the seconds from the first request to the last answer, and, for a paced load, when
+    (time.monotonic()) it began."""
 
     answers: int
     seconds: float
+    begun: float = 0.0
 
 
 class Program:
@@ -58,6 +87,11 @@ class Program:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+
+    def told(self) -> bool:
+        """Whether it has something to say."""
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], 0)[0])
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -76,9 +110,12 @@ class Program:
 class Subscribers(Program):
     """Connected WebSocket clients that count."""
 
-    def expect(self, messages: int) -> None:
+    seconds = 0.0
+    """How long connecting took."""
+
+    def expect(self, messages: int, *, each: bool = False) -> None:
         """Begin to count: each client will get so many."""
-        self.tell(str(messages))
+        self.tell(f"{messages} each" if each else str(messages))
 
     def counted(self) -> Burst:
         """Wait until all have come."""
@@ -90,29 +127,40 @@ class Producers(Program):
 
     def send_for(self, seconds: float) -> Answers:
         self.tell(str(seconds))
+        return self.answered()
+
+    def answered(self) -> Answers:
+        """Wait for what was told to be done."""
         return Answers(**json.loads(self.hear()))
 
 
 @contextmanager
-def subscribers(tools: Tools, port: int, clients: int) -> Iterator[Subscribers]:
+def subscribers(tools: Tools, port: int, clients: int, dial: Dial = PLAIN, *, nice: int = 0) -> Iterator[Subscribers]:
     """`clients` WebSocket clients, connected; gone when the block ends."""
-    with _run([*tools.commands["fanload"], str(port), "/", str(clients)]) as process:
+    command = tools.command("fanload", *dial.options(), str(port), dial.path, str(clients))
+    with _run(["nice", "-n", str(nice), *command] if nice else command) as process:
         program = Subscribers(process)
-        program.hear()
+        program.seconds = float(program.hear().split()[1])
         yield program
 
 
 @contextmanager
 def producers(
-    tools: Tools, port: int, connections: int, requests: Sequence[bytes], scratch: Path
+    tools: Tools, port: int, connections: int, requests: Sequence[bytes], scratch: Path, *, rate: float = 0
 ) -> Iterator[Producers]:
-    """`connections` connections that send `requests` in turns; a multiple of `connections` of them."""
-    file = scratch / "requests"
-    file.write_bytes(b"".join(b"%d\n%s" % (len(request), request) for request in requests))
-    with _run([*tools.commands["httpload"], str(port), str(connections), str(file)]) as process:
-        program = Producers(process)
-        program.hear()
-        yield program
+    """`connections` connections that send `requests` in turns; a multiple of `connections` of them.
+
+    With `rate`, so many a second, each of them in its turn on any connection, whether or not answers come.
+    """
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix="requests-") as file:
+        file.writelines(b"%d\n%s" % (len(request), request) for request in requests)
+        file.flush()
+        options = ["-r", str(rate)] if rate else []
+        command = tools.command("httpload", *options, str(port), str(connections), file.name)
+        with _run(command) as process:
+            program = Producers(process)
+            program.hear()
+            yield program
 
 
 @contextmanager

@@ -19,6 +19,9 @@ class Target(NamedTuple):
     relation: str
     bound: float
 
+    def __str__(self) -> str:
+        return f"{self.relation} {_number(self.bound)}"
+
     def met_by(self, value: float) -> bool:
         return value >= self.bound if self.relation == "≥" else value <= self.bound
 
@@ -32,6 +35,9 @@ class Figure:
     unit: str
     samples: Sequence[float] = ()
     target: Target | None = None
+    first: Target | None = None
+    """What was to be reached at first, before it was raised to `target`."""
+
     note: str = ""
     missing: str = ""
 
@@ -52,27 +58,38 @@ class Figure:
             told |= {"median": self.median, "min": min(self.samples), "max": max(self.samples)}
             told["samples"] = list(self.samples)
         if self.target is not None:
-            told |= {"target": f"{self.target.relation} {_number(self.target.bound)}", "met": self.met}
+            told |= {"target": str(self.target), "met": self.met}
+        if self.first is not None:
+            told |= {"first target": str(self.first)}
         if self.note:
             told["note"] = self.note
         return told
 
 
-def ratio(group: str, name: str, ours: Figure, theirs: Figure, target: Target | None = None) -> Figure:
+def ratio(
+    group: str,
+    name: str,
+    ours: Figure,
+    theirs: Figure,
+    target: Target | None = None,
+    first: Target | None = None,
+) -> Figure:
     """`ours` / `theirs`, round by round: what disturbs one round disturbs both."""
     if ours.missing or theirs.missing:
-        return Figure(group=group, name=name, unit="×", target=target, missing=ours.missing or theirs.missing)
+        return Figure(
+            group=group, name=name, unit="×", target=target, first=first, missing=ours.missing or theirs.missing
+        )
     samples = [a / b for a, b in zip(ours.samples, theirs.samples, strict=True)]
-    return Figure(group=group, name=name, unit="×", samples=samples, target=target)
+    return Figure(group=group, name=name, unit="×", samples=samples, target=target, first=first)
 
 
 def show(figures: Sequence[Figure], console: Console) -> None:
     """Print the table."""
     table = Table(title="Athena: speed and memory", title_justify="left")
-    for heading in ("figure", "measured", "min–max", "unit", "target", "met?"):
-        table.add_column(heading, justify="right" if heading in ("measured", "min–max", "target") else "left")
+    for heading in ("figure", "measured", "min–max", "unit", "target", "met?", "first"):
+        table.add_column(heading, justify="left" if heading in ("figure", "unit", "met?") else "right")
     for index, figure in enumerate(figures):
-        target = f"{figure.target.relation} {_number(figure.target.bound)}" if figure.target else ""
+        target, first = (str(bound) if bound else "" for bound in (figure.target, figure.first))
         if figure.missing:
             measured, spread = "[yellow]not measured[/]", f"[yellow]{figure.missing}[/]"
         else:
@@ -81,7 +98,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
         met = {None: "", True: "[green]yes[/]", False: "[bold red]no[/]"}[figure.met]
         last = index + 1 == len(figures) or figures[index + 1].group != figure.group
         name = f"{figure.name} [dim]({figure.note})[/]" if figure.note else figure.name
-        table.add_row(f"{figure.group}: {name}", measured, spread, figure.unit, target, met, end_section=last)
+        table.add_row(f"{figure.group}: {name}", measured, spread, figure.unit, target, met, first, end_section=last)
     console.print(table)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parent.parent
-NODE_MODULES = REPOSITORY / "tests/e2e/clients/node_modules"
-"""Where `make setup-node` puts the npm packages that tests and measurements use."""
-
 ATHENA = str(Path(sys.executable).with_name("athena"))
 
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
+SPARE_FILES = 200
 
-_ANNOUNCEMENT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
+_ANNOUNCEMENT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)(?: and told what to send on (\d+))?")
 
 
 class Unavailable(Exception):
@@ -60,6 +58,8 @@ class Server:
 
     pid: int
     port: int
+    control: int = 0
+    """Where a peer is told what to send; the same port unless its library serves nothing but WebSockets."""
 
     def private_bytes(self) -> int:
         """Memory that is this process's alone: what the machine would get back if it ended."""
@@ -74,50 +74,42 @@ class Server:
 
 @contextmanager
 def athena(data: Path, auth: str = "none") -> Iterator[Server]:
-    """Athena with the history in `data`, without access control unless told.
+    """Athena with the history in `data`, without access control unless told. It may be killed before the block ends.
 
     Pings and the access log are put off, so that none falls into a measurement.
     """
     command = [ATHENA, "serve", "--port", "0", "--data", str(data)]
     quiet = ["--log-level", "warning", "--access-log", "off", "--ping-interval", "600"]
-    with _serve([*command, "--auth", auth, *quiet], data.with_suffix(".log")) as server:
+    with serve([*command, "--auth", auth, *quiet], data.with_suffix(".log")) as server:
         yield server
 
 
-@contextmanager
-def ws(scratch: Path) -> Iterator[Server]:
-    """The npm peer `ws`, see peers/ws.cjs."""
-    node = shutil.which("node")
-    if node is None:
-        raise Unavailable("node is not installed")
-    if not (NODE_MODULES / "ws").is_dir():
-        raise Unavailable("the npm package ws is not installed (make setup-node)")
-    command = [node, "--expose-gc", str(Path(__file__).parent / "peers/ws.cjs")]
-    with _serve(command, scratch / "ws.log") as server:
-        yield server
+def make_key(data: Path, role: str) -> str:
+    """A key for the Athena in `data`."""
+    command = [ATHENA, "keys", "create", "--name", "bench", "--role", role, "--data", str(data)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def room(clients: int) -> int:
+    """As many of `clients` as the files that a process may open here allow; both ends of a connection are one each."""
+    return min(clients, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
 
 
 @contextmanager
-def bare(scratch: Path) -> Iterator[Server]:
-    """An application that does nothing, on the HTTP server that Athena uses, see peers/bare.py."""
-    with _serve([sys.executable, str(Path(__file__).parent / "peers/bare.py")], scratch / "bare.log") as server:
-        yield server
-
-
-@contextmanager
-def _serve(command: list[str], log: Path) -> Iterator[Server]:
+def serve(command: list[str], log: Path) -> Iterator[Server]:
     """Run `command` on the server's core until the block ends. Raises `Unavailable` when it does not come up."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("ATHENA_")}
-    variables |= {"NODE_PATH": str(NODE_MODULES), "NODE_ENV": "production"}
+    variables |= {"NODE_ENV": "production"}
     with log.open("wb") as errors, pinned(cores().server):
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=variables
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=variables, cwd=REPOSITORY
             )
         except OSError as error:
             raise Unavailable(f"{Path(command[0]).name}: {error.strerror}") from error
     try:
-        yield Server(process.pid, _announced_port(process, log))
+        port, control = _announced_ports(process, log)
+        yield Server(process.pid, port, control)
     finally:
         process.terminate()
         try:
@@ -129,8 +121,8 @@ def _serve(command: list[str], log: Path) -> Iterator[Server]:
             process.stdout.close()
 
 
-def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:
-    """The port that the server says it listens on, on its standard output."""
+def _announced_ports(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
+    """The ports for clients and for work that the server says it listens on, a line on its standard output."""
     assert process.stdout is not None
     said, until = b"", time.monotonic() + START_SECONDS
     while time.monotonic() < until and select.select([process.stdout], [], [], until - time.monotonic())[0]:
@@ -138,7 +130,7 @@ def _announced_port(process: subprocess.Popen[bytes], log: Path) -> int:
         if not piece:
             break
         said += piece
-        if found := _ANNOUNCEMENT.search(said):
-            return int(found[1])
+        if b"\n" in said and (found := _ANNOUNCEMENT.search(said)):
+            return int(found[1]), int(found[2] or found[1])
     last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
     raise Unavailable(f"did not start: {last[0][:200]}")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bench.calls import Http, request
 
 API = "/api/v3"
+BULK = f"{API}/webhooks/txs/bulk"
 NDJSON = "application/x-ndjson"
 STEPS = 40
 
@@ -25,7 +26,7 @@ def open_all(port: int, tx_ids: Sequence[str], key: str = "") -> None:
     with Http(port) as http:
         for start in range(0, len(tx_ids), 5000):
             lines = [_open(tx_id) for tx_id in tx_ids[start : start + 5000]]
-            answer = json.loads(http.call("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON, key))
+            answer = json.loads(http.call("POST", BULK, b"\n".join(lines), NDJSON, key))
             refused = [result for result in answer["results"] if result["status"] != 200]
             assert not refused, f"expected transactions to be opened, got {refused[0]}"
 
@@ -38,14 +39,19 @@ def edit(tx_id: str, turn: int, key: str = "") -> bytes:
 def bulk(tx_ids: Sequence[str], turn: int) -> bytes:
     """A request with one edit for each id, one a line."""
     lines = [json.dumps({"op": "edit", "tx_id": tx_id, **_edit(turn)}).encode() for tx_id in tx_ids]
-    return request("POST", f"{API}/webhooks/txs/bulk", b"\n".join(lines), NDJSON)
+    return request("POST", BULK, b"\n".join(lines), NDJSON)
 
 
 def changes(port: int) -> int:
     """How many changes are in the history, says the server: each edit that was stored is one."""
+    return metric(port, "athena_changes_total")
+
+
+def metric(port: int, name: str) -> int:
+    """What the server itself counts."""
     with Http(port) as http:
-        found = re.search(rb"^athena_changes_total (\S+)", http.call("GET", "/metrics"), re.MULTILINE)
-    assert found, "expected the metric athena_changes_total"
+        found = re.search(rf"^{name} (\S+)", http.call("GET", "/metrics").decode(), re.MULTILINE)
+    assert found, f"expected the metric {name}"
     return int(float(found[1]))
 
 

@@ -23,7 +23,7 @@ WARM_UP_SECONDS = 0.5
 def measure(context: Context) -> list[Figure]:
     tx_ids = traffic.ids(CONNECTIONS, "access")
     guarded = context.fresh("guarded")
-    key = _make_key(guarded, "reporter")
+    key = servers.make_key(guarded, "reporter")
     with servers.athena(context.fresh("open")) as without, servers.athena(guarded, auth="keys") as with_:
         traffic.open_all(without.port, tx_ids)
         traffic.open_all(with_.port, tx_ids, key)
@@ -62,22 +62,18 @@ def measure(context: Context) -> list[Figure]:
 def _round(server: Server, load: Producers) -> tuple[float, float]:
     """-> edits a second, and µs of the server's CPU an edit."""
     before = server.cpu_seconds()
-    answers, seconds = load.send_for(SECONDS)
+    answers, seconds, _ = load.send_for(SECONDS)
     return answers / seconds, (server.cpu_seconds() - before) / answers * 1e6
 
 
 def _outlive(server: Server, data: Path) -> float:
     """Seconds from the end of `athena keys revoke` until a live connection with that key is closed."""
-    key = _make_key(data, "viewer")
+    key = servers.make_key(data, "viewer")
     with WebSocket(server.port, key=key) as listener:
         _athena("keys", "revoke", key.split("_")[1], "--data", str(data))
         begun = time.perf_counter()
         listener.until_closed()
         return time.perf_counter() - begun
-
-
-def _make_key(data: Path, role: str) -> str:
-    return _athena("keys", "create", "--name", "bench", "--role", role, "--data", str(data)).strip()
 
 
 def _athena(*arguments: str) -> str:

@@ -1,7 +1,7 @@
-"""Burst: 1,000 WebSocket clients, one bulk of 200 edits. How many deliveries a second, beside a plain `ws` server.
+"""Burst: 1,000 WebSocket clients, 200 changes in one commit. How many deliveries a second, beside every peer.
 
 The clock runs from the moment the HTTP request is sent to the last message read by the last client; for Athena that
-includes decoding and the commit to disk. The peer is sent the very messages that Athena pushed, and stores nothing.
+includes decoding and the commit to disk. The peers are sent the very messages that Athena pushed, and store nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
-from bench import servers, traffic
+from bench import contenders, servers, traffic
 from bench.calls import Http, WebSocket, request
+from bench.contenders import PEERS, Peer
 from bench.context import Context
 from bench.loads import Subscribers, subscribers
 from bench.report import Figure, Target, ratio
@@ -21,50 +23,72 @@ from bench.servers import Server
 GROUP = "burst"
 CLIENTS = 1000
 EDITS = 200
+SLOW_EDITS = 20
+"""For the slow peers: they pay by the message, so that the rate is the same and the run is short."""
 
-Fire = Callable[[int], tuple[float, float]]
-"""Does one round -> deliveries a second, and a second of the server's CPU. Its argument tells the rounds apart."""
+TARGETS = {contenders.UWEBSOCKETS.name: Target("≥", 3), contenders.WS.name: Target("≥", 60)}
+FIRST_TARGETS = {contenders.WS.name: Target("≥", 20)}
+
+
+class Rate(NamedTuple):
+    """Deliveries a second, and for a second of the server's CPU."""
+
+    wall: float
+    cpu: float
+
+
+Fire = Callable[[int], Rate]
+"""Does one round. Its argument tells the rounds apart."""
 
 
 def measure(context: Context) -> list[Figure]:
-    """Both servers are up all the time, and burst in turns."""
+    """All servers are up all the time, and burst in turns."""
+    missing: dict[str, str] = {}
+    samples: dict[str, list[Rate]] = {"Athena": [], **{peer.name: [] for peer in PEERS}}
     with ExitStack() as stack:
         fire, messages = stack.enter_context(_athena(context))
-        contenders = {"Athena": fire}
-        missing = ""
-        try:
-            contenders["ws"] = stack.enter_context(_ws(context, messages))
-        except servers.Unavailable as error:
-            missing = str(error)
-        samples: dict[str, list[tuple[float, float]]] = {"Athena": [], "ws": []}
+        fires = {"Athena": fire}
+        for peer in PEERS:
+            try:
+                fires[peer.name] = stack.enter_context(_peer(context, peer, messages))
+            except servers.Unavailable as error:
+                missing[peer.name] = str(error)
         for turn in range(context.rounds + 1):
-            for name, fire in contenders.items():
-                rate = fire(turn)
+            for name, fire in list(fires.items()):
+                try:
+                    rate = fire(turn)
+                except (servers.Unavailable, ConnectionError) as error:
+                    missing[name] = f"gave up: {error}"
+                    del fires[name]
+                    continue
                 if turn:  # the first one warms up
                     samples[name].append(rate)
-    ours, our_cpu = _figures("Athena", samples["Athena"], Target("≥", 5e6))
-    theirs, their_cpu = _figures("ws", samples["ws"], None, missing)
-    return [ours, theirs, ratio(GROUP, "Athena / ws", ours, theirs, Target("≥", 20)), our_cpu, their_cpu]
+    return _figures(samples, missing)
 
 
-def _figures(name: str, samples: list[tuple[float, float]], target: Target | None, missing: str = "") -> list[Figure]:
-    return [
-        Figure(
-            group=GROUP,
-            name=f"{CLIENTS:,} clients × {EDITS} edits, {name}",
-            unit="deliveries/s",
-            samples=[rate for rate, _ in samples],
-            target=target,
-            missing=missing,
-        ),
-        Figure(
-            group=GROUP,
-            name=f"the same for a second of CPU, {name}",
-            unit="deliveries/s",
-            samples=[rate for _, rate in samples],
-            missing=missing,
-        ),
+def _figures(samples: dict[str, list[Rate]], missing: dict[str, str]) -> list[Figure]:
+    edits = {peer.name: SLOW_EDITS if peer.slow else EDITS for peer in PEERS}
+    rates, costs = (
+        {
+            name: Figure(
+                group=GROUP,
+                name=f"{CLIENTS:,} clients × {edits.get(name, EDITS)} changes, {what}{name}",
+                unit="deliveries/s",
+                samples=[rate[field] for rate in some],
+                target=Target("≥", 8e6) if name == "Athena" and not field else None,
+                first=Target("≥", 5e6) if name == "Athena" and not field else None,
+                missing=missing.get(name, ""),
+            )
+            for name, some in samples.items()
+        }
+        for field, what in ((0, ""), (1, "for a second of CPU, "))
+    )
+    peers = [name for name in rates if name != "Athena"]
+    ratios = [
+        ratio(GROUP, f"Athena / {name}", rates["Athena"], rates[name], TARGETS.get(name), FIRST_TARGETS.get(name))
+        for name in peers
     ]
+    return [*rates.values(), *ratios, *costs.values()]
 
 
 @contextmanager
@@ -80,25 +104,30 @@ def _athena(context: Context) -> Iterator[tuple[Fire, list[bytes]]]:
             results = json.loads(http.answer())["results"]
             assert all(result["status"] == 200 for result in results), results[0]
         with subscribers(context.tools, server.port, CLIENTS) as listening:
-            yield (lambda turn: _fire(server, http, bulks[turn % 2], listening)), messages
+            yield (lambda turn: _fire(server, http, bulks[turn % 2], listening, EDITS)), messages
 
 
 @contextmanager
-def _ws(context: Context, messages: list[bytes]) -> Iterator[Fire]:
-    burst = request("POST", "/", b"\n".join(messages))
+def _peer(context: Context, peer: Peer, messages: list[bytes]) -> Iterator[Fire]:
+    edits = SLOW_EDITS if peer.slow else EDITS
+    burst = request("POST", "/", b"\n".join(messages[:edits]))
     with (
-        servers.ws(context.scratch) as server,
-        Http(server.port) as http,
-        subscribers(context.tools, server.port, CLIENTS) as listening,
+        peer.running(context.scratch) as server,
+        subscribers(context.tools, server.port, CLIENTS, peer.dial) as listening,
     ):
-        yield lambda turn: _fire(server, http, burst, listening)
+
+        def fire(_turn: int) -> Rate:
+            with Http(server.control) as http:  # a new one: uWebSockets ends connections that are idle for 10 s
+                return _fire(server, http, burst, listening, edits)
+
+        yield fire
 
 
-def _fire(server: Server, http: Http, burst: bytes, listening: Subscribers) -> tuple[float, float]:
-    listening.expect(EDITS)
+def _fire(server: Server, http: Http, burst: bytes, listening: Subscribers, edits: int) -> Rate:
+    listening.expect(edits)
     time.sleep(0.1)
     cpu, sent = server.cpu_seconds(), time.monotonic()
     http.send(burst)
     counted = listening.counted()
     http.answer()
-    return counted.frames / (counted.last - sent), counted.frames / (server.cpu_seconds() - cpu)
+    return Rate(counted.frames / (counted.last - sent), counted.frames / (server.cpu_seconds() - cpu))

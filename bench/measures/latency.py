@@ -19,8 +19,9 @@ PAUSE = 0.002
 
 PAGE = 4096
 
-IN_SYNCS = Target("≤", 11)
-"""2 ms as they travel: beside the 0.18 ms of a sync on the machine that they were set on (docs/performance.md)."""
+IN_SYNCS, IN_SYNCS_FIRST = Target("≤", 5.5), Target("≤", 11)
+"""1 ms and 2 ms as they travel: beside the 0.18 ms of a sync on the machine that they were set on
+(docs/performance.md)."""
 
 
 def measure(context: Context) -> list[Figure]:
@@ -37,7 +38,8 @@ def measure(context: Context) -> list[Figure]:
         name="one edit → push, idle server, median",
         unit="ms",
         samples=[statistics.median(times) for times in edits],
-        target=Target("≤", 2),
+        target=Target("≤", 1),
+        first=Target("≤", 2),
     )
     synced = Figure(
         group=GROUP,
@@ -47,7 +49,7 @@ def measure(context: Context) -> list[Figure]:
     )
     return [
         pushed,
-        ratio(GROUP, "edit → push / bare fdatasync", pushed, synced, IN_SYNCS),
+        ratio(GROUP, "edit → push / bare fdatasync", pushed, synced, IN_SYNCS, IN_SYNCS_FIRST),
         Figure(group=GROUP, name="the same, p99", unit="ms", samples=[percentile(times, 99) for times in edits]),
         synced,
         Figure(group=GROUP, name="the same, p99", unit="ms", samples=[percentile(times, 99) for times in syncs]),

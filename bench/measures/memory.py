@@ -1,4 +1,4 @@
-"""Memory: what an idle WebSocket client costs the server's process, at 10,000 clients, beside a plain `ws` server.
+"""Memory: what an idle WebSocket client costs the server's process, at 20,000 clients, beside ws and socket.io.
 
 Private memory (what the machine would get back) after the clients have connected, minus before, for each client. Every
 round is a fresh process, warmed up with a few clients. What the kernel keeps for a socket is the same for every server
@@ -7,64 +7,68 @@ and not counted.
 
 from __future__ import annotations
 
-import resource
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from bench import servers
 from bench.calls import Http
+from bench.contenders import SOCKETIO, WS, Peer
 from bench.context import Context
-from bench.loads import subscribers
+from bench.loads import Dial, subscribers
 from bench.report import Figure, Target, ratio
 from bench.servers import Server, Unavailable
 
 GROUP = "memory"
-CLIENTS = 10_000
+CLIENTS = 20_000
 WARM_UP = 100
-SPARE_FILES = 200
 SETTLED = 64 * 1024
 """Bytes. Memory that moves less than this in half a second has settled."""
 
 
 def measure(context: Context) -> list[Figure]:
-    samples: dict[str, list[float]] = {"Athena": [], "ws": []}
-    missing = {"Athena": "", "ws": ""}
+    clients = servers.room(CLIENTS)
+    samples: dict[str, list[float]] = {"Athena": [], WS.name: [], SOCKETIO.name: []}
+    missing: dict[str, str] = {}
     for _ in range(context.rounds):
-        for name, start in (
-            ("Athena", lambda: servers.athena(context.fresh("memory"))),
-            ("ws", lambda: servers.ws(context.scratch)),
-        ):
+        samples["Athena"].append(_cost(context, servers.athena(context.fresh("memory")), Dial(), clients, settle=False))
+        for peer in (WS, SOCKETIO):
             try:
-                samples[name].append(_cost(context, start, settle=name == "ws"))
+                samples[peer.name].append(_peer_cost(context, peer, clients))
             except Unavailable as error:
-                missing[name] = str(error)
-    ours, theirs = (
-        Figure(
+                missing[peer.name] = str(error)
+    figures = {
+        name: Figure(
             group=GROUP,
-            name=f"an idle client at {CLIENTS:,}, {name}",
+            name=f"an idle client at {clients:,}, {name}",
             unit="KB",
-            samples=samples[name],
-            missing=missing[name],
-            target=Target("≤", 2) if name == "Athena" else None,
+            samples=some,
+            missing=missing.get(name, ""),
+            target=Target("≤", 1.5) if name == "Athena" else None,
+            first=Target("≤", 2) if name == "Athena" else None,
         )
-        for name in samples
-    )
-    return [ours, theirs, ratio(GROUP, "Athena / ws", ours, theirs)]
+        for name, some in samples.items()
+    }
+    bounds = {WS.name: Target("≤", 1 / 4), SOCKETIO.name: Target("≤", 1 / 15)}
+    ours = figures["Athena"]
+    return [
+        *figures.values(),
+        *(ratio(GROUP, f"Athena / {name}", ours, figures[name], bound) for name, bound in bounds.items()),
+    ]
 
 
-def _cost(context: Context, start: Callable[[], AbstractContextManager[Server]], *, settle: bool) -> float:
+def _peer_cost(context: Context, peer: Peer, clients: int) -> float:
+    return _cost(context, peer.running(context.scratch), peer.dial, clients, settle=True)
+
+
+def _cost(context: Context, start: AbstractContextManager[Server], dial: Dial, clients: int, *, settle: bool) -> float:
     """KB (1,000 bytes) a client."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if allowed < CLIENTS + SPARE_FILES:
-        raise Unavailable(f"a process may open only {allowed:,} files here (ulimit -n)")
-    with start() as server:
-        with subscribers(context.tools, server.port, WARM_UP):
+    with start as server:
+        with subscribers(context.tools, server.port, WARM_UP, dial):
             _settled(server, settle)
         before = _settled(server, settle)
-        with subscribers(context.tools, server.port, CLIENTS):
+        with subscribers(context.tools, server.port, clients, dial):
             after = _settled(server, settle)
-    return (after - before) / CLIENTS / 1000
+    return (after - before) / clients / 1000
 
 
 def _settled(server: Server, settle: bool) -> int:

@@ -1,1 +1,0 @@
-"""The load generators in Python, for machines without a C compiler. Same arguments, same lines in and out."""
