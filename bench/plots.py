@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl  
+import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
