@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-node apollo chromium wheel run test check format bench fuzz lock clean
+.PHONY: help setup setup-node apollo chromium wheel run test check format bench fuzz faults lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: setup-node  ## Measure speed and memory beside eleven peers (needs gcc; i
 
 fuzz: setup  ## A million odd inputs to parsers, frames and the running server, at low priority.
 	@nice -n 19 $(PY) -m tests.fuzz --inputs 1000000
+
+faults: setup  ## Break things on purpose, thousands of times, and see that nothing is lost (hours).
+	@nice -n 19 $(PY) -m tests.faults --long
 
 lock: setup  ## Renew requirements.lock (needs uv).
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

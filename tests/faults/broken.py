@@ -1,0 +1,141 @@
+"""Variants of the server, made inside its process: each breaks one promise, or puts a disk of ours under the store.
+
+They reach into modules on purpose, at the one place where the promise is kept; when such a place moves, its control no
+longer fails, and the suite says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def acknowledge_before_commit() -> None:
+    """Of 16 commits, the last one is made."""
+    from athena.store.sqlite import SqliteStore
+
+    begin: Any = SqliteStore._begin
+    asked = itertools.count(1)
+
+    async def commit(self: Any) -> None:
+        pass
+
+    def finish_and_begin(self: Any) -> Any:
+        if self._writer.in_transaction and next(asked) % 16:
+            return self._row("position")
+        if self._writer.in_transaction:
+            self._writer.execute("COMMIT")
+        return begin(self)
+
+    SqliteStore._commit = commit  # type: ignore[method-assign]
+    SqliteStore._begin = finish_and_begin  # type: ignore[method-assign]
+
+
+def synchronous_normal() -> None:
+    """A commit does not sync the WAL, and the start does not look."""
+    from athena.store import sqlite
+
+    def careless(db: Any) -> None:
+        db.execute("PRAGMA journal_mode = wal")
+        db.execute("PRAGMA synchronous = normal")
+
+    vars(sqlite)["make_durable"] = careless
+
+
+def read_before_attach() -> None:
+    """A client that resumes is read the store to, and is attached where the push is when that is done."""
+    from athena.live.hub import Hub
+    from athena.live.tail import UNKNOWN
+
+    attach = Hub.attach
+
+    def late(self: Hub, client: Any, after: str | None) -> None:
+        seq, end = self.locate(after), self.tail.end
+
+        async def replay() -> None:
+            nonlocal seq
+            while UNKNOWN < seq < end:
+                chunk = await self._read_store(seq, client.encoding)
+                client.send(chunk.data)
+                seq = chunk.seq
+            attach(self, client, "" if after is not None and seq != UNKNOWN else after)
+
+        task = asyncio.get_running_loop().create_task(replay())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    Hub.attach = late  # type: ignore[method-assign]
+
+
+def expire_unconditionally() -> None:
+    """What was due when expiry looked ends, whatever came between."""
+    from athena.domain import lifecycle
+    from athena.domain.model import Edit, Notification
+
+    def expire(current: Notification | None, now: int, seq: int) -> Any:
+        if current is None:
+            return None
+        return lifecycle._report(current, Edit(status="error", athena_msg=lifecycle.TIMED_OUT), now, seq)
+
+    lifecycle._expire = expire
+
+
+def never_detach() -> None:
+    """A client that is gone stays in the list."""
+    from athena.live.hub import Hub
+
+    detach = Hub.detach
+
+    def forget_nothing(self: Hub, client: Any) -> None:
+        detach(self, client)
+        self.clients.add(client)
+
+    Hub.detach = forget_nothing  # type: ignore[method-assign]
+
+
+# ---- no breakage: what a test needs to see or to do ------------------------------------------------------------------
+def count_tasks() -> None:
+    """`/metrics` also tells how many tasks the event loop has."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    from athena.http.metrics import _Athena
+
+    collect = _Athena.collect
+
+    def more(self: _Athena) -> Iterator[Any]:
+        yield from collect(self)
+        yield GaugeMetricFamily("athena_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+
+    _Athena.collect = more  # type: ignore[method-assign]
+
+
+def traced_disk() -> None:
+    """Every change of a file is also written to the trace TRACE, from which a power cut can be made."""
+    from tests.faults.disk import TracedDisk
+
+    TracedDisk(os.environ["TRACE"]).register()
+
+
+def fillable_disk() -> None:
+    """The disk is full as long as the file FULL exists."""
+    from tests.faults.disk import FillableDisk
+
+    FillableDisk(os.environ["FULL"]).register()
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    variant.__name__: variant
+    for variant in (
+        acknowledge_before_commit,
+        synchronous_normal,
+        read_before_attach,
+        expire_unconditionally,
+        never_detach,
+        count_tasks,
+        traced_disk,
+        fillable_disk,
+    )
+}

@@ -1,0 +1,213 @@
+"""Many clients at a time: some that are slow or dead, all that come back at once, and all that are sent home."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from tests.e2e.calls import BULK, TXS
+from tests.e2e.expect import check_fold, seq_of
+from tests.e2e.rawsocket import HANDSHAKE, TEXT, frame
+from tests.e2e.subscribers import LIVE
+from tests.faults.follower import Follower, Shown, follow
+from tests.faults.ledger import Ledger, Load, read_back
+from tests.faults.promise import Round, hold, promised
+from tests.faults.server import descriptors, metric, server
+from tests.faults.wire import LOST, Connection, all_rows, reset
+from tests.hardening.test_memory import settled_memory
+from tests.support.server import PATIENCE, Athena
+
+LIMIT = 10.0
+"""Seconds in which a stop is promised."""
+
+MEMORY = 4 * 1024 * 1024
+"""Bytes that a turn may leave behind; if each connection or message did, it would be far more."""
+
+BULKS, LINES = 6, 200
+"""Changes that the slow ones do not read, of 1 KB each."""
+
+
+# ---- slow and dead ones ----------------------------------------------------------------------------------------------
+def slow(this: Round) -> None:
+    """`times` clients; of each hundred, and at least, one does not read, one is dead, and many are cut in a frame."""
+    asyncio.run(_slow(this))
+
+
+async def _slow(this: Round) -> None:
+    """Again and again, until it costs no more memory: what the first turn leaves (caches, reserve) is paid once."""
+    flags = ("--ping-interval", "1", "--ping-timeout", "4", "--slow-timeout", "2", "--tail-bytes", "2000000")
+    with server(this.directory / "data", *flags, faults=this.broken) as athena:
+        async with Connection(athena.port) as connection:
+            opens = [{"op": "open", "tx_id": f"f{number}", "description": "d"} for number in range(LINES)]
+            assert (await connection.ask("POST", BULK, opens))[0] == 200
+        before = descriptors(athena)
+        grown: list[int] = []
+        while len(grown) < 4 and (len(grown) < 2 or grown[-1] >= MEMORY):
+            memory = settled_memory(athena)
+            await _turn(athena, this.times, f"turn{len(grown)}")
+            await back_to(athena, before)
+            grown.append(settled_memory(athena) - memory)
+        hold(grown[-1] < MEMORY, f"bytes more after each turn: {grown}")
+
+
+async def _turn(athena: Athena, clients: int, name: str) -> None:
+    bad = max(1, clients // 100)
+    good = [await Follower("websocket", athena.port).connect("") for _ in range(clients - 2 * bad)]
+    end = int(metric(athena, "athena_changes_total")) + BULKS * LINES
+    streams = [asyncio.create_task(follow(one, lambda: 0, end)) for one in good]
+    others = [_socket(athena, 4096) for _ in range(bad)] + [_socket(athena) for _ in range(bad)]
+    for _ in range(10 * bad):
+        _cut_in_a_frame(athena)
+    await _flood(athena.port, name)
+    for stream in streams:
+        messages = await stream
+        hold(messages and seq_of(messages[-1][1]["cursor"]) == end, f"a client did not get all up to {end}")
+    await until(athena, "athena_clients", 0)  # Athena gives up on those that took nothing, or said nothing
+    for sock in others:
+        sock.close()
+
+
+async def _flood(port: int, name: str) -> None:
+    """More than a MiB of changes."""
+    async with Connection(port) as connection:
+        for bulk in range(BULKS):
+            lines = [
+                {"op": "edit", "tx_id": f"f{number}", "status": "pending", "athena_msg": f"{name} {bulk} {'x' * 1000}"}
+                for number in range(LINES)
+            ]
+            assert (await connection.ask("POST", BULK, lines))[0] == 200
+
+
+def _socket(athena: Athena, receive_buffer: int | None = None) -> socket.socket:
+    """A client after its handshake that nobody looks after."""
+    sock = socket.socket()
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.settimeout(PATIENCE)
+    sock.connect(("127.0.0.1", athena.port))
+    sock.sendall(HANDSHAKE.format(path=LIVE, port=athena.port).encode())
+    assert sock.recv(12) == b"HTTP/1.1 101"
+    return sock
+
+
+def _cut_in_a_frame(athena: Athena) -> None:
+    sock = _socket(athena)
+    sock.sendall(frame(TEXT, b'{"type":"ping"}')[:-3])
+    reset(sock)
+
+
+async def until(athena: Athena, name: str, wanted: float, patience: float = PATIENCE) -> None:
+    """Ask until the metric has this value, for `patience` seconds at most."""
+    give_up = time.monotonic() + patience
+    while (value := metric(athena, name)) != wanted:
+        hold(time.monotonic() < give_up, f"{name} stays at {value:g}; expected {wanted:g}")
+        await asyncio.sleep(0.02)
+
+
+async def back_to(athena: Athena, before: int) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while (now := descriptors(athena)) > before + 1:  # one for a connection that has just been answered
+        hold(time.monotonic() < give_up, f"{now} descriptors stay open; there were {before}")
+        metric(athena, "athena_clients")
+
+
+# ---- all at once -----------------------------------------------------------------------------------------------------
+def storm(this: Round) -> None:
+    """The server is killed under `times` clients that come back with their cursors, twice in a row."""
+    asyncio.run(_storm(this))
+
+
+async def _storm(this: Round) -> None:
+    dice, ledger = this.dice, Ledger()
+    with server(this.directory / "data", faults=this.broken) as athena:
+        async with Connection(athena.port) as connection:
+            beginning, _, _ = await all_rows(connection)
+        shown = [Shown(cursor=beginning) for _ in range(this.times)]
+        for number in range(2):
+            async with Load(athena.port, ledger, dice, 5, f"s{number}-") as load:
+                watching = [asyncio.create_task(_watch(one, athena.port)) for one in shown]
+                await until(athena, "athena_clients", this.times)
+                await load.answered(dice.randint(20, 60))
+                athena.kill()
+                await load.stop()
+            await asyncio.gather(*watching)
+            athena.start()
+        async with Connection(athena.port) as connection:
+            status, _ = await connection.ask("POST", TXS, {"tx_id": "the-last", "description": "d"})
+            assert status == 201
+            cursor, _, rows = await all_rows(connection)
+        await asyncio.gather(*(_watch(one, athena.port, cursor) for one in shown))
+        for one in shown:
+            hold(one.resets == 0, "a client was told to start anew")
+            with promised():
+                check_fold(one.states, rows)
+
+
+async def _watch(shown: Shown, port: int, until: str | None = None) -> None:
+    """Follow until the connection is lost, or to the position `until`."""
+    follower = Follower("websocket", port)
+    try:
+        await follower.connect(shown.cursor)
+        while until is None or shown.cursor != until:
+            shown.take(await follower.receive())
+    except LOST:
+        hold(until is None, "the connection was lost though the server runs")
+    finally:
+        follower.abort()
+
+
+# ---- all sent home ---------------------------------------------------------------------------------------------------
+CLIENTS = 100
+
+
+def stop(this: Round) -> None:
+    """`times` times SIGTERM under load, and once a second SIGTERM while something holds the first one up."""
+    asyncio.run(_stop(this))
+
+
+async def _stop(this: Round) -> None:
+    ledger, dice = Ledger(), this.dice
+    with server(this.directory / "data", faults=this.broken) as athena:
+        for number in range(this.times):
+            streams = [
+                asyncio.create_task(follow(await Follower("websocket", athena.port).connect(""), lambda: 0))
+                for _ in range(CLIENTS)
+            ]
+            async with Load(athena.port, ledger, dice, 20, f"t{number}-") as load:
+                await load.answered(dice.randint(1, 300))
+                began = time.monotonic()
+                with promised():
+                    await asyncio.to_thread(athena.stop)
+                hold(time.monotonic() - began <= LIMIT, f"the stop took more than {LIMIT:g} s")
+                await load.stop()
+            await asyncio.gather(*streams)
+            athena.start()
+            ledger.check(await read_back(athena.port))
+    await asyncio.to_thread(_stop_twice, this.directory / "twice")
+
+
+def _stop_twice(data: Path) -> None:
+    """A request whose body does not come holds the first signal up for minutes, the second one does not wait."""
+    flags = ("--shutdown-timeout", "600", "--body-timeout", "600")
+    with server(data, *flags) as athena, socket.create_connection(("127.0.0.1", athena.port), PATIENCE) as sock:
+        head = f"POST {TXS} HTTP/1.1\r\nHost: 127.0.0.1:{athena.port}\r\nContent-Type: application/json\r\n"
+        sock.sendall(f"{head}Content-Length: 50\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert sock.recv(12) == b"HTTP/1.1 100"  # the handler waits for the body
+        os.kill(athena.pid, signal.SIGTERM)
+        _wait_for_the_listener_to_close(athena.port)  # two signals at once would be one
+        with promised():
+            athena.stop()
+
+
+def _wait_for_the_listener_to_close(port: int) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        try:
+            socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+        except OSError:
+            return
+    raise AssertionError("the first SIGTERM does nothing")

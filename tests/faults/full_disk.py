@@ -1,0 +1,88 @@
+"""A disk that is full: what does not fit is refused and nowhere, all else lives on, and space is all that it wants."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.expect import seq_of
+from tests.faults.crash import check_file
+from tests.faults.follower import Follower, follow
+from tests.faults.ledger import Ledger, Load, read_back
+from tests.faults.promise import Round, hold
+from tests.faults.server import server
+
+PRODUCERS = 20
+SIZE = 8 * 1024 * 1024
+BALLAST = 6 * 1024 * 1024
+"""Bytes of the small file system, and of a file that is in the way on it."""
+
+
+class Small(NamedTuple):
+    """A place for data, with what the server needs for it. `ballast` fills it while it exists, soon or at once."""
+
+    data: Path
+    ballast: Path
+    faults: str | None
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[Path | None]:
+    """A file system of `SIZE` bytes in memory; None where this process may not mount one."""
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "athena-faults", str(directory)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+def fill(this: Round) -> None:
+    """`times` times on a layer that says SQLITE_FULL at any moment, and, where it may be mounted, on a real one."""
+    for number in range(this.times):
+        switch = this.directory / f"full-{number}"
+        asyncio.run(_fill(this, Small(this.directory / f"data-{number}", switch, "fillable_disk")))
+        with small_disk(this.directory / f"disk-{number}") as disk:
+            if disk is not None:
+                ballast = disk / "ballast"
+                ballast.write_bytes(bytes(BALLAST))
+                asyncio.run(_fill(this, Small(disk / "data", ballast, None)))
+
+
+async def _fill(this: Round, small: Small) -> None:
+    ledger, dice = Ledger(), this.dice
+    with server(small.data, faults=small.faults, FULL=str(small.ballast)) as athena:
+        follower = await Follower("websocket", athena.port).connect("")
+        stream = asyncio.create_task(follow(follower, lambda: 0))
+        async with Load(athena.port, ledger, dice, PRODUCERS) as load:
+            await load.answered(dice.randint(1, 200))
+            small.ballast.touch()
+            await load.answered(0, refused=3 * PRODUCERS)
+            served = await read_back(athena.port)
+            hold(served.messages, "nothing can be read while the disk is full")
+            late = await Follower("sse", athena.port).connect("")
+            hold((await late.receive())["type"] == "ready", "no stream can begin while the disk is full")
+            hold(not stream.done(), "a stream ended because the disk was full")
+            small.ballast.unlink()
+            await load.answered(5 * PRODUCERS)
+            await load.stop()
+        served = await read_back(athena.port)
+        ledger.check(served)
+        last = (await late.receive())["cursor"]
+        while seq_of(last) < served.seq:
+            last = (await late.receive())["cursor"]
+        late.abort()
+        athena.kill()
+        pushed = await stream
+        hold(seq_of(pushed[-1][1]["cursor"]) <= served.seq, "something was pushed that is not there")
+        check_file(small.data)
+        athena.start()
+        ledger.check(await read_back(athena.port))

@@ -1,0 +1,121 @@
+"""Clients that are cut off at any moment and come back with their cursor: no gap, no duplicate, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from tests.e2e.calls import ARCHIVE, PURGE
+from tests.e2e.expect import check_fold
+from tests.e2e.subscribers import Message
+from tests.faults.follower import TRANSPORTS, Follower, Shown
+from tests.faults.ledger import Ledger, Load
+from tests.faults.promise import Round, promised
+from tests.faults.server import server
+from tests.faults.wire import LOST, Connection, all_rows
+
+PHASES = ("handshake", "replay", "live", "slow")
+PRODUCERS = 3
+TAIL = "20000"
+"""Bytes of the tail: most replays have to come from the store."""
+
+
+def disconnect(this: Round) -> None:
+    """`times` disconnects, shared by two clients of each transport."""
+    asyncio.run(_disconnect(this))
+
+
+async def _disconnect(this: Round) -> None:
+    dice, ledger = this.dice, Ledger()
+    with server(this.directory / "data", "--tail-bytes", TAIL, faults=this.broken) as athena:
+        async with Load(athena.port, ledger, dice, PRODUCERS) as load:
+            load.purging = True
+            clients = [Client(transport, athena.port, load, dice) for transport in 2 * TRANSPORTS]
+            tidying = asyncio.create_task(_tidy(athena.port, ledger, load, Random(dice.getrandbits(32))))
+            share = -(-this.times // len(clients))
+            await asyncio.gather(*(client.come_and_go(share) for client in clients))
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
+            await load.stop()
+        async with Connection(athena.port) as connection:
+            cursor, _, rows = await all_rows(connection)
+        for client in clients:
+            await client.catch_up(cursor)
+            with promised():
+                check_fold(client.shown.states, rows)
+
+
+async def _tidy(port: int, ledger: Ledger, load: Load, dice: Random) -> None:
+    """Archive some, and now and then purge all."""
+    async with Connection(port) as connection:
+        while True:
+            await load.answered(dice.randint(20, 200))
+            if dice.random() < 0.05:
+                assert (await connection.ask("DELETE", PURGE))[0] == 200
+                continue
+            ids = dice.sample(sorted(ledger.said), min(len(ledger.said), dice.randint(1, 5)))
+            assert (await connection.ask("POST", ARCHIVE, {"notification_ids": ids}))[0] == 200
+
+
+class Client:
+    """What it shows outlives its connections, as in a browser's tab."""
+
+    def __init__(self, transport: str, port: int, load: Load, dice: Random) -> None:
+        self.shown = Shown()
+        self._transport, self._port, self._load = transport, port, load
+        self._dice = Random(dice.getrandbits(32))
+
+    async def come_and_go(self, disconnects: int) -> None:
+        await self._fetch()
+        for _ in range(disconnects):
+            follower = Follower(self._transport, self._port)
+            try:
+                await self._stay(follower, self._dice.choice(PHASES))
+            except LOST:
+                pass
+            finally:
+                follower.abort()
+
+    async def catch_up(self, cursor: str) -> None:
+        """The last connection: read on until nothing is left before `cursor`, the present position."""
+        follower = await Follower(self._transport, self._port).connect(self.shown.cursor)
+        try:
+            while self.shown.cursor != cursor or (self._transport != "poll" and not follower.ready):
+                if not await self._take(await follower.receive()):
+                    follower.abort()
+                    follower = await Follower(self._transport, self._port).connect(self.shown.cursor)
+        finally:
+            follower.abort()
+
+    async def _stay(self, follower: Follower, phase: str) -> None:
+        """One connection, up to where it is cut."""
+        if phase == "handshake":
+            await follower.ask(self.shown.cursor)
+            for _ in range(self._dice.randrange(4)):
+                await asyncio.sleep(0)
+            return
+        await follower.connect(self.shown.cursor)
+        if phase == "slow":
+            follower.stop_reading()
+            await self._load.answered(self._dice.randint(1, 300))
+            follower.read_on()
+        if phase == "live":
+            while not follower.ready and self._transport != "poll":
+                if not await self._take(await follower.receive()):
+                    return
+        for _ in range(self._dice.randint(1, 60)):
+            if not await self._take(await follower.receive()):
+                return
+
+    async def _take(self, message: Message) -> bool:
+        """-> whether to go on; after a `reset` the history is fetched anew, and the client connects from there."""
+        self.shown.take(message)
+        if message["type"] == "reset":
+            await self._fetch()
+            return False
+        return True
+
+    async def _fetch(self) -> None:
+        async with Connection(self._port) as connection:
+            cursor, _, rows = await all_rows(connection)
+        self.shown = Shown({row["id"]: row for row in rows}, cursor)
