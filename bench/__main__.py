@@ -22,7 +22,21 @@ from rich.console import Console
 import athena
 from bench import install, loads, report
 from bench.context import Context, Measure
-from bench.measures import access, apollo, burst, connects, edits, latency, memory, one, slow, stall, steady, storm
+from bench.measures import (
+    access,
+    apollo,
+    burst,
+    connects,
+    edits,
+    history,
+    latency,
+    memory,
+    one,
+    slow,
+    stall,
+    steady,
+    storm,
+)
 from bench.servers import Unavailable, cores, pinned
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,6 +57,7 @@ MEASURES: dict[str, Measure] = {
     "latency": latency.measure,
     "single": edits.measure_single,
     "bulk": edits.measure_bulk,
+    "history": history.measure,
     "access": access.measure,
     "apollo": apollo.measure,
 }

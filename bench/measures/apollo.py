@@ -15,11 +15,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page
 
+from athena.store.seed import seed
 from bench import browser as chrome
 from bench import servers, traffic
 from bench.calls import Http
 from bench.context import Context
-from bench.fill import fill
 from bench.report import Figure, Target
 from bench.servers import Server, Unavailable
 
@@ -78,9 +78,7 @@ def _first_page(context: Context, browser: Browser) -> list[Figure]:
     """From the click on the bell until the first row is painted, on a long history."""
     data = context.fresh("apollo")
     rows = ROWS // 100 if context.quick else ROWS
-    with servers.athena(data):
-        pass  # makes the tables
-    fill(data, rows)
+    seed(data, rows, days=30, now=time.time_ns() // 1_000_000, told=lambda _: None)
     with servers.athena(data) as server, chrome.front_page(browser, server) as page:
         seen, answered = [], []
         for _ in range(context.rounds):

@@ -1,0 +1,116 @@
+"""The history, however long it is: first pages, any skip, each filter, search; and how soon a server is ready on it.
+
+Timed inside the process, through the store's own interface, in turns on a long and on a short history of the same kind.
+Text that is searched for is indexed in the background; the measurement waits until that is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from athena.store.base import Query
+from athena.store.seed import seed
+from athena.store.sqlite import SqliteStore
+from bench import servers
+from bench.context import Context
+from bench.report import Figure, Target, ratio
+
+GROUP = "history"
+LONG, SHORT = 1_000_000, 10_000
+DAY_MS = 24 * 3600 * 1000
+TIMES = 20
+
+
+def measure(context: Context) -> list[Figure]:
+    now = time.time_ns() // 1_000_000
+    rows = LONG // 20 if context.quick else LONG
+    long, short = context.fresh("history-long"), context.fresh("history-short")
+    began = time.perf_counter()
+    seed(long, rows, 30, now, lambda _: None)
+    filled = Figure(
+        group=GROUP,
+        name=f"athena seed, {rows:,} rows",
+        unit="rows/s",
+        samples=[rows / (time.perf_counter() - began)],
+        target=Target("≥", 200_000),
+    )
+    seed(short, SHORT, 30, now, lambda _: None)
+    return [filled, *asyncio.run(_pages(context, long, short, rows, now)), *_starts(context, long, rows)]
+
+
+async def _pages(context: Context, long: Path, short: Path, rows: int, now: int) -> list[Figure]:
+    stores = [SqliteStore(path) for path in (long, short)]
+    for store in stores:
+        while await store.tend(now + DAY_MS):
+            pass
+    first = [
+        Figure(group=GROUP, name=name, unit="ms", samples=await _time(context, store, Query()), target=target)
+        for store, name, target in (
+            (stores[0], f"first page of 100, {rows:,} rows", Target("≤", 2)),
+            (stores[1], f"first page of 100, {SHORT:,} rows", None),
+        )
+    ]
+    figures = [*first, ratio(GROUP, "long / short", first[0], first[1], Target("≤", 1.5))]
+    for name, query, bound in _questions(rows, now):
+        samples = await _time(context, stores[0], query)
+        figures.append(Figure(group=GROUP, name=name, unit="ms", samples=samples, target=Target("≤", bound)))
+    for store in stores:
+        await store.close()
+    return figures
+
+
+def _questions(rows: int, now: int) -> list[tuple[str, Query, float]]:
+    return [
+        (f"skip {rows // 2:,}", Query(skip=rows // 2), 10),
+        (f"skip {rows - 100:,}", Query(skip=rows - 100), 10),
+        ("one component", Query(component_id="component-7"), 50),
+        ("a component that is not there", Query(component_id="nothing"), 50),
+        ("by one person", Query(by="nightly"), 50),
+        ("errors", Query(status=("error",)), 50),
+        ("notices", Query(type=("notification",)), 50),
+        ("templates", Query(sub_type="template"), 50),
+        ("a day three weeks ago", Query(from_ts=now - 22 * DAY_MS, to_ts=now - 21 * DAY_MS), 50),
+        ("search, in every tenth row", Query(search="shop"), 50),
+        ("search, one row", Query(search=f"seed-{rows // 3:08}"), 50),
+        ("search, no row", Query(search="no such thing"), 50),
+    ]
+
+
+async def _time(context: Context, store: SqliteStore, query: Query) -> list[float]:
+    """-> ms for a page, the median of some, a sample for each round."""
+    samples = []
+    await store.page(query)
+    for _ in range(context.rounds):
+        times = []
+        for _ in range(TIMES):
+            began = time.perf_counter()
+            await store.page(query)
+            times.append((time.perf_counter() - began) * 1000)
+        samples.append(statistics.median(times))
+    return samples
+
+
+def _starts(context: Context, data: Path, rows: int) -> list[Figure]:
+    """From the start of the process until it says that it listens; and its memory then, shared pages included."""
+    ready, memory = [], []
+    for _ in range(context.rounds):
+        began = time.perf_counter()
+        command = [servers.ATHENA, "serve", "--port", "0", "--data", str(data)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout is not None
+        with process.stdout:
+            process.stdout.readline()
+            ready.append((time.perf_counter() - began) * 1000)
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            memory.append(int(status.partition("VmRSS:")[2].split()[0]) / 1000)
+            process.terminate()
+            process.wait()
+    name = f"start to ready, {rows:,} rows"
+    return [
+        Figure(group=GROUP, name=name, unit="ms", samples=ready, target=Target("≤", 500)),
+        Figure(group=GROUP, name="memory then (RSS)", unit="MB", samples=memory, target=Target("≤", 55)),
+    ]
