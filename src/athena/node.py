@@ -113,10 +113,11 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
     host, port = listener.getsockname()[:2]
     url = f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
     kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, for ever"
-    lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}", f"Keeps {kept}"]
+    lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}"]
     if access is not None and (secret := access.local_link()) is not None:
         minutes = config.link_lifetime / 60
         lines.append(f"Sign in, once and within {minutes:g} minutes: {config.public_url or url}/sign-in#{secret}")
+    lines.append(f"Keeps {kept}")
     datadir.announce(config.data, url)
     print("\n".join(lines), flush=True)
 

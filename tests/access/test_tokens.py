@@ -65,7 +65,7 @@ def test_a_good_one_is_somebody(server: Guarded) -> None:
         (signed(KEY, claims(roles=["ops"], aud="another")), 401),
         (signed(KEY, claims(roles=["ops"], exp=None)), 401),
         (signed(KEY, claims(roles=["ops"], lifetime=-60)), 401),
-        (signed(KEY, claims(roles=["ops"], nbf=claims(lifetime=60)["exp"])), 401),
+        (signed(KEY, claims(roles=["ops"], nbf=claims(lifetime=86_400)["exp"])), 401),
         (signed(STRANGER, claims(roles=["ops"])), 401),
         (signed(STRANGER, claims(roles=["ops"]), kid="first"), 401),
         (signed(KEY, claims(roles=["manager"])), 403),

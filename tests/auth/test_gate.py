@@ -168,10 +168,10 @@ def test_requests_of_a_viewer_are_limited(build: BuildGate, keys: dict[str, ApiK
     gate = build(viewer_rate=rate)
     who = asked(authorization=f"Bearer {keys['viewer']}")
     for _ in range(max(1, int(rate * 10))):
-        gate.admit(who, "view")
+        gate.count(gate.admit(who, "view"))
     with pytest.raises(TooMany):
-        gate.admit(who, "view")
-    gate.admit(asked(authorization=f"Bearer {keys['reporter']}"), "view")
+        gate.count(gate.admit(who, "view"))
+    gate.count(gate.admit(asked(authorization=f"Bearer {keys['reporter']}"), "view"))
 
 
 def test_places_are_given_back(build: BuildGate, keys: dict[str, ApiKey]) -> None:

@@ -186,7 +186,7 @@ def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int
         by=mask_emails(wish.by) if wish.by else "-",
         component_id=wish.component_id,
         ts_started=None,
-        ts_completed=None,
+        ts_completed=now,  # when it came, for how long it is kept; `ts_display` is what its producer says
         ts_display=now if wish.ts_display is None else wish.ts_display,
         on_step=None,
         total_steps=None,

@@ -204,7 +204,7 @@ def row(state: Notification) -> Row:
         description=state.description if is_transaction else UNSET,
         ts_display=state.ts_display,
         ts_started=_known(state.ts_started),
-        ts_completed=_known(state.ts_completed),
+        ts_completed=_known(state.ts_completed) if is_transaction else UNSET,
         by=state.by,
         on_step=_known(state.on_step),
         total_steps=_known(state.total_steps),

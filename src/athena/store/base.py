@@ -90,8 +90,8 @@ class Store(Protocol):
         """
 
     async def retire(self, before: int, limit: int) -> int:
-        """Remove at most `limit` finished rows whose `ts_display` is before a moment (ms), oldest first, durably -> how
-        many there were. Called as `write` is. Never one that is still going on; positions stay as they are.
+        """Remove at most `limit` finished rows that are shown at, and came, before a moment (ms), oldest first, durably
+        -> how many there were. Called as `write` is. Never one that is still going on; positions stay as they are.
         """
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:

@@ -46,7 +46,8 @@ class MemoryStore:
         return False
 
     async def retire(self, before: int, limit: int) -> int:
-        old = [row for row in self._rows.values() if not row.active and row.ts_display < before]
+        finished = [row for row in self._rows.values() if not row.active]
+        old = [row for row in finished if row.ts_display < before and (row.ts_completed or 0) < before]
         for row in sorted(old, key=lambda row: (row.ts_display, row.id))[:limit]:
             del self._rows[row.id]
             self._changes.pop(row.id, None)

@@ -1,7 +1,7 @@
 -- name: oldest
--- Finished rows from before a moment, the oldest first.
+-- Finished rows from before a moment, the oldest first: by when they are shown, and by when they came.
 SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notification_in_order_archived
-WHERE finished = 1 AND age > -:before
+WHERE finished = 1 AND age > -:before AND coalesce(ts_completed, 0) < :before
 ORDER BY age DESC, id LIMIT :limit;
 
 -- name: remove_changes

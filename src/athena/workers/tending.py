@@ -19,6 +19,9 @@ PAUSE = 1.0
 everyone else's."""
 
 RETIRED_AT_ONCE = 200
+LONGEST_RETIRE_REST = 60.0
+"""Seconds between two looks for what is too old, at the most; less when rows are kept for minutes only."""
+
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -31,6 +34,7 @@ class Tending:
         self._journal = journal
         self._now = now
         self._keep_ms = int(keep_days * DAY_MS)
+        self._retire_at = 0  # ms
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -47,8 +51,11 @@ class Tending:
     async def step(self) -> bool:
         """A little of each kind of work -> whether there is more."""
         more = await self._journal.tend()
-        if self._keep_ms:
-            removed = await self._journal.retire(self._now() - self._keep_ms, RETIRED_AT_ONCE)
+        now = self._now()
+        if self._keep_ms and now >= self._retire_at:
+            removed = await self._journal.retire(now - self._keep_ms, RETIRED_AT_ONCE)
             self.retired += removed
-            more = more or removed == RETIRED_AT_ONCE
+            if removed == RETIRED_AT_ONCE:
+                return True
+            self._retire_at = now + min(int(LONGEST_RETIRE_REST * 1000), self._keep_ms // 10)
         return more
