@@ -57,7 +57,7 @@ class Limits(NamedTuple):
 class Asked:
     """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
 
-    __slots__ = ("_address", "_peer", "_said", "_scheme", "method", "query")
+    __slots__ = ("_peer", "_said", "_scheme", "method", "query")
 
     def __init__(
         self,
@@ -72,7 +72,6 @@ class Asked:
         self._said = {name: value.decode("latin-1") for name, value in headers if name in _RELEVANT}
         self._peer = peer
         self._scheme = scheme
-        self._address: str | None = None
 
     def said(self, name: bytes) -> str:
         """A header's value, empty when it is not there."""

@@ -25,7 +25,7 @@ class Identity:
     ends: a session does not outlive the key that it was made with. Live connections keep asking `ended()`.
     """
 
-    __slots__ = ("bucket", "connections", "id", "kind", "name", "parent", "role", "until")
+    __slots__ = ("bucket", "connections", "id", "kind", "label", "name", "parent", "role", "until")
 
     def __init__(
         self, kind: Kind, id_: str, name: str, role: Role, until: float = FOREVER, parent: Identity | None = None
@@ -36,6 +36,7 @@ class Identity:
         self.role = role
         self.until = until
         self.parent = parent
+        self.label = f"{kind} {id_} ({name})" if id_ else kind  # made once: each request is logged with it
         self.connections = 0
         self.bucket: TokenBucket | None = None
 
@@ -55,7 +56,7 @@ class Identity:
 
     def __str__(self) -> str:
         """For logs and the audit log: never holds a secret."""
-        return f"{self.kind} {self.id} ({self.name})" if self.id else self.kind
+        return self.label
 
 
 NOBODY = Identity("nobody", "", "everyone on this machine", "manager")

@@ -16,7 +16,7 @@ import apsw
 from athena.database import connect, load_blocks, migrate, migrations, value
 from athena.domain.model import Position
 from athena.errors import BackupUnusable, DataDirectoryUnusable
-from athena.store.sqlite_file import lock, make_file
+from athena.store.sqlite_file import lock, make_file, sync
 
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "backup.sql")
@@ -129,19 +129,11 @@ def _draft(final: Path, may_exist: bool = False) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         make_file(draft)
         yield draft
-        _sync(draft)
+        sync(draft)
         draft.rename(final)
-        _sync(final.parent)
+        sync(final.parent)
     except OSError as error:
         raise BackupUnusable(str(final), error.strerror or str(error)) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

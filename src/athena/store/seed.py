@@ -12,7 +12,7 @@ import apsw
 
 from athena.database import connect, load_blocks, migrate
 from athena.errors import DataDirectoryUnusable
-from athena.store.sqlite_file import lock, make_file
+from athena.store.sqlite_file import lock, make_file, sync
 
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "seed.sql")
@@ -44,9 +44,9 @@ def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], 
         make_file(draft)
         try:
             _write(draft, rows, days, now, told)
-            _sync(draft)
+            sync(draft)
             draft.rename(final)
-            _sync(directory)
+            sync(directory)
         except (apsw.Error, OSError) as error:
             raise DataDirectoryUnusable(str(directory), str(error)) from error
         finally:
@@ -80,11 +80,3 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
             db.execute(SQL["finish"], {"rows": rows})
     finally:
         db.close()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,8 +78,8 @@ class SqliteStore:
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     async def write(self, commands: Sequence[Command], now: int) -> Written:
-        try:
-            epoch, seq, _, _ = self._begin()
+        async with self._transaction():
+            epoch, seq, _, _ = self._row("position")
             batch = Batch(seq, now, self._load)
             for start in range(0, len(commands), SLICE):
                 if start:
@@ -87,59 +87,50 @@ class SqliteStore:
                 for command in commands[start : start + SLICE]:
                     batch.apply(command)
             await self._save(batch, now)
-            await self._commit()
-        except BaseException as error:
-            self._roll_back()
-            raise _as_unavailable(error) from error
         self._remember(batch)
         return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq))
 
     async def purge(self) -> tuple[int, Position]:
-        try:
-            _, _, total, _ = self._begin()
+        async with self._transaction():
+            _, _, total, _ = self._row("position")
             for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
                 self._writer.execute(SQL[block])
             sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
-            await self._commit()
-        except BaseException as error:
-            self._roll_back()
-            raise _as_unavailable(error) from error
         self._known.clear()
         self._searchable = sqlite_search.newest(self._writer)
         return total, Position(epoch, seq)
 
     async def tend(self, now: int) -> bool:
         more = False
-        try:
-            self._begin()
+        async with self._transaction():
             for _ in range(TENDED_BLOCKS):
                 more = sqlite_search.extend(self._writer, now)
                 if not more:
                     break
                 await asyncio.sleep(0)
-            await self._commit()
-        except BaseException as error:
-            self._roll_back()
-            raise _as_unavailable(error) from error
         self._searchable = sqlite_search.newest(self._writer)
         return more
 
     async def retire(self, before: int, limit: int) -> int:
-        try:
-            self._begin()
+        async with self._transaction():
             removed = sqlite_retention.retire(self._writer, before, limit)
+        self._searchable = sqlite_search.newest(self._writer)
+        return removed
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        """What is done in the block is durable when it ends, or none of it is. Raises `StoreUnavailable`.
+
+        It takes the write lock at once: upgrading a read lock later could fail, whatever the timeout.
+        """
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            yield
             await self._commit()
         except BaseException as error:
             self._roll_back()
             raise _as_unavailable(error) from error
-        self._searchable = sqlite_search.newest(self._writer)
-        return removed
-
-    def _begin(self) -> Any:
-        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        return self._row("position")
 
     def _row(self, block: str) -> Any:
         return self._writer.execute(SQL[block]).fetchone()

@@ -45,3 +45,12 @@ def tune(db: apsw.Connection) -> None:
 def make_file(path: Path) -> None:
     """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def sync(path: Path) -> None:
+    """Put a file on disk; for a folder, the names in it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
