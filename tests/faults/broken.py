@@ -45,6 +45,13 @@ def synchronous_normal() -> None:
     vars(sqlite)["make_durable"] = careless
 
 
+def survive_a_failed_sync() -> None:
+    """A failed sync is one failed commit, and no more."""
+    from athena.store import sqlite
+
+    vars(sqlite)["FAILED_SYNCS"] = frozenset()
+
+
 def read_before_attach() -> None:
     """A client that resumes is read the store to, and is attached where the push is when that is done."""
     from athena.live.hub import Hub
@@ -126,6 +133,13 @@ def fillable_disk() -> None:
     FillableDisk(os.environ["FULL"]).register()
 
 
+def unsyncable_disk() -> None:
+    """No sync of the WAL succeeds as long as the file FAIL exists."""
+    from tests.faults.disk import UnsyncableDisk
+
+    UnsyncableDisk(os.environ["FAIL"]).register()
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     variant.__name__: variant
     for variant in (
@@ -137,5 +151,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         count_tasks,
         traced_disk,
         fillable_disk,
+        unsyncable_disk,
+        survive_a_failed_sync,
     )
 }

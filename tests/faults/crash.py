@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from random import Random
 
@@ -51,6 +52,33 @@ def check_file(directory: Path) -> None:
     finally:
         database.close()
     hold(found == ["ok"], f"integrity_check: {found[:3]}")
+
+
+# ---- sync ------------------------------------------------------------------------------------------------------------
+def sync(this: Round) -> None:
+    """`times` times the disk fails to sync, and the server ends by itself."""
+    asyncio.run(_sync(this))
+
+
+async def _sync(this: Round) -> None:
+    """A report that was refused must not be there afterwards; what has no answer may be."""
+    switch, ledger = this.directory / "fail", Ledger()
+    faults = ",".join(filter(None, ("unsyncable_disk", this.broken)))
+    with server(this.directory / "data", faults=faults, FAIL=str(switch)) as athena:
+        for number in range(this.times):
+            async with Load(athena.port, ledger, this.dice, PRODUCERS, f"s{number}-") as load:
+                await load.answered(this.dice.randint(1, 200))
+                switch.touch()
+                if this.broken is None:
+                    hold(await asyncio.to_thread(athena.ended) == os.EX_IOERR, "a failed sync should end the process")
+                else:
+                    await load.answered(0, refused=this.dice.randint(1, 100))
+                athena.kill()
+                await load.stop()
+            switch.unlink()
+            check_file(athena.data)
+            athena.start()
+            ledger.check(await read_back(athena.port))
 
 
 # ---- power -----------------------------------------------------------------------------------------------------------

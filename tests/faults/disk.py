@@ -130,6 +130,20 @@ class FillableDisk(Disk):
             raise apsw.FullError("database or disk is full")
 
 
+class UnsyncableDisk(Disk):
+    """No sync of a WAL succeeds as long as the file `switch` exists; it says so as SQLite's unix layer does."""
+
+    def __init__(self, switch: str) -> None:
+        super().__init__("unsyncable")
+        self._switch = switch
+
+    def before(self, op: Op, file: str, offset: int = 0, data: bytes = b"") -> None:
+        if op is Op.SYNC and file.endswith("athena.db-wal") and os.path.exists(self._switch):
+            error: Any = apsw.IOError("disk I/O error")
+            error.extendedresult = apsw.SQLITE_IOERR_FSYNC
+            raise error
+
+
 class FailingDisk(Disk):
     """Fails the operation number `at` (1 is the first) with `error`, and all after it too if `persistent`.
 

@@ -8,6 +8,7 @@ from tests.faults.promise import Promise
 PROMISES = (
     Promise("acknowledged", "acknowledged is on disk", "kills", 4, 1_000, 4, crash.kill, "acknowledge_before_commit"),
     Promise("power", "survives power loss", "power cuts", 6, 200, 6, crash.power, "synchronous_normal"),
+    Promise("failed-sync", "a failed sync ends it", "syncs", 2, 200, 2, crash.sync, "survive_a_failed_sync"),
     Promise("failed-write", "a failed write fails cleanly", "failures", 150, 20_000, 150, failed_write.fail),
     Promise("full-disk", "a full disk harms nothing else", "fills", 1, 50, 1, full_disk.fill),
     Promise(

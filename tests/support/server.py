@@ -110,6 +110,10 @@ class Athena:
             self.stop()
         return self.start()
 
+    def ended(self) -> int:
+        """Wait until the server ends by itself -> its exit status."""
+        return self._running().wait(PATIENCE)
+
     @property
     def pid(self) -> int:
         return self._running().pid

@@ -7,13 +7,14 @@ value instead of rows: docs/decisions/0003-sqlite-threads.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import queue
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import apsw
 import msgspec
@@ -28,6 +29,8 @@ from athena.store.sqlite_file import check_version, lock, make_file, tune
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 
+log = logging.getLogger("athena.store")
+
 READERS = 2
 SLICE = 128
 """Commands applied before the event loop gets a turn: about 2 ms."""
@@ -38,6 +41,8 @@ KNOWN = 20_000
 PACKAGE = "athena.store"
 TENDED_BLOCKS = 32
 """Blocks of the search index made in one commit, with a turn for the event loop between them: about 1 ms each."""
+
+FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 
 SQL = load_blocks(PACKAGE, "sqlite.sql")
 ARCHIVED = Notification.__struct_fields__.index("archived")
@@ -120,17 +125,20 @@ class SqliteStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
-        """What is done in the block is durable when it ends, or none of it is. Raises `StoreUnavailable`.
-
-        It takes the write lock at once: upgrading a read lock later could fail, whatever the timeout.
-        """
+        """What is done in the block is durable when it ends, or none of it is. Raises `StoreUnavailable`."""
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._begin()
             yield
             await self._commit()
         except BaseException as error:
+            if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in FAILED_SYNCS:
+                end_process(error)
             self._roll_back()
             raise _as_unavailable(error) from error
+
+    def _begin(self) -> None:
+        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
+        self._writer.execute("BEGIN IMMEDIATE")
 
     def _row(self, block: str) -> Any:
         return self._writer.execute(SQL[block]).fetchone()
@@ -233,6 +241,14 @@ class SqliteStore:
             self._readers.get().close()
         self._writer.close()
         os.close(self._lock)
+
+
+def end_process(error: apsw.Error) -> NoReturn:
+    """A sync failed. What was to be synced may or may not reach the disk, and no later sync will tell: the kernel has
+    given those pages up (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So nobody
+    is answered, neither yes nor no: the process ends, and the next start finds out from the file what is there."""
+    log.critical("a sync to disk failed, and Athena ends without an answer: %s; look at the disk, then start it", error)
+    os._exit(os.EX_IOERR)
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
