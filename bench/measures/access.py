@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from bench import servers, traffic
 from bench.calls import WebSocket
@@ -16,32 +18,41 @@ from bench.servers import Server
 
 GROUP = "access"
 CONNECTIONS = 64
-SECONDS = 1.5
-WARM_UP_SECONDS = 0.5
+SECONDS = 0.8
+WARM_UP_SECONDS = 0.4
+
+
+class Sample(NamedTuple):
+    """Edits that were answered, in so many seconds, for so many seconds of the server's CPU."""
+
+    edits: float
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.edits / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu_seconds / self.edits * 1e6
 
 
 def measure(context: Context) -> list[Figure]:
-    tx_ids = traffic.ids(CONNECTIONS, "access")
+    samples = [_pair(context, number % 2) for number in range(context.rounds)]
     guarded = context.fresh("guarded")
-    key = servers.make_key(guarded, "reporter")
-    with servers.athena(context.fresh("open")) as without, servers.athena(guarded, auth="keys") as with_:
-        traffic.open_all(without.port, tx_ids)
-        traffic.open_all(with_.port, tx_ids, key)
-        loads = [[traffic.edit(tx_id, turn, some) for turn in (0, 1) for tx_id in tx_ids] for some in ("", key)]
-        with (
-            producers(context.tools, without.port, CONNECTIONS, loads[0], context.scratch) as plain,
-            producers(context.tools, with_.port, CONNECTIONS, loads[1], context.scratch) as keyed,
-        ):
-            for load in (plain, keyed):
-                load.send_for(WARM_UP_SECONDS)
-            samples = [(_round(without, plain), _round(with_, keyed)) for _ in range(context.rounds)]
-        outlived = [_outlive(with_, guarded) for _ in range(context.rounds)]
+    with servers.athena(guarded, auth="keys") as server:
+        outlived = [_outlive(server, guarded) for _ in range(context.rounds)]
     rates = [
-        Figure(group=GROUP, name=f"single edits, {name}", unit="edits/s", samples=[both[which][0] for both in samples])
+        Figure(
+            group=GROUP, name=f"single edits, {name}", unit="edits/s", samples=[both[which].rate for both in samples]
+        )
         for which, name in ((0, "no access control"), (1, "with a key"))
     ]
     costs = [
-        Figure(group=GROUP, name=f"server CPU an edit, {name}", unit="µs", samples=[both[which][1] for both in samples])
+        Figure(
+            group=GROUP, name=f"server CPU an edit, {name}", unit="µs", samples=[both[which].cpu_us for both in samples]
+        )
         for which, name in ((0, "no access control"), (1, "with a key"))
     ]
     return [
@@ -59,11 +70,35 @@ def measure(context: Context) -> list[Figure]:
     ]
 
 
-def _round(server: Server, load: Producers) -> tuple[float, float]:
-    """-> edits a second, and µs of the server's CPU an edit."""
+def _pair(context: Context, first: int) -> tuple[Sample, Sample]:
+    """Two servers, one without access control and one with, in turns: -> what each did.
+
+    New processes each time, since one can be some percent slower than its twin for as long as it lives (where its
+    memory lies, how its strings hash); and none is always the first.
+    """
+    tx_ids = traffic.ids(CONNECTIONS, "access")
+    with ExitStack() as stack:
+        runs: list[tuple[Server, Producers]] = []
+        for auth in ("none", "keys"):
+            data = context.fresh(f"access-{auth}")
+            key = "" if auth == "none" else servers.make_key(data, "reporter")
+            server = stack.enter_context(servers.athena(data, auth))
+            traffic.open_all(server.port, tx_ids, key)
+            edits = [traffic.edit(tx_id, turn, key) for turn in (0, 1) for tx_id in tx_ids]
+            load = stack.enter_context(producers(context.tools, server.port, CONNECTIONS, edits, context.scratch))
+            load.send_for(WARM_UP_SECONDS)
+            runs.append((server, load))
+        turns: list[list[Sample]] = [[], []]
+        for which in (first, 1 - first, 1 - first, first):
+            turns[which].append(_stretch(*runs[which]))
+    without, with_ = (Sample(*(sum(column) for column in zip(*some, strict=True))) for some in turns)
+    return without, with_
+
+
+def _stretch(server: Server, load: Producers) -> Sample:
     before = server.cpu_seconds()
     answers, seconds, _ = load.send_for(SECONDS)
-    return answers / seconds, (server.cpu_seconds() - before) / answers * 1e6
+    return Sample(answers, seconds, server.cpu_seconds() - before)
 
 
 def _outlive(server: Server, data: Path) -> float:

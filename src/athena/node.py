@@ -24,6 +24,7 @@ from athena.domain.wire import encode_changes
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
+from athena.http.door import FrontDoor
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
 from athena.listening import listen, loopback_peer
@@ -184,7 +185,7 @@ def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
         headers.append(("strict-transport-security", "max-age=31536000"))
     return uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=FrontDoor,
         ws=WebSocketProtocol,
         lifespan="on",
         log_config=None,

@@ -19,7 +19,7 @@ from athena.config import resolve
 from athena.domain.model import Position
 from athena.http.admission import Admission
 from athena.http.app import build_app
-from athena.http.protocol import HttpProtocol
+from athena.http.door import FrontDoor
 from athena.journal import Journal
 from athena.live.client import KeepAlive
 from athena.live.encoding import frame_header
@@ -61,7 +61,7 @@ async def main(port: int) -> None:
     service = Service(store, Journal(store, LocalRelay(), now_ms), now_ms)
     settings = resolve({"auth": "none"}, {})
     app = build_app(service, hub, Admission(build_gate(settings, None), None, "127.0.0.1"), settings)
-    config = uvicorn.Config(app, port=port, http=HttpProtocol, ws=EchoProtocol, lifespan="on", log_level="warning")
+    config = uvicorn.Config(app, port=port, http=FrontDoor, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
     await uvicorn.Server(config).serve()
 

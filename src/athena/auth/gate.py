@@ -45,7 +45,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Limits(NamedTuple):
-    """Requests a second for viewers and for those who report, with bursts of `burst` seconds' worth; connections."""
+    """Requests a second for viewers and for those who report, with bursts of `burst_seconds` worth; connections."""
 
     viewer_rate: float
     producer_rate: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from athena.errors import StartupError
@@ -50,12 +51,16 @@ class Origins:
 
     def host_is_ours(self, host: str) -> bool:
         """Whether a request that names `host` was meant for Athena."""
-        if not self._loopback_only or not host:  # browsers always name one
+        return not self._loopback_only or not host or _is_this_machine(host)  # browsers always name one
+
+
+@lru_cache(maxsize=64)  # nearly all requests name the same one
+def _is_this_machine(host: str) -> bool:
+    """Whether a Host header names the machine itself, whoever resolves it."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere
-                return True
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -20,7 +20,7 @@ from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER, Header
 from athena.live.sse import TRANSPORT
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
+HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
 """RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
 
 
@@ -47,6 +47,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = FlowControl(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
         self._arm(self.header_timeout)
+
+    def take_over(self, transport: asyncio.Transport, data: bytes, seconds_left: float) -> None:
+        """Begin with a connection whose first bytes have come, and whose request has so many seconds left."""
+        self.connection_made(transport)
+        self._arm(max(0.0, seconds_left))
+        self.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -98,6 +104,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._receiving != "body" and self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False  # answers come in order: what could be read gets its own, then it is over
             return
+        self.app_state["gate"].errors[error.code] += 1
         body = msgspec.json.encode(error.as_dict())
         head = (
             f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
@@ -132,7 +139,7 @@ class HttpProtocol(HttpToolsProtocol):
                 hosts.append(value)
         if size > self.max_head:  # also one that came in a single piece
             raise HeadTooLarge(self.max_head)
-        if len(hosts) > 1 or (version == "1.1" and not hosts) or (hosts and not _HOST.match(hosts[0])):
+        if len(hosts) > 1 or (version == "1.1" and not hosts) or (hosts and not HOST.match(hosts[0])):
             raise BadRequest(f"expected one Host header with a name or address, got {hosts[:2]!r}")  # RFC 9112, 3.2
         if self.parser.should_upgrade():
             if not self._should_upgrade():  # before the application has begun on it

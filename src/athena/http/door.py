@@ -1,0 +1,98 @@
+"""The first bytes of a connection: an ordinary WebSocket handshake is let in at once, all else gets an HTTP protocol.
+
+After a restart, ten thousand clients come back within seconds. By way of HTTP each of them would cost a parser, a
+request and a scope that nobody ever looks at again: as much time as all that has to be decided about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from athena.http.protocol import HOST, HttpProtocol
+
+_HANDSHAKE = re.compile(
+    rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n){4,40})\r\n\Z"  # RFC 9110 section 5.1, 5.5
+)
+"""A whole request in which nothing is unusual, and nothing behind it."""
+
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+Header = tuple[bytes, bytes]
+
+
+class FrontDoor(asyncio.Protocol):
+    """A connection that has said nothing yet: it has `HttpProtocol.header_timeout` seconds. uvicorn makes each."""
+
+    __slots__ = ("_app_state", "_config", "_deadline", "_loop", "_server_state", "_transport")
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._deadline: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._server_state.connections.add(cast(Any, self))
+        self._deadline = self._loop.call_later(HttpProtocol.header_timeout, self._transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+
+    def shutdown(self) -> None:
+        """The server stops (uvicorn's name for it)."""
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._leave()
+        handshake = read_handshake(data) if len(data) <= HttpProtocol.max_head else None
+        if handshake is None or not self._greet(*handshake):
+            left = self._deadline.when() - self._loop.time()
+            protocol = HttpProtocol(self._config, self._server_state, self._app_state, self._loop)
+            self._transport.set_protocol(protocol)
+            protocol.take_over(self._transport, data, left)
+
+    def _greet(self, target: str, headers: list[Header]) -> bool:
+        """Give the connection to the WebSocket protocol. False when that wants the handshake by way of HTTP."""
+        protocol = cast(Any, self._config.ws_protocol_class)(self._config, self._server_state, self._app_state)
+        protocol.connection_made(self._transport)
+        self._transport.set_protocol(protocol)
+        return bool(protocol.greet(target, headers))
+
+    def _leave(self) -> None:
+        self._deadline.cancel()
+        self._server_state.connections.discard(cast(Any, self))
+
+
+def read_handshake(data: bytes) -> tuple[str, list[Header]] | None:
+    """The target and the headers (names in lower case) of an ordinary WebSocket handshake; None for all else.
+
+    It need not know what is wrong with a request, nor accept all that is right: the HTTP protocol does both.
+    """
+    found = _HANDSHAKE.match(data)
+    if found is None:
+        return None
+    target, head = found.groups()
+    said: dict[bytes, bytes] = {}
+    lines = head.split(b"\r\n")
+    lines.pop()  # behind the last line break
+    for line in lines:
+        name, _, value = line.partition(b":")
+        said[name.lower()] = value.strip(b" \t")
+    if len(said) < len(lines) or b"sec-websocket-key" not in said or not _OF_A_BODY.isdisjoint(said):
+        return None
+    return (target.decode(), list(said.items())) if HOST.match(said.get(b"host", b"?")) else None
