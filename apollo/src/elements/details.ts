@@ -9,10 +9,11 @@ import { split } from '../state/title.js';
 import { icon, statusIcon } from './icon.js';
 import { notice } from './notice.js';
 import { hint } from './trouble.js';
+import { steps } from './steps.js';
 import { base } from './styles/base.js';
 import { details as styles } from './styles/details.js';
+import { steps as stepStyles } from './styles/steps.js';
 import { clock } from './time.js';
-import './steps.js';
 
 /** No such transaction, or (400) an id that none can have. */
 const isUnknown = (error: ApiError): boolean => error.status === 404 || error.status === 400;
@@ -20,7 +21,7 @@ const isUnknown = (error: ApiError): boolean => error.status === 404 || error.st
 /** One transaction, step by step. A notice has no steps, and shows what its row says. */
 @customElement('apollo-details')
 export class ApolloDetails extends LitElement {
-  static override styles = [base, styles];
+  static override styles = [base, stepStyles, styles];
 
   @property() tx = '';
   /** What is known of it already. */
@@ -75,7 +76,7 @@ export class ApolloDetails extends LitElement {
         <p class="state">${statusIcon(row.status)} ${i18n.text(`status.${row.status}`)}</p>
         <h3 class="foreign" dir="auto">${title}</h3>
         ${row.type === 'notification' && text !== '' ? html`<p class="foreign" dir="auto">${text}</p>` : nothing}
-        ${row.type === 'webhook_tx' ? html`<apollo-steps .row=${row} .i18n=${i18n} label=${title}></apollo-steps>` : nothing}
+        ${row.type === 'webhook_tx' ? steps(row, i18n, title) : nothing}
       </div>
       ${this.renderFacts(row)} ${this.details === undefined ? nothing : this.renderChanges(this.details)}
       ${row.type === 'webhook_tx' ? this.renderLink() : nothing}

@@ -1,10 +1,11 @@
-import { html, type TemplateResult } from 'lit';
+import { html, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import type { Row } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
 import { NO_FILTERS, isFiltered, type Filters } from '../state/filters.js';
 import type { HistoryController } from '../state/history-controller.js';
 import type { Group } from '../state/history.js';
+import type { Drawing } from './drawing.js';
 import { notice } from './notice.js';
 import { hint } from './trouble.js';
 import '@carbon/web-components/es/components/button/button.js';
@@ -14,6 +15,7 @@ import './row.js';
 export interface HistoryView {
   readonly i18n: I18n;
   readonly history: HistoryController;
+  readonly drawing: Drawing;
   readonly now: number;
   readonly filter: (filters: Filters) => void;
   readonly open: (row: Row) => void;
@@ -23,14 +25,15 @@ export interface HistoryView {
 export function historyView(view: HistoryView): TemplateResult {
   const { i18n, history } = view;
   const { list } = history;
+  const drawn = view.drawing.next(list.all);
   if (list.length === 0) return noRows(view);
   return html`
     ${repeat(
       list.groups(),
       (group) => group.day,
-      (group) => section(view, group),
+      (group) => section(view, group, drawn),
     )}
-    <div class="end">${end(i18n, history)}</div>
+    <div class="end">${drawn.size < list.length ? nothing : end(i18n, history)}</div>
   `;
 }
 
@@ -47,7 +50,7 @@ function noRows({ i18n, history, filter }: HistoryView): TemplateResult {
   return notice(i18n.text('emptyFiltered'), i18n.text('emptyFilteredHint'), clear);
 }
 
-function section({ i18n, history, now, open }: HistoryView, group: Group): TemplateResult {
+function section({ i18n, history, now, open }: HistoryView, group: Group, drawn: ReadonlySet<string>): TemplateResult {
   const { archiving } = history;
   const select = (event: CustomEvent<{ id: string; selected: boolean }>): void =>
     archiving.select(event.detail.id, event.detail.selected);
@@ -57,10 +60,11 @@ function section({ i18n, history, now, open }: HistoryView, group: Group): Templ
       ${repeat(
         group.rows,
         (row) => row.id,
-        (row) => html`<li>
-          <apollo-row data-id=${row.id} data-status=${row.status} .row=${row} .i18n=${i18n} .now=${now}
-            .selected=${archiving.selected.has(row.id)}></apollo-row>
-        </li>`,
+        // Empty until it is drawn; then as high as a row out of sight.
+        (row) => html`<li>${drawn.has(row.id)
+          ? html`<apollo-row data-id=${row.id} data-status=${row.status} .row=${row} .i18n=${i18n} .now=${now}
+              .selected=${archiving.selected.has(row.id)}></apollo-row>`
+          : nothing}</li>`,
       )}
     </ul>
   </section>`;

@@ -1,4 +1,5 @@
-import { html, svg, type TemplateResult } from 'lit';
+import { html, type TemplateResult } from 'lit';
+import { html as fixed, unsafeStatic } from 'lit/static-html.js';
 import Archive from '@carbon/icons/es/archive/16.js';
 import ArrowLeft from '@carbon/icons/es/arrow--left/20.js';
 import ArrowUp from '@carbon/icons/es/arrow--up/16.js';
@@ -13,6 +14,8 @@ import Notification from '@carbon/icons/es/notification/20.js';
 import Search from '@carbon/icons/es/search/16.js';
 import Undo from '@carbon/icons/es/undo/20.js';
 import type { Status } from '../api/types.js';
+
+type Icon = typeof Archive;
 
 const icons = {
   archive: Archive,
@@ -30,16 +33,25 @@ const icons = {
   undoing: Undo,
 };
 
+type Name = keyof typeof icons;
+
 /** One of Carbon's icons. Decoration only: what it means is always also said in text. */
-export function icon(name: keyof typeof icons): TemplateResult {
-  const { attrs, content } = icons[name];
-  // The mark within a filled icon is a path of its own, there for two-coloured icons and invisible (opacity 0) here.
-  const paths = content.map(({ attrs: { d, opacity } }) => (d === undefined || opacity === '0' ? undefined : svg`<path d=${d}></path>`));
-  return html`<svg aria-hidden="true" viewBox=${attrs.viewBox} width=${attrs.width} height=${attrs.height} fill="currentColor">
-    ${paths}
-  </svg>`;
+export function icon(name: Name): TemplateResult {
+  return drawn[name];
 }
 
 export function statusIcon(status: Status): TemplateResult {
   return html`<span class="status-icon ${status}">${icon(status)}</span>`;
 }
+
+/** Markup throughout, without a value to fill in: a template like that is only cloned, and each row has one. */
+function draw({ attrs, content }: Icon): TemplateResult {
+  const { viewBox, width, height } = attrs;
+  // The mark within a filled icon is a path of its own, there for two-coloured icons and invisible (opacity 0) here.
+  const shown = content.filter(({ attrs: { d, opacity } }) => d !== undefined && opacity !== '0');
+  const paths = shown.map(({ attrs: { d } }) => `<path d="${d}"></path>`).join('');
+  const markup = `<svg aria-hidden="true" viewBox="${viewBox}" width="${width}" height="${height}" fill="currentColor">${paths}</svg>`;
+  return fixed`${unsafeStatic(markup)}`;
+}
+
+const drawn = Object.fromEntries(Object.entries(icons).map(([name, one]) => [name, draw(one)])) as Record<Name, TemplateResult>;

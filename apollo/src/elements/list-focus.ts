@@ -4,16 +4,23 @@ import type { ApolloRow } from './row.js';
 /** These go away by themselves or by their own button; the focus must not go with them. */
 const PASSING = '.snack, .selection, .banner, apollo-row';
 
-/** Where somebody is in the list: scrolled, reading, with the focus on a row. Arrow keys go from row to row. */
+/** So many rows further. */
+const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
+
+/** Where somebody is in the list: scrolled, reading, with the focus on a row. Arrow keys go from row to row, Home and End to the first and last. */
 export class ListFocus implements ReactiveController {
   private scrolledTo = 0;
   private passing: Element | null = null;
   private at = 0;
 
-  /** @param isInDetails there is no list to be in then */
+  /**
+   * @param isInDetails there is no list to be in then
+   * @param drawAll what is not drawn yet is, with the next update
+   */
   constructor(
     private readonly host: LitElement,
     private readonly isInDetails: () => boolean,
+    private readonly drawAll: () => void,
   ) {
     host.addController(this);
   }
@@ -95,11 +102,12 @@ export class ListFocus implements ReactiveController {
   }
 
   private readonly keyed = (event: KeyboardEvent): void => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = STEPS[event.key];
     const { rows } = this;
     const at = rows.findIndex((row) => row.matches(':focus-within') || row === this.host.shadowRoot?.activeElement);
     if (step === undefined || at < 0) return;
     event.preventDefault();
-    rows[Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();
+    this.drawAll();
+    void this.focusRow((drawn) => drawn[Math.min(drawn.length - 1, Math.max(0, at + step))]);
   };
 }

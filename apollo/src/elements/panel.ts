@@ -11,6 +11,7 @@ import { linkedId } from '../state/link.js';
 import { ViewerController } from '../state/viewer.js';
 import type { ApolloDetails } from './details.js';
 import { DetailsPlace, type Shown } from './details-place.js';
+import { Drawing } from './drawing.js';
 import { historyView } from './history-view.js';
 import { icon } from './icon.js';
 import { ListFocus } from './list-focus.js';
@@ -46,7 +47,8 @@ export class ApolloPanel extends LitElement {
 
   private readonly history = new HistoryController(this, () => this.client);
   private readonly viewer = new ViewerController(this, () => this.client, () => this.say('apollo-signed-out'));
-  private readonly list = new ListFocus(this, () => this.place.shown !== undefined);
+  private readonly drawing: Drawing = new Drawing(this, () => this.list.scroller?.clientHeight ?? 0);
+  private readonly list = new ListFocus(this, () => this.place.shown !== undefined, () => this.drawing.rush());
   private readonly place: DetailsPlace = new DetailsPlace(this, () => this.list, (change) => this.readdress(change));
   private clock: ReturnType<typeof setInterval> | undefined;
   private searchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -124,6 +126,7 @@ export class ApolloPanel extends LitElement {
 
   private renderDetails({ id, row }: Shown) {
     const { i18n } = this;
+    this.drawing.leave();
     const known = this.history.list.all.find((listed) => listed.id === id) ?? row;
     return html`
       <div class="head inner">
@@ -154,7 +157,7 @@ export class ApolloPanel extends LitElement {
       ${this.renderTrouble()}
       ${selectionBar(i18n, history.archiving, this.archive)} ${freshBar(i18n, history.list, this.showNew)}
       <div class="scroll" tabindex="-1" @scroll=${this.scrolled}>
-        ${historyView({ i18n, history, now, filter: this.filter, open: (row) => this.place.open(row.id, row) })}
+        ${historyView({ i18n, history, drawing: this.drawing, now, filter: this.filter, open: (row) => this.place.open(row.id, row) })}
       </div>
       ${archiveBar(i18n, history.archiving)}
     `;
@@ -203,12 +206,14 @@ export class ApolloPanel extends LitElement {
   };
 
   private readonly scrolled = (): void => {
+    this.drawing.rush();
     const { scroller } = this.list;
     if (scroller === null || this.history.error !== undefined) return;
     if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX) void this.history.more();
   };
 
   private readonly showNew = (): void => {
+    this.drawing.rush();
     this.history.showNew();
     this.list.toTop();
     void this.list.focusRow((rows) => rows[0]);

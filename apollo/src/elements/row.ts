@@ -4,9 +4,10 @@ import { isActive, type Row } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
 import { split } from '../state/title.js';
 import { statusIcon } from './icon.js';
+import { steps } from './steps.js';
 import { base } from './styles/base.js';
+import { steps as stepStyles } from './styles/steps.js';
 import { ago } from './time.js';
-import './steps.js';
 
 /** One row of the history. Fires `apollo-details` and `apollo-select`. */
 @customElement('apollo-row')
@@ -14,6 +15,7 @@ export class ApolloRow extends LitElement {
   static override shadowRootOptions: ShadowRootInit = { ...LitElement.shadowRootOptions, delegatesFocus: true };
   static override styles = [
     base,
+    stepStyles,
     css`
       :host {
         display: grid;
@@ -53,7 +55,7 @@ export class ApolloRow extends LitElement {
       .error .text {
         color: var(--cds-text-error);
       }
-      apollo-steps {
+      .steps {
         margin-block-start: 0.375rem;
       }
       .meta {
@@ -122,7 +124,7 @@ export class ApolloRow extends LitElement {
           <span class="hidden-text">${i18n.text(`status.${row.status}`)}.</span>
           <span class="title foreign" dir="auto">${title}</span>
           ${text === '' ? nothing : html`<span class="text foreign" dir="auto">${text}</span>`}
-          ${running ? html`<apollo-steps .row=${row} .i18n=${i18n} label=${title}></apollo-steps>` : nothing}
+          ${running ? steps(row, i18n, title) : nothing}
           <span class="meta">
             ${running ? nothing : html`<span>${ago(row.ts_display, now, i18n)}</span>`}
             ${took === undefined ? nothing : html`<span>${took}</span>`}

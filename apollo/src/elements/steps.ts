@@ -1,87 +1,45 @@
-import { LitElement, css, html, nothing } from 'lit';
-import { customElement, property, query } from 'lit/decorators.js';
+import { html, noChange, nothing, type TemplateResult } from 'lit';
+import { Directive, directive, type ElementPart } from 'lit/directive.js';
 import { isActive, type Row } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
-import { base } from './styles/base.js';
 
-/** The step bar of one transaction: "2 of 9". Without a total, a bar that only says that something is going on. */
-@customElement('apollo-steps')
-export class ApolloSteps extends LitElement {
-  static override styles = [
-    base,
-    css`
-      :host {
-        display: flex;
-        align-items: center;
-        gap: 0.5rem;
-        color: var(--cds-text-secondary);
-        font-size: 0.75rem;
-        line-height: 1rem;
-        font-variant-numeric: tabular-nums;
-      }
-      .track {
-        flex: 1;
-        height: 0.25rem;
-        overflow: hidden;
-        background: var(--apollo-track);
-      }
-      .bar {
-        width: 100%;
-        height: 100%;
-        background: var(--status);
-        transform-origin: left;
-        transition: transform 240ms cubic-bezier(0.2, 0, 0.38, 0.9);
-      }
-      .track:dir(rtl) .bar {
-        transform-origin: right;
-      }
-      .unknown .bar {
-        width: 30%;
-        animation: pass 1.6s ease-in-out infinite;
-      }
-      @keyframes pass {
-        from {
-          transform: translateX(-100%);
-        }
-        to {
-          transform: translateX(340%);
-        }
-      }
-    `,
-  ];
+/**
+ * The step bar of one transaction: "2 of 9". Without a total, a bar that only says that something is going on. A template,
+ * not an element: each running row has one, and a shadow root for each costs more than all that is in it.
+ * @param title whose progress it is
+ */
+export function steps(row: Row, i18n: I18n, title: string): TemplateResult | typeof nothing {
+  const { on_step: step, total_steps: total, status } = row;
+  const name = i18n.text('progress', { title });
+  if (total === undefined || total <= 0) {
+    const said = step === undefined ? nothing : html`<span>${i18n.text('stepOnly', { step })}</span>`;
+    if (!isActive(status)) return said === nothing ? nothing : html`<span class="steps">${said}</span>`;
+    return html`<span class="steps">
+      <span class="track unknown ${status}" role="progressbar" aria-label=${name}><span class="bar"></span></span>${said}
+    </span>`;
+  }
+  const done = status === 'success' ? total : (step ?? 0);
+  const words = i18n.text('steps', { step: done, total });
+  return html`<span class="steps">
+    <span class="track ${status}" role="progressbar" aria-label=${name} aria-valuemin="0" aria-valuemax=${total}
+      aria-valuenow=${done} aria-valuetext=${words}>
+      <span class="bar" ${filled(done / total)}></span>
+    </span>
+    <span aria-hidden="true">${words}</span>
+  </span>`;
+}
 
-  @property({ attribute: false }) row!: Row;
-  @property({ attribute: false }) i18n!: I18n;
-  @property() label = '';
-  @query('.bar') private bar!: HTMLElement | null;
-
-  /** Through the CSSOM: a style attribute, which styleMap begins with, is inline style to a Content-Security-Policy. */
-  protected override updated(): void {
-    const { on_step: step, total_steps: total, status } = this.row;
-    if (this.bar === null || total === undefined || total <= 0) return;
-    const done = status === 'success' ? total : (step ?? 0);
-    this.bar.style.transform = `scaleX(${Math.min(1, Math.max(0, done / total))})`;
+/** Through the CSSOM: a style attribute, which styleMap begins with, is inline style to a Content-Security-Policy. */
+class Filled extends Directive {
+  render(_share: number): typeof noChange {
+    return noChange;
   }
 
-  override render() {
-    const { on_step: step, total_steps: total, status } = this.row;
-    if (total === undefined || total <= 0) {
-      const said = step === undefined ? nothing : html`<span>${this.i18n.text('stepOnly', { step })}</span>`;
-      if (!isActive(status)) return said;
-      return html`<div class="track unknown ${status}" role="progressbar" aria-label=${this.name}><div class="bar"></div></div>${said}`;
-    }
-    const done = status === 'success' ? total : (step ?? 0);
-    const words = this.i18n.text('steps', { step: done, total });
-    return html`
-      <div class="track ${status}" role="progressbar" aria-label=${this.name} aria-valuemin="0" aria-valuemax=${total}
-        aria-valuenow=${done} aria-valuetext=${words}>
-        <div class="bar"></div>
-      </div>
-      <span aria-hidden="true">${words}</span>
-    `;
-  }
-
-  private get name(): string {
-    return this.i18n.text('progress', { title: this.label });
+  override update({ element }: ElementPart, [share]: [number]): typeof noChange {
+    (element as HTMLElement).style.transform = `scaleX(${Math.min(1, Math.max(0, share))})`;
+    return noChange;
   }
 }
+
+/** @param share 0 to 1 */
+const filled = directive(Filled);

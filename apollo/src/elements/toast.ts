@@ -5,14 +5,16 @@ import { isActive } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
 import type { Toast } from '../state/toasts.js';
 import { icon, statusIcon } from './icon.js';
+import { steps } from './steps.js';
 import { base } from './styles/base.js';
-import './steps.js';
+import { steps as stepStyles } from './styles/steps.js';
 
 /** One toast. Fires `apollo-close` and `apollo-details`. */
 @customElement('apollo-toast')
 export class ApolloToast extends LitElement {
   static override styles = [
     base,
+    stepStyles,
     css`
       :host {
         display: block;
@@ -65,7 +67,7 @@ export class ApolloToast extends LitElement {
         font-size: 0.875rem;
         line-height: 1.25rem;
       }
-      apollo-steps {
+      .steps {
         margin-block-start: 0.5rem;
       }
       .foot {
@@ -112,7 +114,7 @@ export class ApolloToast extends LitElement {
         ${statusIcon(row.status)}
         <div class="words">
           ${keyed(row.status === 'error', words)}
-          ${row.type === 'webhook_tx' ? html`<apollo-steps .row=${row} .i18n=${i18n} label=${title}></apollo-steps>` : nothing}
+          ${row.type === 'webhook_tx' ? steps(row, i18n, title) : nothing}
           <div class="foot">
             <span>${elapsed}</span>
             ${row.type === 'webhook_tx'

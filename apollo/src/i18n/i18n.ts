@@ -22,11 +22,14 @@ export class I18n {
   private readonly exacts: Intl.DateTimeFormat;
   private readonly times: Intl.DateTimeFormat;
   private readonly days: Intl.DateTimeFormat;
+  private readonly locale: string;
+  /** To make a formatter takes a hundred times as long as to use it, and each row has durations. */
+  private readonly units = new Map<string, Intl.NumberFormat>();
 
   /** @param language a BCP 47 tag; English where there is no translation, with the tag's own dates and numbers */
   constructor(readonly language: string) {
     this.catalogue = CATALOGUES[language.split('-')[0]!.toLowerCase()] ?? en;
-    const locale = supported(language);
+    const locale = (this.locale = supported(language));
     this.plurals = new Intl.PluralRules(locale);
     this.numbers = new Intl.NumberFormat(locale);
     this.relatives = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
@@ -76,17 +79,17 @@ export class I18n {
 
   /** How long it took: "350 ms", "2 min 5 s". */
   took(ms: number): string {
-    return ms < 1000 ? this.unit(Math.max(0, Math.round(ms)), 'millisecond') : this.units(ms);
+    return ms < 1000 ? this.unit(Math.max(0, Math.round(ms)), 'millisecond') : this.twoUnits(ms);
   }
 
   /** How long it has been so far: "less than a second", "12 seconds", "2 min 5 s". */
   duration(ms: number): string {
     if (ms < 1000) return this.text('underSecond');
-    return ms < 60_000 ? this.unit(Math.floor(ms / 1000), 'second', 'long') : this.units(ms);
+    return ms < 60_000 ? this.unit(Math.floor(ms / 1000), 'second', 'long') : this.twoUnits(ms);
   }
 
   /** "2 min 5 s": at most two units, whole seconds. */
-  private units(ms: number): string {
+  private twoUnits(ms: number): string {
     const seconds = Math.max(0, Math.floor(ms / 1000));
     const parts: [number, string][] = [
       [Math.floor(seconds / 86_400), 'day'],
@@ -100,7 +103,13 @@ export class I18n {
   }
 
   private unit(value: number, unit: string, unitDisplay: 'short' | 'long' = 'short'): string {
-    return value.toLocaleString(supported(this.language), { style: 'unit', unit, unitDisplay });
+    const key = `${unit} ${unitDisplay}`;
+    let format = this.units.get(key);
+    if (format === undefined) {
+      format = new Intl.NumberFormat(this.locale, { style: 'unit', unit, unitDisplay });
+      this.units.set(key, format);
+    }
+    return format.format(value);
   }
 
   private fill(text: string, names: Record<string, string | number>): string {

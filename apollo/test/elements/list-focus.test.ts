@@ -23,7 +23,7 @@ function panel(...ids: string[]) {
   };
   const updating = { renderRoot: root, updateComplete: Promise.resolve(true), addController: () => undefined };
   const lit = Object.assign(host, updating);
-  const list = new ListFocus(lit as unknown as LitElement, () => false);
+  const list = new ListFocus(lit as unknown as LitElement, () => false, () => undefined);
   show(ids);
   return {
     /** Takes these away, with the focus in the bar that can undo it; then `others` render without it. */

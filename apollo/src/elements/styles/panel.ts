@@ -23,18 +23,6 @@ export const panel = css`
     color: var(--cds-text-primary);
     font-size: 0.875rem;
     line-height: 1.25rem;
-    animation: slide 240ms cubic-bezier(0, 0, 0.3, 1);
-  }
-  @keyframes slide {
-    from {
-      opacity: 0;
-      transform: translateX(2rem);
-    }
-  }
-  @media (prefers-reduced-motion: reduce) {
-    :host {
-      animation: none;
-    }
   }
   .head {
     display: flex;
@@ -215,6 +203,9 @@ export const panel = css`
     font-size: 0.75rem;
     font-weight: 600;
     line-height: 1rem;
+  }
+  li:empty {
+    height: 5rem;
   }
   .end {
     display: grid;
