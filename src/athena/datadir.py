@@ -1,4 +1,5 @@
-"""What programs on the same machine can learn from a data directory: whether it is being served, and where.
+"""The data directory: how it is made, and what programs on the same machine can learn from it: whether it is being
+served, and where.
 
 The server writes `address`; others believe it only while the server holds the lock, so that a key is never sent to
 somebody else who has taken the port.
@@ -6,6 +7,7 @@ somebody else who has taken the port.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -14,6 +16,34 @@ from urllib.parse import urlsplit
 
 LOCK = "lock"
 ADDRESS = "address"
+
+
+UNSYNCABLE = frozenset({errno.EACCES, errno.EINVAL, errno.EROFS})
+"""What a folder says that is not ours to read, or on a file system that has nothing to sync in folders."""
+
+
+def make(directory: Path, mode: int = 0o700) -> None:
+    """Make a folder, with those above it, so that a power cut takes none of them. Raises `OSError`.
+
+    The folder above is synced also when there is nothing to make: whoever made it may have been stopped before that.
+    """
+    if not directory.is_dir():
+        make(directory.parent, 0o777)
+        directory.mkdir(mode, exist_ok=True)
+    try:
+        sync(directory.parent)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise
+
+
+def sync(path: Path) -> None:
+    """Put a file on disk; for a folder, the names in it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def state_folder() -> Path:

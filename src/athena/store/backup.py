@@ -14,9 +14,10 @@ from pathlib import Path
 import apsw
 
 from athena.database import connect, load_blocks, migrate, migrations, value
+from athena.datadir import sync
 from athena.domain.model import Position
 from athena.errors import BackupUnusable, DataDirectoryUnusable
-from athena.store.sqlite_file import lock, make_file, sync
+from athena.store.sqlite_file import lock, make_file
 
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "backup.sql")

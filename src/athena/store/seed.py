@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 import apsw
 
 from athena.database import connect, load_blocks, migrate
+from athena.datadir import sync
 from athena.errors import DataDirectoryUnusable
-from athena.store.sqlite_file import lock, make_file, sync
+from athena.store.sqlite_file import lock, make_file
 
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "seed.sql")
@@ -65,8 +65,11 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
         values: dict[str, Any] = {"rows": rows, "days": days, "now": now, "running": min(RUNNING, rows)}
-        for word, choices in WORDS.items():
-            values |= {word: json.dumps(choices.split("|")), f"count_{word}": choices.count("|") + 1}
+        for word, text in WORDS.items():
+            choices = text.split("|")
+            width = max(map(len, choices))
+            values |= {word: "".join(choice.ljust(width) for choice in choices)}
+            values |= {f"count_{word}": len(choices), f"width_{word}": width}
         for first in range(1, rows + 1, CHUNK):
             bounds = {"first": first, "last": min(first + CHUNK - 1, rows)}
             with db:
@@ -76,7 +79,8 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         for _, statement in indexes:
             db.execute(str(statement))
         with db:
-            db.execute(SQL["count"])
+            db.execute(SQL["count_minutes"])
+            db.execute(SQL["count_hours"])
             db.execute(SQL["finish"], {"rows": rows})
     finally:
         db.close()

@@ -1,7 +1,8 @@
 -- name: fill
 -- Rows :first to :last of a history that ends at :now and goes :days back, oldest first. Everything follows from a row's
 -- number, by a multiplication that scatters (Knuth, The Art of Computer Programming, section 6.4), so that a history of
--- the same size is the same history. The last :running transactions are still going on.
+-- the same size is the same history. The last :running transactions are still going on. Words are cut out of one string
+-- each, in which all have the same width: an array would be searched from its start for each row.
 INSERT INTO notification
 WITH RECURSIVE
     numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last),
@@ -21,9 +22,12 @@ SELECT
     iif(noticed, 'notification', 'webhook_tx'),
     iif(noticed OR (r >> 5) % 33 <> 0, NULL, 'template'),
     iif(going, iif(r % 7 = 0, 'undoing', 'pending'), iif(failed, 'error', 'success')),
-    iif(noticed, '', :works ->> ((r >> 9) % :count_works) || ' ' || (:things ->> ((r >> 14) % :count_things))),
-    iif(failed AND NOT going, :failures ->> ((r >> 4) % :count_failures), :steps ->> ((r >> 6) % :count_steps)),
-    :people ->> ((r >> 12) % :count_people),
+    iif(noticed, '', rtrim(substr(:works, 1 + (r >> 9) % :count_works * :width_works, :width_works))
+        || ' ' || rtrim(substr(:things, 1 + (r >> 14) % :count_things * :width_things, :width_things))),
+    iif(failed AND NOT going,
+        rtrim(substr(:failures, 1 + (r >> 4) % :count_failures * :width_failures, :width_failures)),
+        rtrim(substr(:steps, 1 + (r >> 6) % :count_steps * :width_steps, :width_steps))),
+    rtrim(substr(:people, 1 + (r >> 12) % :count_people * :width_people, :width_people)),
     iif((r >> 2) % 10 < 7, 'component-' || ((r >> 8) % 200), NULL),
     iif(noticed, NULL, started),
     iif(noticed OR going, NULL, started + took),
@@ -46,11 +50,13 @@ FROM notification WHERE rowid BETWEEN :first AND :last AND type = 'webhook_tx';
 -- What is made at the end, all at once: sorting is faster than inserting in any order.
 SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = 'notification';
 
--- name: count
+-- name: count_minutes
 INSERT INTO tally
-SELECT unit, finished, -(ts_display / unit), archived, type, count(*)
-FROM notification, (SELECT 3600000 AS unit UNION ALL SELECT 60000)
-GROUP BY 1, 2, 3, 4, 5;
+SELECT 60000, finished, -(ts_display / 60000), archived, type, count(*) FROM notification GROUP BY 2, 3, 4, 5;
+
+-- name: count_hours
+INSERT INTO tally
+SELECT 3600000, finished, slot / 60, archived, type, sum(rows) FROM tally WHERE unit = 60000 GROUP BY 2, 3, 4, 5;
 
 -- name: finish
 UPDATE history SET seq = :rows, total = :rows,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from athena.datadir import LOCK
+from athena.datadir import LOCK, make
 from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
@@ -24,7 +24,7 @@ def check_version(version: str) -> None:
 def lock(directory: Path) -> int:
     """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(directory)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
@@ -45,12 +45,3 @@ def tune(db: apsw.Connection) -> None:
 def make_file(path: Path) -> None:
     """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def sync(path: Path) -> None:
-    """Put a file on disk; for a folder, the names in it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
