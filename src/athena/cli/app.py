@@ -239,6 +239,24 @@ def restore(
     put_back(Path(data), file, replace)
 
 
+@app.command()
+def doctor(
+    url: Url = DEFAULT_URL,
+    data: access.Data = access.DEFAULT_DATA,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Read every page of the history's file.")] = False,
+    as_json: access.AsJson = False,
+) -> None:
+    """Look at all that Athena needs, try it, and say what to do about what is not right.
+
+    The data directory, SQLite, the history, the disk, limits and the clock of this machine; then, if a server answers,
+    a real transaction that has to arrive over every transport. Changes nothing but for that, and archives it. Ends with
+    status 1 if something has failed.
+    """
+    from athena.cli.doctor import doctor as doctor_
+
+    raise typer.Exit(doctor_(url, Path(data), thorough, as_json))
+
+
 @app.command(hidden=True)
 def seed(
     rows: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="How many rows.")] = 10_000,

@@ -1,0 +1,65 @@
+"""What can be said of a history from outside, whether a server has it open or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from athena.database import connect, migrations, value
+from athena.errors import DataDirectoryUnusable, StoreTooNew
+from athena.store.sqlite_file import check_version
+
+PACKAGE = "athena.store"
+
+
+class Checkup(NamedTuple):
+    """`newest` is the time of the newest change (UTC Unix ms), None while there is none. Sizes are in bytes."""
+
+    rows: int
+    changes: int
+    newest: int | None
+    size: int
+    wal: int
+    damage: str
+    """What SQLite finds wrong with the file, in its words; empty when that is nothing, or was not looked for."""
+
+
+def sqlite_version() -> str:
+    """The version of the library. Raises `SQLiteTooOld` for one that is not safe."""
+    version = apsw.sqlite_lib_version()
+    check_version(version)
+    return version
+
+
+def examine(directory: Path, thoroughly: bool) -> Checkup | None:
+    """Look at the history in `directory`; None when there is none. `thoroughly`: read every page of the file.
+
+    Changes nothing. Raises `DataDirectoryUnusable` where it cannot be read, and `StoreTooNew`.
+    """
+    path = directory / "athena.db"
+    if not path.exists():
+        return None
+    wal = path.with_name("athena.db-wal")
+    try:
+        sizes = path.stat().st_size, wal.stat().st_size if wal.exists() else 0
+        db = connect(path, apsw.SQLITE_OPEN_READONLY)
+        try:
+            return _read(db, sizes, thoroughly)
+        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
+            return Checkup(0, 0, None, *sizes, str(error))
+        finally:
+            db.close()
+    except (apsw.Error, OSError) as error:
+        raise DataDirectoryUnusable(str(directory), str(error)) from error
+
+
+def _read(db: apsw.Connection, sizes: tuple[int, int], thoroughly: bool) -> Checkup:
+    version, known = int(value(db, "PRAGMA user_version")), len(migrations(PACKAGE))
+    if version > known:
+        raise StoreTooNew(known, version)
+    rows, changes = db.execute("SELECT total, seq FROM history").fetchone() or (0, 0)
+    newest = value(db, "SELECT ts FROM change ORDER BY seq DESC LIMIT 1")
+    found = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)")] if thoroughly else ["ok"]
+    return Checkup(rows, changes, newest, *sizes, "" if found == ["ok"] else "; ".join(found))
