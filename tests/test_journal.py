@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from athena.domain.lifecycle import Decision
-from athena.domain.model import Command, Edit, Open
+from athena.domain.model import Command, Edit, Notice, Open
 from athena.errors import InternalError, ShuttingDown, StoreUnavailable, UnknownTransaction
-from athena.journal import MAX_COMMANDS, Journal
+from athena.journal import MAX_COMMANDS, NEVER, Journal
 from athena.relay.base import Committed
 from athena.relay.local import LocalRelay
-from athena.store.base import Query, Written
+from athena.service import new_id
+from athena.store.base import Answered, Key, Once, Outcome, Query, Written
 from athena.store.memory import MemoryStore
 
 
@@ -26,13 +28,13 @@ class SlowDisk(MemoryStore):
         self.may_commit = asyncio.Semaphore(0)
         self.fail_with: Exception | None = None
 
-    async def write(self, commands: Sequence[Command], now: int) -> Written:
-        self.batches.append(len(commands))
+    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+        self.batches.append(len(wishes))
         await self.may_commit.acquire()
         if self.fail_with is not None:
             error, self.fail_with = self.fail_with, None
             raise error
-        return await super().write(commands, now)
+        return await super().write(wishes, now)
 
 
 def opening(number: int) -> Command:
@@ -76,6 +78,54 @@ def test_a_single_edit_waits_for_nobody_and_what_comes_meanwhile_is_one_commit()
         assert store.batches == [1, 49]
         assert [message["id"] for message in pushed] == [f"t{number}" for number in range(50)]
         assert (journal.commits, journal.commands, journal.waiting) == (2, 50, 0)
+
+    asyncio.run(main())
+
+
+def test_it_tells_since_when_the_oldest_has_waited_and_when_the_store_last_took_a_change() -> None:
+    async def main() -> None:
+        store = SlowDisk()
+        journal, _ = journal_on(store)
+        assert (journal.lag, journal.proven) == (0, NEVER)
+        first = asyncio.ensure_future(journal.submit([opening(0)]))
+        await spin()
+        assert journal.waiting == 0
+        assert journal.lag > 0, "it is on its way to the disk"
+        store.may_commit.release()
+        await first
+        proven = journal.proven
+        assert proven > NEVER
+        assert journal.lag == 0
+        store.fail_with = StoreUnavailable("disk is full")
+        store.may_commit.release()
+        with pytest.raises(StoreUnavailable):
+            await journal.submit([opening(1)])
+        assert (journal.proven, journal.failed, journal.lag) == (NEVER, 1, 0)
+        await journal.probe()
+        assert journal.proven > proven
+
+    asyncio.run(main())
+
+
+def test_a_commit_says_when_its_oldest_edit_came() -> None:
+    async def main() -> None:
+        store, relay, heard = SlowDisk(), LocalRelay(), list[float]()
+        relay.subscribe(lambda committed: heard.append(committed.since or 0))
+        journal = Journal(store, relay, lambda: 1000)
+        work = [asyncio.ensure_future(journal.submit([opening(0)]))]
+        await spin()
+        before = monotonic()
+        work.append(asyncio.ensure_future(journal.submit([opening(1)])))
+        await spin()
+        between = monotonic()
+        work.append(asyncio.ensure_future(journal.submit([opening(2)])))
+        await spin()
+        store.may_commit.release()
+        store.may_commit.release()
+        await asyncio.gather(*work)
+        assert store.batches == [1, 2]
+        assert before <= heard[1] <= between
+        assert list(journal.sizes.cumulative())[:2] == [(1, 1), (2, 2)]
 
     asyncio.run(main())
 
@@ -146,11 +196,68 @@ def test_a_caller_that_goes_away_takes_nothing_with_it() -> None:
 def test_a_purge_keeps_its_place_in_the_order() -> None:
     async def main() -> None:
         journal, pushed = journal_on(MemoryStore())
-        _, removed, _ = await asyncio.gather(
+        _, purged, _ = await asyncio.gather(
             journal.submit([opening(0), opening(1)]), journal.purge(), journal.submit([opening(2)])
         )
-        assert removed == 2
+        assert purged.removed == 2
         assert [message.get("id", "restart") for message in pushed] == ["t0", "t1", "restart", "t2"]
+
+    asyncio.run(main())
+
+
+def posting() -> Once[list[Outcome]]:
+    """The same request each time, with an id of its own."""
+    command = Command(new_id(), Notice(status="success", message="m"))
+    return Once(Key(b"k" * 16, b"r" * 16), lambda outcomes: command.id.encode(), [command])
+
+
+def test_requests_with_one_key_that_come_at_once_are_one_event_and_one_answer() -> None:
+    """Whether they are in one commit or in following ones."""
+
+    async def main() -> None:
+        store = SlowDisk()
+        journal, pushed = journal_on(store)
+        first = asyncio.ensure_future(journal.submit_once(posting()))
+        await spin()
+        others = [asyncio.ensure_future(journal.submit_once(posting())) for _ in range(19)]
+        for _ in range(2):
+            store.may_commit.release()
+        told = await asyncio.gather(first, *others)
+        assert store.batches == [1, 19]
+        assert len(pushed) == 1
+        id_ = pushed[0]["id"].encode()
+        assert told == [Answered(id_, again=False)] + [Answered(id_, again=True)] * 19
+        assert (journal.commits, journal.commands) == (2, 20)
+
+    asyncio.run(main())
+
+
+def test_a_request_with_a_key_counts_with_all_its_commands() -> None:
+    async def main() -> None:
+        store = SlowDisk()
+        journal, _ = journal_on(store)
+        half = [opening(number) for number in range(MAX_COMMANDS // 2 + 1)]
+        work = [
+            asyncio.ensure_future(journal.submit_once(Once(Key(name * 16, b"r" * 16), lambda outcomes: b"", half)))
+            for name in (b"a", b"b", b"c")
+        ]
+        for _ in work:
+            store.may_commit.release()
+        await asyncio.gather(*work)
+        assert store.batches == [1] * 3
+
+    asyncio.run(main())
+
+
+def test_a_purge_that_was_done_before_tells_no_client() -> None:
+    async def main() -> None:
+        journal, pushed = journal_on(MemoryStore())
+        once: Once[int] = Once(Key(b"k" * 16, b"r" * 16), lambda removed: str(removed).encode())
+        await journal.submit([opening(0)])
+        await journal.purge(once)
+        await journal.submit([opening(1)])
+        assert (await journal.purge(once)).told == Answered(b"1", again=True)
+        assert [message.get("id", "restart") for message in pushed] == ["t0", "restart", "t1"]
 
     asyncio.run(main())
 

@@ -54,6 +54,12 @@ SETTINGS = (
     Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it.", zero=True),
     Setting("data", "./athena-data", "Directory that holds the history, the keys and the audit log."),
     Setting("keep_days", 365.0, "Days that finished rows are kept, then they are gone; 0 is for ever.", zero=True),
+    Setting(
+        "min_free_bytes",
+        64 * 1024 * 1024,
+        "Free bytes on the data's disk below which /readyz says 503; 0 is never.",
+        zero=True,
+    ),
     Setting("tail_bytes", 16 * 1024 * 1024, "Memory for the newest messages, shared by all clients, in bytes."),
     Setting("ping_interval", 25.0, "Seconds between keep-alive pings (WebSocket) and comments (SSE)."),
     Setting("ping_timeout", 60.0, "Seconds after an unanswered ping until a silent WebSocket is closed."),
@@ -152,6 +158,7 @@ class Config:
     port: int
     data: Path
     keep_days: float
+    min_free_bytes: int
     tail_bytes: int
     ping_interval: float
     ping_timeout: float
@@ -229,8 +236,8 @@ def _convert(setting: Setting, raw: Any) -> str | int | float | bool:
         number = "a whole number" if kind is int else "a number"
         raise StartupError(f"{name}: expected {number}, got {raw!r}") from None
     if not isinstance(value, str):
-        if setting.zero and not 0 <= value < 1e12:
+        if setting.zero and not 0 <= value < 1e15:
             raise StartupError(f"{name}: expected a number from 0, got {raw!r}")
-        if not setting.zero and not 0 < value < 1e12:
+        if not setting.zero and not 0 < value < 1e15:
             raise StartupError(f"{name}: expected a number above 0, got {raw!r}")
     return value

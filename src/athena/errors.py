@@ -11,14 +11,17 @@ AthenaError
 │   └── OriginNotAllowed       403
 ├── NotFound                   404
 │   └── MethodNotAllowed       405
+├── UpgradeRequired            426  this address speaks WebSocket
 ├── Conflict                   409  understood, but not allowed in the present state
 │   ├── TransactionExists      409
 │   ├── TransactionFinished    409
 │   ├── IllegalTransition      409
 │   └── StepRegression         409
+├── IdempotencyKeyReused       422  the key was given to another request before
 ├── TooMany                    429  come back later
 ├── Unavailable                503  nothing was stored; the same request may be sent again
 │   ├── StoreUnavailable       503
+│   ├── NotReady               503
 │   └── ShuttingDown           503
 └── StartupError                –   Athena cannot start; the sentence says what to do
     └── (see its subclasses)
@@ -47,11 +50,13 @@ class AthenaError(Exception):
         return {"statusCode": self.status, "code": self.code, "error": str(self), **self.data}
 
     def headers(self) -> dict[str, str]:
-        """The headers that its status asks for (RFC 9110 sections 10.2.3, 11.6.1 and 15.5.6)."""
+        """The headers that its status asks for (RFC 9110 sections 10.2.3, 11.6.1, 15.5.6 and 15.5.22)."""
         if self.status == 401:
             return {"www-authenticate": 'Bearer realm="athena"'}
         if self.status == 405:
             return {"allow": ", ".join(self.data["allowed"])}
+        if self.status == 426:
+            return {"upgrade": "websocket", "connection": "upgrade"}
         if self.status == 429:
             return {"retry-after": str(self.data["retry_after"])}
         return {"retry-after": "1"} if self.status == 503 else {}
@@ -206,6 +211,16 @@ class MethodNotAllowed(AthenaError):
         super().__init__(f"expected {' or '.join(allowed)}, got {got[:20]!r}", allowed=allowed)
 
 
+class UpgradeRequired(AthenaError):
+    """The address speaks WebSocket, and was asked without a handshake."""
+
+    code = "upgrade_required"
+    status = 426
+
+    def __init__(self) -> None:
+        super().__init__("expected a WebSocket handshake (RFC 6455), got a plain request")
+
+
 # ---- 409 -------------------------------------------------------------------------------------------------------------
 class Conflict(AthenaError):
     """The request is well formed, but the transaction's present state does not allow it. Nothing was changed."""
@@ -262,6 +277,20 @@ class StepRegression(Conflict):
         )
 
 
+# ---- 422 -------------------------------------------------------------------------------------------------------------
+class IdempotencyKeyReused(AthenaError):
+    """The Idempotency-Key stands for another request: other method, path or body. Nothing was changed."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "expected the same request as before with this Idempotency-Key, got another one; take a new key for it",
+            field="Idempotency-Key",
+        )
+
+
 # ---- 503 -------------------------------------------------------------------------------------------------------------
 class Unavailable(AthenaError):
     """Athena cannot do this now. Nothing was stored; the same request may be sent again."""
@@ -277,6 +306,15 @@ class StoreUnavailable(Unavailable):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"expected the change to reach the disk, got: {why}")
+
+
+class NotReady(Unavailable):
+    """A check of /readyz is not passed. `data` has all of them."""
+
+    code = "not_ready"
+
+    def __init__(self, missing: list[str], **data: Any) -> None:
+        super().__init__(f"expected a server that can take changes, got {'; '.join(missing)}", **data)
 
 
 class ShuttingDown(Unavailable):

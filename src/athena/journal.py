@@ -10,25 +10,31 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, NamedTuple
 
 from athena.domain.model import Command, Notification
 from athena.domain.wire import encode_changes
 from athena.errors import AthenaError, InternalError, ShuttingDown
+from athena.histogram import POWERS_OF_TWO, Histogram
 from athena.relay.base import Committed, Relay
-from athena.store.base import Outcome, Store
+from athena.store.base import Once, Outcome, Purged, Store, Told
 
 log = logging.getLogger("athena.journal")
 
 MAX_COMMANDS = 20_000
 """Commands in one commit at the most; so many are stored in well under a second. A submission is never split."""
 
+NEVER = float("-inf")
+
 
 class _Submission(NamedTuple):
-    """Commands that belong together, or work that goes alone, and who waits for it."""
+    """Wishes that belong together, or work that goes alone, and who waits for it."""
 
-    commands: Sequence[Command]
+    wishes: Sequence[Command | Once[list[Outcome]]]
+    size: int  # commands in the wishes
     done: asyncio.Future[Any]
+    since: float  # seconds of the monotonic clock
     alone: Callable[[], Awaitable[Any]] | None = None
 
 
@@ -38,6 +44,13 @@ class Journal:
     def __init__(self, store: Store, relay: Relay, now: Callable[[], int]) -> None:
         self.commits = 0
         self.commands = 0
+        self.failed = 0
+        """Commits, and other work on the store, that failed."""
+        self.sizes = Histogram(POWERS_OF_TWO)
+        """Commands of each commit."""
+        self.proven = NEVER
+        """When the store last took a change (`time.monotonic`); `NEVER` since the last failure."""
+        self._oldest: float | None = None  # when the oldest submission came that is on its way to the store
         self._store = store
         self._relay = relay
         self._now = now
@@ -51,6 +64,17 @@ class Journal:
         """Submissions that no commit has taken yet."""
         return len(self._queue)
 
+    @property
+    def lag(self) -> float:
+        """Seconds that the oldest submission without an outcome has waited; 0 when there is none."""
+        oldest = self._queue[0].since if self._oldest is None and self._queue else self._oldest
+        return 0.0 if oldest is None else monotonic() - oldest
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._closed
+
     def on_states(self, listener: Callable[[Sequence[Notification]], None]) -> None:
         """Call `listener` after each commit with the states that its commands led to, heartbeats included."""
         self._listeners.append(listener)
@@ -60,32 +84,48 @@ class Journal:
 
         Raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
         """
-        outcomes: list[Outcome] = await self._enqueue(commands)
+        outcomes: list[Outcome] = await self._enqueue(commands, len(commands))
         return outcomes
 
-    async def purge(self) -> int:
-        """Remove everything -> how many rows that were. All readers get a reset."""
-        removed: int = await self._enqueue((), self._purge)
-        return removed
+    async def submit_once(self, once: Once[list[Outcome]]) -> Told:
+        """The same for a request with a key, unless it was carried out before -> what its sender is told."""
+        told: list[Told] = await self._enqueue((once,), len(once.commands))
+        return told[0]
+
+    async def purge(self, once: Once[int] | None = None) -> Purged:
+        """Remove everything, unless `once` was carried out before. Then all readers get a reset."""
+        purged: Purged = await self._enqueue((), 0, partial(self._purge, once))
+        return purged
 
     async def tend(self) -> bool:
         """Let the store do some of the work that keeps questions fast -> whether there is more."""
-        more: bool = await self._enqueue((), self._tend)
+        more: bool = await self._enqueue((), 0, self._tend)
         return more
 
     async def retire(self, before: int, limit: int) -> int:
         """Let go of finished rows from before a moment (ms) -> how many."""
-        removed: int = await self._enqueue((), partial(self._store.retire, before, limit))
+        removed: int = await self._enqueue((), 0, partial(self._store.retire, before, limit))
         return removed
 
+    async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` on the store between two commits: nothing is decided meanwhile. Raises what it raises."""
+        await self._enqueue((), 0, work)
+
+    async def probe(self) -> None:
+        """Have the store write something that changes nothing. Raises `Unavailable` when it cannot."""
+        await self._enqueue((), 0, self._probe)
+
     def _enqueue(
-        self, commands: Sequence[Command], alone: Callable[[], Awaitable[Any]] | None = None
+        self,
+        wishes: Sequence[Command | Once[list[Outcome]]],
+        size: int,
+        alone: Callable[[], Awaitable[Any]] | None = None,
     ) -> asyncio.Future[Any]:
         if self._closed:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
-        self._queue.append(_Submission(commands, done, alone))
+        self._queue.append(_Submission(wishes, size, done, monotonic(), alone))
         if self._runner is None:
             # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
             self._runner = loop.create_task(self._run())
@@ -101,50 +141,67 @@ class Journal:
         """Commit until nothing waits."""
         while self._queue:
             batch = self._take()
+            self._oldest = batch[0].since
             try:
                 if batch[0].alone is not None:
                     _fulfil(batch[0], await batch[0].alone())
                 else:
                     await self._commit(batch)
             except AthenaError as error:
+                self._has_failed()
                 log.error("a commit of %d submissions failed: %s", len(batch), error)
                 _fail(batch, error)
             except Exception:
+                self._has_failed()
                 log.exception("a commit of %d submissions failed", len(batch))
                 _fail(batch, InternalError())
+            self._oldest = None
         self._runner = None
+
+    def _has_failed(self) -> None:
+        self.failed += 1
+        self.proven = NEVER
 
     def _take(self) -> list[_Submission]:
         """All that is waiting, in order, up to MAX_COMMANDS; what goes alone goes alone."""
         batch = [self._queue.popleft()]
-        size = len(batch[0].commands)
+        size = batch[0].size
         while batch[0].alone is None and self._queue and self._queue[0].alone is None:
-            size += len(self._queue[0].commands)
+            size += self._queue[0].size
             if size > MAX_COMMANDS:
                 break
             batch.append(self._queue.popleft())
         return batch
 
     async def _commit(self, batch: list[_Submission]) -> None:
-        commands = [command for submission in batch for command in submission.commands]
-        written = await self._store.write(commands, self._now())
+        wishes = [wish for submission in batch for wish in submission.wishes]
+        size = sum(submission.size for submission in batch)
+        written = await self._store.write(wishes, self._now())
         self.commits += 1
-        self.commands += len(commands)
+        self.commands += size
+        self.sizes.observe(size)
         if written.changes:
-            self._relay.publish(Committed(encode_changes(written.changes, written.position.epoch)))
+            self.proven = monotonic()
+            messages = encode_changes(written.changes, written.position.epoch)
+            self._relay.publish(Committed(messages, since=batch[0].since))
         for listener in self._listeners:
-            listener([outcome.state for outcome in written.outcomes if isinstance(outcome, tuple)])
+            listener(written.states)
         start = 0
         for submission in batch:
-            end = start + len(submission.commands)
+            end = start + len(submission.wishes)
             _fulfil(submission, written.outcomes[start:end])
             start = end
 
-    async def _purge(self) -> int:
-        removed, position = await self._store.purge()
-        self.commits += 1
-        self._relay.publish(Committed([], restart=position))
-        return removed
+    async def _purge(self, once: Once[int] | None) -> Purged:
+        purged = await self._store.purge(self._now(), once)
+        if purged.done:
+            self.commits += 1
+            self._relay.publish(Committed([], restart=purged.position))
+        return purged
+
+    async def _probe(self) -> None:
+        await self._store.probe()
+        self.proven = monotonic()
 
     async def _tend(self) -> bool:
         return await self._store.tend(self._now())

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -19,12 +18,14 @@ import uvicorn
 from athena import datadir
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
+from athena.clock import Clock
 from athena.config import Config
 from athena.domain.wire import encode_changes
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
 from athena.http.door import FrontDoor
+from athena.http.metrics import Workers
 from athena.http.protocol import HttpProtocol
 from athena.journal import Journal
 from athena.listening import listen, loopback_peer
@@ -40,17 +41,13 @@ from athena.service import Service
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import Expiry
 from athena.workers.tending import Tending
+from athena.workers.timekeeping import Timekeeping
 
 PRELOADED = 2000
 """Changes that a start puts back into the tail."""
 
 GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
-
-
-def now_ms() -> int:
-    """UTC Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def run(config: Config) -> int:
@@ -76,8 +73,11 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         hub = Hub(tail, store, SlowClients(config.slow_timeout), keepalive)
         relay = LocalRelay()
         relay.subscribe(lambda committed: _push(hub, committed))
-        journal = Journal(store, relay, now_ms)
-        expiry = Expiry(store, journal, now_ms)
+        clock = Clock()
+        journal = Journal(store, relay, clock.now)
+        expiry = Expiry(store, journal, clock.now)
+        timekeeping = Timekeeping(clock, store, journal, expiry.look_again)
+        await timekeeping.start()
         await expiry.sweep()  # what went silent while Athena was down is over before anyone asks
         access = build_access(config)
         if access is not None:
@@ -86,12 +86,9 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         if config.access_log != "off":
             access_log = AccessLog(config.log_format, config.access_log == "errors")
         admission = Admission(build_gate(config, access), access_log, loopback_peer(listener))
-        app = build_app(Service(store, journal, now_ms), hub, admission, config)
-        workers = [
-            part.run()
-            for part in (expiry, Tending(journal, now_ms, config.keep_days), access, access_log)
-            if part is not None
-        ]
+        tending = Tending(journal, clock, config.keep_days)
+        app = build_app(Service(store, journal, clock.now), hub, admission, config, Workers(expiry, tending))
+        workers = [part.run() for part in (expiry, timekeeping, tending, access, access_log) if part is not None]
         tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
         server = _Server(_uvicorn_config(config, app), journal, hub)
         server.announce = lambda: _announce(config, listener, access)
@@ -134,7 +131,7 @@ def _push(hub: Hub, committed: Committed) -> None:
     if committed.restart is not None:
         hub.restart(committed.restart)
     else:
-        hub.publish(committed.messages)
+        hub.publish(committed.messages, committed.since)
 
 
 class _Server(uvicorn.Server):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from athena.domain.lifecycle import Decision
 from athena.domain.model import BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
 from athena.errors import AthenaError, UnknownTransaction
 from athena.journal import Journal
-from athena.store.base import Outcome, Page, Query, Store
+from athena.store.base import Answered, Key, Once, Outcome, Page, Query, Store
+
+T = TypeVar("T")
+Encode = Callable[[T], bytes]
+"""What makes an answer of a result."""
 
 
 def new_id() -> str:
@@ -18,39 +23,62 @@ def new_id() -> str:
 
 
 class Service:
-    """The operations of design §3. What it returns is durable, and was handed to the push."""
+    """The operations of design §3. What it returns is durable, and was handed to the push.
+
+    Those that change something encode their result themselves: with a `key`, the answer is stored together with the
+    change, and is all that happens when the same request comes again. Raises `IdempotencyKeyReused` when another comes.
+    """
 
     def __init__(self, store: Store, journal: Journal, now: Callable[[], int]) -> None:
         self.store = store
         self.journal = journal
         self.now = now
 
-    async def open(self, wish: Open) -> Notification:
+    async def open(self, wish: Open, encode: Encode[Notification], key: Key | None = None) -> Answered:
         """Open a transaction, or return the one that was opened with the same content. Raises `TransactionExists`."""
-        return (await self._one(Command(wish.tx_id or new_id(), wish))).state
+        command = Command(wish.tx_id or new_id(), wish)
+        return await self._change([command], lambda outcomes: encode(_granted(outcomes[0]).state), key)
 
-    async def edit(self, tx_id: str, wish: Edit) -> None:
-        """Report on a transaction. Raises a `Conflict` or `UnknownTransaction`; then nothing has changed."""
-        await self._one(Command(tx_id, wish))
+    async def edit(self, tx_id: str, wish: Edit, encode: Encode[str], key: Key | None = None) -> Answered:
+        """Report on a transaction -> its id. Raises a `Conflict` or `UnknownTransaction`; then nothing has changed."""
+        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(_granted(outcomes[0]).state.id), key)
 
-    async def bulk(self, lines: Sequence[BulkOpen | BulkEdit]) -> list[tuple[str, Decision | AthenaError]]:
+    async def bulk(
+        self,
+        lines: Sequence[BulkOpen | BulkEdit],
+        encode: Encode[list[tuple[str, Decision | AthenaError]]],
+        key: Key | None = None,
+    ) -> Answered:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
         commands = [Command(line.tx_id or new_id(), line) for line in lines]
-        outcomes = await self.journal.submit(commands)
-        return [(command.id, _decided(outcome)) for command, outcome in zip(commands, outcomes, strict=True)]
 
-    async def post(self, wish: Notice) -> str:
+        def answer(outcomes: Sequence[Outcome]) -> bytes:
+            return encode(
+                [(command.id, _decided(outcome)) for command, outcome in zip(commands, outcomes, strict=True)]
+            )
+
+        return await self._change(commands, answer, key)
+
+    async def post(self, wish: Notice, encode: Encode[str], key: Key | None = None) -> Answered:
         """Store and push a generic notice -> its id."""
-        return (await self._one(Command(new_id(), wish))).state.id
+        command = Command(new_id(), wish)
+        return await self._change([command], lambda outcomes: encode(_granted(outcomes[0]).state.id), key)
 
-    async def archive(self, ids: Sequence[str]) -> int:
+    async def archive(self, ids: Sequence[str], encode: Encode[int], key: Key | None = None) -> Answered:
         """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
-        outcomes = await self.journal.submit([Command(notification_id, Hide()) for notification_id in ids])
-        return sum(isinstance(outcome, Decision) for outcome in outcomes)
+        commands = [Command(notification_id, Hide()) for notification_id in ids]
 
-    async def purge(self) -> int:
+        def answer(outcomes: Sequence[Outcome]) -> bytes:
+            return encode(sum(isinstance(outcome, Decision) for outcome in outcomes))
+
+        return await self._change(commands, answer, key)
+
+    async def purge(self, encode: Encode[int], key: Key | None = None) -> Answered:
         """Remove everything -> how many rows that were."""
-        return await self.journal.purge()
+        purged = await self.journal.purge(None if key is None else Once(key, encode))
+        if isinstance(purged.told, AthenaError):
+            raise purged.told
+        return purged.told or Answered(encode(purged.removed), again=False)
 
     async def transaction(self, tx_id: str) -> tuple[Notification, list[Change]]:
         """A transaction with all its changes. Raises `UnknownTransaction`."""
@@ -63,11 +91,23 @@ class Service:
         """A page of the history."""
         return await self.store.page(query)
 
-    async def _one(self, command: Command) -> Decision:
-        decided = _decided((await self.journal.submit([command]))[0])
-        if isinstance(decided, AthenaError):
-            raise decided
-        return decided
+    async def _change(
+        self, commands: list[Command], answer: Callable[[list[Outcome]], bytes], key: Key | None
+    ) -> Answered:
+        if key is None:
+            return Answered(answer(await self.journal.submit(commands)), again=False)
+        told = await self.journal.submit_once(Once(key, answer, commands))
+        if isinstance(told, AthenaError):
+            raise told
+        return told
+
+
+def _granted(outcome: Outcome) -> Decision:
+    """The decision, or the error that refused it."""
+    decided = _decided(outcome)
+    if isinstance(decided, AthenaError):
+        raise decided
+    return decided
 
 
 def _decided(outcome: Outcome) -> Decision | AthenaError:

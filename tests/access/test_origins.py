@@ -121,7 +121,7 @@ def test_a_listed_page_is_told_that_it_may_read(server: Guarded, cookie: str) ->
             assert answer.status == status
             assert answer.headers["access-control-allow-origin"] == LISTED
             assert answer.headers["access-control-allow-credentials"] == "true"
-            assert answer.headers["access-control-expose-headers"] == "Retry-After"
+            assert answer.headers["access-control-expose-headers"] == "Retry-After, Idempotency-Replayed"
             assert "Origin" in answer.headers["vary"]
         with stream(server, STREAM, {"Origin": LISTED, **credentials}) as events:
             assert events.getheader("access-control-allow-origin") == LISTED

@@ -137,6 +137,15 @@ def test_no_role_no_access(verifier: TokenVerifier, given: Any) -> None:
         verifier.identify(signed(FIRST, claims(roles=given)))
 
 
+def test_two_subjects_that_look_alike_when_masked_are_two(verifier: TokenVerifier) -> None:
+    def scope(**members: Any) -> bytes:
+        return verifier.identify(signed(FIRST, claims(**members))).scope
+
+    assert scope(sub="dora@example.com") != scope(sub="dina@example.com")
+    assert scope(sub="dora@example.com", jti="1") == scope(sub="dora@example.com", jti="2")
+    assert scope(sub=None, jti="1") != scope(sub=None, jti="2")
+
+
 def test_addresses_in_names_are_masked(verifier: TokenVerifier) -> None:
     identity = verifier.identify(signed(FIRST, claims(sub="jane.roe@example.com", name=None)))
     assert "jane.roe" not in str(identity)

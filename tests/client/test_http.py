@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Self
 
 import pytest
 from tests.support.server import Athena
@@ -93,6 +94,72 @@ def test_a_kept_alive_connection_that_was_closed_is_replaced(athena: Athena, cli
     athena.start()
     client.edit("a", status="success")
     assert client.transaction("a")["status"] == "success"
+
+
+class Dropping:
+    """A way to a server that loses the first answer: the request arrives and is carried out, nobody is told."""
+
+    def __init__(self, athena: Athena) -> None:
+        self._athena = athena
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        lost = False
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client, socket.create_connection(("127.0.0.1", self._athena.port)) as server:
+                server.sendall(_message(client))
+                answer = _message(server)
+                if lost:
+                    client.sendall(answer)
+                lost = True
+
+
+def _message(sender: socket.socket) -> bytes:
+    """One HTTP message with a Content-Length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += sender.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
+    while len(body) < length:
+        body += sender.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize("kind", ["notify", "open"])
+def test_what_would_double_is_repeated_with_a_key(athena: Athena, client: Client, kind: str) -> None:
+    with Dropping(athena) as way, Client(way.url) as unlucky:
+        if kind == "notify":
+            made = unlucky.notify({"status": "error", "message": "disk full"})
+        else:
+            made = unlucky.open({"description": "nightly backup"})["tx_id"]
+    assert [row["id"] for row in client.notifications()["notifications"]] == [made]
+
+
+def test_a_call_without_a_key_is_not_repeated_and_with_the_same_one_it_is_the_same(
+    athena: Athena, client: Client
+) -> None:
+    notice = {"status": "error", "message": "disk full"}
+    with Dropping(athena) as way, Client(way.url) as unlucky, pytest.raises(Unreachable):
+        unlucky.request("POST", "/notifications", body=notice)
+    assert client.notifications()["total"] == 1
+    assert client.notify(notice, key="mine") == client.notify(notice, key="mine")
+    assert client.notifications()["total"] == 2
 
 
 def test_nobody_there_is_unreachable(athena: Athena, client: Client) -> None:

@@ -15,11 +15,13 @@ import uvicorn
 from websockets.frames import Frame, Opcode
 
 from athena.auth.build import build_gate
+from athena.clock import Clock
 from athena.config import resolve
 from athena.domain.model import Position
 from athena.http.admission import Admission
 from athena.http.app import build_app
 from athena.http.door import FrontDoor
+from athena.http.metrics import Workers
 from athena.journal import Journal
 from athena.live.client import KeepAlive
 from athena.live.encoding import frame_header
@@ -27,10 +29,11 @@ from athena.live.hub import Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Tail
 from athena.live.websocket import WebSocketProtocol
-from athena.node import now_ms
 from athena.relay.local import LocalRelay
 from athena.service import Service
 from athena.store.memory import MemoryStore
+from athena.workers.expiry import Expiry
+from athena.workers.tending import Tending
 
 
 class EchoProtocol(WebSocketProtocol):
@@ -58,9 +61,12 @@ async def main(port: int) -> None:
     store = MemoryStore()
     tail = Tail(Position("echo", 0), 1024)
     hub = Hub(tail, store, SlowClients(60), KeepAlive(interval=3600, timeout=60))
-    service = Service(store, Journal(store, LocalRelay(), now_ms), now_ms)
+    clock = Clock()
+    journal = Journal(store, LocalRelay(), clock.now)
     settings = resolve({"auth": "none"}, {})
-    app = build_app(service, hub, Admission(build_gate(settings, None), None, "127.0.0.1"), settings)
+    admission = Admission(build_gate(settings, None), None, "127.0.0.1")
+    workers = Workers(Expiry(store, journal, clock.now), Tending(journal, clock, 0))
+    app = build_app(Service(store, journal, clock.now), hub, admission, settings, workers)
     config = uvicorn.Config(app, port=port, http=FrontDoor, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
     await uvicorn.Server(config).serve()

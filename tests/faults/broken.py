@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,6 +91,23 @@ def expire_unconditionally() -> None:
     lifecycle._expire = expire
 
 
+def retire_running_ones() -> None:
+    """What is old goes, whether it has ended or not."""
+    from athena.store import sqlite_retention
+
+    oldest = sqlite_retention.SQL["oldest"]
+    sqlite_retention.SQL["oldest"] = oldest.replace("finished = 1", "finished IN (0, 1)")
+
+
+def judge_by_the_wall_clock() -> None:
+    """What time it is for deadlines is what the wall clock says, and they stay where they are."""
+    from athena.clock import Clock
+
+    Clock.now = lambda self: time.time_ns() // 1_000_000  # type: ignore[method-assign]
+    Clock.drift = lambda self: 0  # type: ignore[method-assign]
+    Clock.resume = lambda self, stored, last: None  # type: ignore[method-assign]
+
+
 def never_detach() -> None:
     """A client that is gone stays in the list."""
     from athena.live.hub import Hub
@@ -108,15 +126,29 @@ def count_tasks() -> None:
     """`/metrics` also tells how many tasks the event loop has."""
     from prometheus_client.core import GaugeMetricFamily
 
-    from athena.http.metrics import _Athena
+    from athena.http.exposition import Families
 
-    collect = _Athena.collect
+    collect = Families.collect
 
-    def more(self: _Athena) -> Iterator[Any]:
+    def more(self: Families) -> Iterator[Any]:
         yield from collect(self)
         yield GaugeMetricFamily("athena_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
 
-    _Athena.collect = more  # type: ignore[method-assign]
+    Families.collect = more  # type: ignore[method-assign]
+
+
+def moved_clock() -> None:
+    """The wall clock is what the file WALL says: `+` and how far it is ahead of the real one, or `=` and where it
+    stands still (ns)."""
+    real, file = time.time_ns, os.environ["WALL"]
+
+    def time_ns() -> int:
+        with open(file) as said:
+            text = said.read()
+        return int(text[1:]) + (real() if text[0] == "+" else 0)
+
+    time.time_ns = time_ns
+    time.time = lambda: time_ns() / 1e9
 
 
 def traced_disk() -> None:
@@ -140,6 +172,13 @@ def unsyncable_disk() -> None:
     UnsyncableDisk(os.environ["FAIL"]).register()
 
 
+def stuck_disk() -> None:
+    """No sync of the WAL ends as long as there is a named pipe GATE that nobody writes to."""
+    from tests.faults.disk import StuckDisk
+
+    StuckDisk(os.environ["GATE"]).register()
+
+
 VARIANTS: dict[str, Callable[[], None]] = {
     variant.__name__: variant
     for variant in (
@@ -147,11 +186,15 @@ VARIANTS: dict[str, Callable[[], None]] = {
         synchronous_normal,
         read_before_attach,
         expire_unconditionally,
+        retire_running_ones,
+        judge_by_the_wall_clock,
+        moved_clock,
         never_detach,
         count_tasks,
         traced_disk,
         fillable_disk,
         unsyncable_disk,
+        stuck_disk,
         survive_a_failed_sync,
     )
 }

@@ -10,6 +10,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,19 @@ class UnsyncableDisk(Disk):
             error: Any = apsw.IOError("disk I/O error")
             error.extendedresult = apsw.SQLITE_IOERR_FSYNC
             raise error
+
+
+class StuckDisk(Disk):
+    """As long as there is a named pipe `gate`, a sync of a WAL waits until somebody opens it for writing."""
+
+    def __init__(self, gate: str) -> None:
+        super().__init__("stuck")
+        self._gate = gate
+
+    def before(self, op: Op, file: str, offset: int = 0, data: bytes = b"") -> None:
+        if op is Op.SYNC and file.endswith("athena.db-wal"):
+            with suppress(FileNotFoundError), open(self._gate, "rb"):
+                pass
 
 
 class FailingDisk(Disk):

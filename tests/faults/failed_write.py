@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,9 +17,10 @@ from tests.faults.crash import check_file
 from tests.faults.disk import FailingDisk, copy_as_is
 from tests.faults.promise import Round, hold
 
+from athena.clock import Anchor
 from athena.domain.model import Command, Edit, Hide, Notice, Open
 from athena.errors import StoreUnavailable
-from athena.store.base import Query, Store
+from athena.store.base import Key, Once, Outcome, Query, Store
 from athena.store.memory import MemoryStore
 from athena.store.sqlite import SqliteStore
 
@@ -56,7 +58,7 @@ async def _fail(this: Round) -> None:
                     await step(memory)
                 await _agree(store, memory, where)
                 if not stored:
-                    await _crash(directory, this.directory / f"crash-{turn}-{at}", memory, where)
+                    await _crash(directory, this.directory / f"crash-{turn}-{at}", memory, step, where)
             turn += 1
     finally:
         disk.stop()
@@ -74,14 +76,25 @@ async def _try(store: Store, step: Step) -> bool:
 
 
 def _step(dice: Random, turn: int) -> Step:
-    """One commit: opens, edits, ends, archiving and notices by chance; now and then background work, or a purge."""
+    """One commit: opens, edits, ends, archiving and notices by chance; now and then background work, a new setting of
+    the clock, or a purge."""
     now = START + turn * HOUR // 7
     if turn % 40 == 39:
         return lambda store: store.purge()
+    if turn % 7 == 6:
+        shift = dice.choice((0, 1500, -HOUR, 24 * HOUR))
+        return lambda store: store.set_clock(Anchor("a run", now, 0), shift, now)
     if turn % 5 == 4:
         return lambda store: store.tend(now)
     commands = [_command(dice, turn, number) for number in range(dice.choice((1, 3, 40)))]
+    if turn % 3 == 0:  # with a key: a new one, or one that was there before
+        once: Once[list[Outcome]] = Once(Key(b"%16d" % dice.randrange(30), b"r" * 16), _count, commands)
+        return lambda store: store.write([once], now)
     return lambda store: store.write(commands, now)
+
+
+def _count(outcomes: list[Outcome]) -> bytes:
+    return b"%d" % len(outcomes)
 
 
 def _command(dice: Random, turn: int, number: int) -> Command:
@@ -153,7 +166,7 @@ def _check_counts(path: Path, where: str) -> None:
         database.close()
 
 
-async def _crash(directory: Path, copy: Path, memory: MemoryStore, where: str) -> None:
+async def _crash(directory: Path, copy: Path, memory: MemoryStore, step: Step, where: str) -> None:
     """The process ends right after the failure: the store opens again, with the failed commit whole or not at all.
 
     Not always without it: when the sync failed, its pages are in the WAL and may have reached the disk all the same.
@@ -163,9 +176,9 @@ async def _crash(directory: Path, copy: Path, memory: MemoryStore, where: str) -
     try:
         got = await _seen(reopened)
         if got != await _seen(memory):
-            hold(
-                got[0] != (await memory.position()).seq, f"{where}, after a crash: another history at the same position"
-            )
+            done = deepcopy(memory)
+            await step(done)
+            hold(got == await _seen(done), f"{where}, after a crash: neither without that commit nor with it")
         _check_counts(reopened.path, f"{where}, after a crash")
     finally:
         await reopened.close()

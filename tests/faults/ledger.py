@@ -94,14 +94,19 @@ async def read_back(port: int, ask_at_once: int = 8) -> Served:
 
 
 class Load:
-    """`producers` at work, until `stop`, or until the server is gone. Use as an async context manager."""
+    """`producers` at work, until `stop`, or until the server is gone. Use as an async context manager.
 
-    def __init__(self, port: int, ledger: Ledger, dice: Random, producers: int, name: str = "p") -> None:
+    Each rests for `rest` seconds after a report: with thousands of clients, each report costs thousands of messages.
+    """
+
+    def __init__(
+        self, port: int, ledger: Ledger, dice: Random, producers: int, name: str = "p", rest: float = 0.0
+    ) -> None:
         self.purging = False
         """Whether transactions may be gone that were opened before."""
         self.acknowledged = 0
         self.refused = 0
-        self._port, self._ledger = port, ledger
+        self._port, self._ledger, self._rest = port, ledger, rest
         self._seeds = [(f"{name}{number}", Random(dice.getrandbits(32))) for number in range(producers)]
         self._stopped = False
         self._answered = asyncio.Condition()
@@ -165,4 +170,6 @@ class Load:
             self.refused += not good
             self.acknowledged += good
             self._answered.notify_all()
+        if self._rest:
+            await asyncio.sleep(self._rest)
         return good

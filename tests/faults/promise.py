@@ -25,14 +25,17 @@ class Round(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """`run` makes a round and raises `PromiseBroken`. `control` is the one of `broken.VARIANTS` that must fail.
+    """`run` makes a round and raises `PromiseBroken`. `control` is what must fail: one of `broken.VARIANTS`, or
+    what `run` itself leaves out then.
 
-    `short` and `long` are how many faults there are, in `unit`s, at most `per_round` of them in a round.
+    `quick`, `short` and `long` are how many faults there are, in `unit`s, at most `per_round` of them in a round: as a
+    part of all tests, by itself, and over hours.
     """
 
     name: str
     text: str
     unit: str
+    quick: int
     short: int
     long: int
     per_round: int

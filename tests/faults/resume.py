@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from random import Random
 
-from tests.e2e.calls import ARCHIVE, PURGE
+from tests.e2e.calls import ARCHIVE, PURGE, now_ms
 from tests.e2e.expect import check_fold
 from tests.e2e.subscribers import Message
 from tests.faults.follower import TRANSPORTS, Follower, Shown
 from tests.faults.ledger import Ledger, Load
 from tests.faults.promise import Round, promised
-from tests.faults.server import server
+from tests.faults.server import keep_for, server
 from tests.faults.wire import LOST, Connection, all_rows
 
 PHASES = ("handshake", "replay", "live", "slow")
 PRODUCERS = 3
 TAIL = "20000"
 """Bytes of the tail: most replays have to come from the store."""
+
+KEPT = 4.0
+"""Seconds that finished rows are kept. A client that heard nothing for half of that fetches the history anew, since it
+might have missed the end of something that is gone by now."""
 
 
 def disconnect(this: Round) -> None:
@@ -27,7 +32,7 @@ def disconnect(this: Round) -> None:
 
 async def _disconnect(this: Round) -> None:
     dice, ledger = this.dice, Ledger()
-    with server(this.directory / "data", "--tail-bytes", TAIL, faults=this.broken) as athena:
+    with server(this.directory / "data", "--tail-bytes", TAIL, *keep_for(KEPT), faults=this.broken) as athena:
         async with Load(athena.port, ledger, dice, PRODUCERS) as load:
             load.purging = True
             clients = [Client(transport, athena.port, load, dice) for transport in 2 * TRANSPORTS]
@@ -38,11 +43,27 @@ async def _disconnect(this: Round) -> None:
             await asyncio.gather(tidying, return_exceptions=True)
             await load.stop()
         async with Connection(athena.port) as connection:
-            cursor, _, rows = await all_rows(connection)
+            cursor, _, _ = await all_rows(connection)
         for client in clients:
             await client.catch_up(cursor)
+        async with Connection(athena.port) as connection:
+            _, _, rows = await all_rows(connection)
+        for client in clients:
             with promised():
-                check_fold(client.shown.states, rows)
+                _check(client.shown.states, rows)
+
+
+def _check(states: dict[str, Message], rows: list[Message]) -> None:
+    """What a client shows is the history, but for what may be gone by now: nobody is told of that."""
+    before, there = now_ms() - int(KEPT * 1000), {row["id"] for row in rows}
+
+    def stays(row: Message) -> bool:
+        return bool(row.get("ts_completed", before) >= before)
+
+    check_fold(
+        {tx_id: state for tx_id, state in states.items() if tx_id in there or stays(state)},
+        [row for row in rows if row["id"] in states or stays(row)],
+    )
 
 
 async def _tidy(port: int, ledger: Ledger, load: Load, dice: Random) -> None:
@@ -64,6 +85,7 @@ class Client:
         self.shown = Shown()
         self._transport, self._port, self._load = transport, port, load
         self._dice = Random(dice.getrandbits(32))
+        self._heard = 0.0  # when, by the monotonic clock
 
     async def come_and_go(self, disconnects: int) -> None:
         await self._fetch()
@@ -110,7 +132,8 @@ class Client:
     async def _take(self, message: Message) -> bool:
         """-> whether to go on; after a `reset` the history is fetched anew, and the client connects from there."""
         self.shown.take(message)
-        if message["type"] == "reset":
+        silent, self._heard = time.monotonic() - self._heard, time.monotonic()
+        if message["type"] == "reset" or silent > KEPT / 2:
             await self._fetch()
             return False
         return True
@@ -119,3 +142,4 @@ class Client:
         async with Connection(self._port) as connection:
             cursor, _, rows = await all_rows(connection)
         self.shown = Shown({row["id"]: row for row in rows}, cursor)
+        self._heard = time.monotonic()

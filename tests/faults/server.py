@@ -11,11 +11,19 @@ ROOT = Path(__file__).parents[2]
 INJECT = Path(__file__).with_name("inject")
 
 
+WEBSOCKETS = 'athena_clients{transport="websocket"}'
+
+
 def server(data: Path, *flags: str, faults: str | None = None, port: int = 0, **variables: str) -> Athena:
     """An Athena (not yet started) whose process has the variants `faults` (names with commas between)."""
     if faults is not None:
         variables |= {"PYTHONPATH": f"{INJECT}:{ROOT}", "FAULTS": faults}
     return Athena(data, "--access-log", "off", *flags, port=port, variables=variables)
+
+
+def keep_for(seconds: float) -> tuple[str, str]:
+    """The flag that lets go of finished rows after so long."""
+    return "--keep-days", f"{seconds / 86_400:.9f}"
 
 
 def metric(athena: Athena, name: str) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import Coroutine
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -16,6 +17,30 @@ LOST = (OSError, asyncio.IncompleteReadError)
 """What a peer meets when the other end is gone."""
 
 
+async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection; nothing stays open when it cannot be made, or whoever wants it is cancelled meanwhile."""
+    sock = socket.socket()
+    try:
+        sock.setblocking(False)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        return await asyncio.open_connection(sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """What all give. When one fails, the others are ended, and over, before that is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class Connection:
     """A keep-alive connection. One request at a time."""
 
@@ -24,15 +49,17 @@ class Connection:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """One request -> (status, decoded JSON, or text). Raises one of `LOST`."""
+    async def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
+        """One request -> (status, decoded JSON, or text). `key` is an Idempotency-Key. Raises one of `LOST`."""
         content = b"" if body is None else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n"
         if body is not None:
             head += "Content-Type: application/json\r\n"
+        if key is not None:
+            head += f"Idempotency-Key: {key}\r\n"
         try:
             if self._writer is None:
-                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+                self._reader, self._writer = await connect(self.port)
             self._writer.write(head.encode() + b"\r\n" + content)
             async with asyncio.timeout(PATIENCE):
                 return await self._answer()

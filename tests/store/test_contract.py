@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from msgspec import structs
+from tests.store.conftest import Run
 
 from athena.domain.lifecycle import Decision, Effect
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import TransactionFinished, UnknownTransaction
 from athena.store.base import Query, SortKey, Store
-from athena.store.memory import MemoryStore
-from athena.store.sqlite import SqliteStore
-
-Scenario = Callable[[Store], Awaitable[None]]
-Run = Callable[[Scenario], None]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    def with_store(scenario: Scenario) -> None:
-        async def main() -> None:
-            store: Store = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path)
-            try:
-                await scenario(store)
-            finally:
-                await store.close()
-
-        asyncio.run(main())
-
-    return with_store
 
 
 def opening(tx_id: str, **members: Any) -> Command:
@@ -59,6 +38,16 @@ def test_a_new_history_is_at_position_zero(run: Run) -> None:
         assert await store.get("a") is None
         assert await store.changed_since(0, 10) == ([], position)
         assert await store.deadlines(10) == []
+
+    run(scenario)
+
+
+def test_a_probe_changes_nothing_that_anybody_sees(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a")], 1000)
+        before = await store.page(Query()), await store.changed_since(0, 10)
+        await store.probe()
+        assert (await store.page(Query()), await store.changed_since(0, 10)) == before
 
     run(scenario)
 
@@ -155,7 +144,7 @@ def test_archived_rows_are_left_out_unless_asked_for(run: Run) -> None:
 def test_a_purge_removes_everything_and_begins_a_new_epoch(run: Run) -> None:
     async def scenario(store: Store) -> None:
         before = (await store.write([opening("a"), opening("b"), editing("b", "error")], 1000)).position
-        removed, position = await store.purge()
+        removed, position, _ = await store.purge()
         assert removed == 2
         assert position.epoch != before.epoch
         assert position.seq == before.seq + 1

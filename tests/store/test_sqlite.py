@@ -57,6 +57,20 @@ def test_commits_are_durable(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_probe_writes_a_page_to_the_log(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        log = tmp_path / "athena.db-wal"
+        size = log.stat().st_size
+        for _ in range(3):
+            await store.probe()
+            assert log.stat().st_size > size, "what writes nothing shows nothing"
+            size = log.stat().st_size
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_a_database_that_cannot_be_durable_is_refused() -> None:
     with pytest.raises(StoreNotDurable, match="journal_mode"):
         make_durable(apsw.Connection(":memory:"))  # has no WAL

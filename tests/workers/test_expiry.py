@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.support.server import PATIENCE
+
 from athena.domain.lifecycle import TIMED_OUT
 from athena.domain.model import Command, Edit, Open
 from athena.journal import Journal
@@ -90,6 +92,26 @@ def test_it_sleeps_until_the_earliest_deadline_and_an_earlier_one_wakes_it() -> 
         await spin()
         assert (await status(store, "early"))[0] == "error"
         assert (await status(store, "late"))[0] == "pending"
+        running.cancel()
+
+    asyncio.run(main())
+
+
+def test_time_that_no_timer_counted_is_noticed() -> None:
+    """The machine slept: the timers of the event loop stood still, the clock did not."""
+
+    async def main() -> None:
+        store, clock = MemoryStore(), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        expiry = Expiry(store, journal, clock)
+        await journal.submit([opening("a", 50_000)])
+        ended = asyncio.Event()
+        journal.on_states(lambda states: ended.set())
+        running = asyncio.ensure_future(expiry.run())
+        await spin()
+        clock.now += 3 * 3600 * 1000
+        await asyncio.wait_for(ended.wait(), PATIENCE)
+        assert (await status(store, "a"))[0] == "error"
         running.cancel()
 
     asyncio.run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -25,11 +26,20 @@ class Identity:
     ends: a session does not outlive the key that it was made with. Live connections keep asking `ended()`.
     """
 
-    __slots__ = ("bucket", "connections", "id", "kind", "label", "name", "parent", "role", "until")
+    __slots__ = ("bucket", "connections", "id", "kind", "label", "name", "parent", "role", "scope", "until")
 
     def __init__(
-        self, kind: Kind, id_: str, name: str, role: Role, until: float = FOREVER, parent: Identity | None = None
+        self,
+        kind: Kind,
+        id_: str,
+        name: str,
+        role: Role,
+        until: float = FOREVER,
+        parent: Identity | None = None,
+        *,
+        subject: str | None = None,
     ) -> None:
+        """`subject` tells it from others of its kind where `id_` does not, being masked; only its hash is kept."""
         self.kind = kind
         self.id = id_
         self.name = name
@@ -37,6 +47,7 @@ class Identity:
         self.until = until
         self.parent = parent
         self.label = f"{kind} {id_} ({name})" if id_ else kind  # made once: each request is logged with it
+        self.scope = hashlib.sha256(f"{kind} {id_ if subject is None else subject}".encode()).digest()
         self.connections = 0
         self.bucket: TokenBucket | None = None
 

@@ -15,6 +15,7 @@ import apsw
 
 from athena.auth.roles import Role
 from athena.database import connect, load_blocks, make_durable, migrate, value
+from athena.datadir import make
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
 
@@ -71,7 +72,7 @@ class AuthStore:
         if must_exist and not path.is_file():
             raise DataDirectoryUnusable(str(directory), "there are no keys")
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make(directory)
             # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = connect(path, apsw.SQLITE_OPEN_READWRITE)

@@ -118,7 +118,8 @@ class TokenVerifier:
             raise Forbidden("view", f"token without a known role in its claim {self._rules.role_claim!r}")
         subject = mask_emails(str(claims.get("sub", "")))[:128]
         name = mask_emails(str(claims.get("name") or claims.get("preferred_username") or subject))[:128]
-        return Identity("token", subject, name, role, float(min(int(claims["exp"]), LATEST_SECONDS)) * 1000)
+        until = float(min(int(claims["exp"]), LATEST_SECONDS)) * 1000
+        return Identity("token", subject, name, role, until, subject=str(claims.get("sub") or claims))
 
     # ---- the provider's keys -----------------------------------------------------------------------------------------
     async def run(self) -> None:

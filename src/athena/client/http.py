@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -25,8 +26,11 @@ class Client:
     """Athena's HTTP API over kept-alive connections; may be shared by threads.
 
     `key` is an API key or a token, for an Athena with access control. `timeout` is in seconds, for connecting and for
-    each wait on an answer. All methods raise `ClientError`. GET and PUT are sent once more when a kept-alive connection
-    turns out to be closed; nothing else is repeated.
+    each wait on an answer. All methods raise `ClientError`.
+
+    When a connection is lost before the answer, GET, PUT and what has an Idempotency-Key are sent once more; nothing
+    else is repeated. `open` without a `tx_id` and `notify` always have a key, one of their own unless `key` is given.
+    To try again after `Unreachable` without doing it twice, give the same `key` and content both times.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 10.0) -> None:
@@ -50,9 +54,11 @@ class Client:
         """Close the kept-alive connections."""
         self._pool.clear()
 
-    def open(self, transaction: Mapping[str, Any]) -> JsonObject:
+    def open(self, transaction: Mapping[str, Any], *, key: str | None = None) -> JsonObject:
         """Open a transaction; answers it. With a `tx_id` it may be repeated: the same content gives the same answer."""
-        return self.request("POST", "/webhooks/txs", body=transaction)
+        if transaction.get("tx_id") is None:
+            key = key or new_key()
+        return self.request("POST", "/webhooks/txs", body=transaction, key=key)
 
     def edit(self, tx_id: str, **changes: Any) -> JsonObject:
         """Edit a transaction: `status`, and optionally `athena_msg`, `on_step`, `total_steps`, `description`."""
@@ -62,9 +68,9 @@ class Client:
         """One transaction with all its changes."""
         return self.request("GET", f"/webhooks/txs/{quote(tx_id, safe='')}")
 
-    def notify(self, notice: Mapping[str, Any]) -> str:
+    def notify(self, notice: Mapping[str, Any], *, key: str | None = None) -> str:
         """Send a generic notice (`status` and `message`, …); answers its id."""
-        return str(self.request("POST", "/notifications", body=notice)["id"])
+        return str(self.request("POST", "/notifications", body=notice, key=key or new_key())["id"])
 
     def notifications(self, **parameters: Parameter) -> JsonObject:
         """One page of the history: `{"total", "returning", "notifications", "cursor", "next"}`; the parameters are the
@@ -95,13 +101,14 @@ class Client:
         *,
         parameters: Mapping[str, Parameter] | None = None,
         body: Mapping[str, Any] | None = None,
+        key: str | None = None,
     ) -> JsonObject:
-        """Any other call; `path` is relative to `/api/v3`. Answers the decoded JSON object."""
+        """Any other call; `path` is relative to `/api/v3`, `key` an Idempotency-Key. Answers the JSON object."""
         target = f"{self.url}{API}{path}"
         if query := _query(parameters or {}):
             target += f"?{query}"
         try:
-            response = self._send(method, target, body)
+            response = self._send(method, target, body, key)
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(self.url, why(error)) from error
         answer = json_object(response.data)
@@ -113,14 +120,23 @@ class Client:
             raise NotAthena(self.url, f"HTTP status {response.status} without what Athena would answer")
         return answer
 
-    def _send(self, method: str, target: str, body: Mapping[str, Any] | None) -> urllib3.BaseHTTPResponse:
+    def _send(
+        self, method: str, target: str, body: Mapping[str, Any] | None, key: str | None
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {**self._pool.headers, **({} if key is None else {"Idempotency-Key": key})}
         try:
-            return self._pool.request(method, target, json=body, redirect=False)
+            return self._pool.request(method, target, json=body, headers=headers, redirect=False)
         except urllib3.exceptions.ProtocolError as error:
             # Athena closes idle connections; one may be on its way out while it is used again (RFC 9112 §9.3.1).
-            if method not in ("GET", "PUT") or not isinstance(error.__cause__, ConnectionError):
+            repeatable = method in ("GET", "PUT") or key is not None
+            if not repeatable or not isinstance(error.__context__, ConnectionError):
                 raise
-            return self._pool.request(method, target, json=body, redirect=False)
+            return self._pool.request(method, target, json=body, headers=headers, redirect=False)
+
+
+def new_key() -> str:
+    """An Idempotency-Key that nobody else has: 128 random bits."""
+    return secrets.token_hex(16)
 
 
 def authorization(key: str | None) -> dict[str, str]:

@@ -10,7 +10,9 @@ from starlette.types import Scope
 
 from athena.auth.gate import SUBPROTOCOL, Asked, Gate
 from athena.auth.identity import Identity
+from athena.errors import AthenaError
 from athena.http.access_log import AccessLog
+from athena.http.answers import error_codes
 from athena.live.gate import Admitted
 from athena.live.sse import TRANSPORT
 
@@ -24,6 +26,8 @@ class Admission:
     def __init__(self, gate: Gate, log: AccessLog | None, peer: str | None) -> None:
         """`peer`: the address at the other end, where it is known without asking for it, as on loopback."""
         self.gate = gate
+        self.errors = dict.fromkeys(error_codes(), 0)
+        """How many answers were each error, by its code."""
         self._log = log
         self._known_peer = peer
 
@@ -48,10 +52,11 @@ class Admission:
         return Admitted(permit, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
     def refused(
-        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, status: int
+        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, error: AthenaError
     ) -> None:
+        self.errors[error.code] += 1
         asked = self._handshake(target, headers, transport)
-        self.log(asked, "-", target.partition("?")[0], status, 0.0)
+        self.log(asked, "-", target.partition("?")[0], error.status, 0.0)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from athena.auth.identity import Kind
 from athena.auth.roles import Role
 from athena.domain.wire import LiveMessage, Row, Transaction
-from athena.errors import AthenaError
+from athena.errors import AthenaError, StartupError
 
 ANSWER = "athena.answer"
 """The extension of an ASGI scope by which our HTTP protocol takes a whole answer at once."""
@@ -138,10 +138,60 @@ class SignInLink(Struct):
 
 
 class Health(Struct):
-    status: Literal["ok", "ready"]
+    status: Literal["ok"]
     version: str
 
 
-def error_response(error: AthenaError) -> JsonResponse:
-    """An error in the one shape all errors have."""
+class StoreCheck(Struct):
+    """Whether the store can be written and read."""
+
+    ok: bool
+
+
+class DiskCheck(Struct):
+    """Whether enough is free where the data is (`--min-free-bytes`); null when nobody can tell."""
+
+    ok: bool
+    free_bytes: int | None
+
+
+class JournalCheck(Struct):
+    """How long the oldest change that has no outcome yet has waited."""
+
+    ok: bool
+    lag_ms: int
+
+
+class Checks(Struct):
+    store: StoreCheck
+    disk: DiskCheck
+    journal: JournalCheck
+
+
+class Ready(Struct):
+    status: Literal["ready"]
+    version: str
+    checks: Checks
+
+
+class NotReadyBody(ErrorBody, kw_only=True):
+    """An error that also has all checks, unless Athena is stopping."""
+
+    status: Literal["not_ready"] | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+    checks: Checks | UnsetType = UNSET
+
+
+def error_codes() -> list[str]:
+    """The codes of all errors that are answers."""
+
+    def below(kind: type[AthenaError]) -> set[str]:
+        return {kind.code}.union(*(below(child) for child in kind.__subclasses__() if child is not StartupError))
+
+    return sorted(below(AthenaError))
+
+
+def error_response(error: AthenaError, counts: dict[str, int]) -> JsonResponse:
+    """An error in the one shape all errors have, counted by its code."""
+    counts[error.code] += 1
     return JsonResponse(error.as_dict(), error.status, error.headers())

@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from athena.auth.gate import Asked
 from athena.config import Config
-from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
+from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound, UpgradeRequired
 from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
+from athena.http.metrics import Workers
 from athena.http.routes import ROUTES, Route
 from athena.http.sessions import Sessions
 from athena.live.gate import Permit
@@ -45,16 +46,17 @@ Table = dict[str, dict[str, Bound]]
 """Path -> method -> what is there."""
 
 
-def build_app(service: Service, hub: Hub, admission: Admission, config: Config) -> Application:
+def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
-    endpoints = Endpoints(service, hub, admission, config.max_body_bytes, config.max_bulk_bytes)
+    watched = metrics.watch(service, hub, admission, config, workers)
+    endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
     sessions = Sessions(admission, config.max_body_bytes, secure)
     stream = EventStream(hub)
     others: dict[str, Handler] = {
         "stream": partial(_itself, stream),
         "live": _needs_upgrade,
-        "metrics": partial(_metrics, metrics.collector(service, hub)),
+        "metrics": partial(_metrics, watched),
         "openapi": _openapi,
         "docs": partial(_docs, openapi.page_policy(config.frame_ancestors)),
     }
@@ -95,10 +97,10 @@ class Application:
         try:
             answer = await self._answer(scope, receive, asked, visit)
         except AthenaError as error:
-            answer = error_response(error)
+            answer = error_response(error, self._admission.errors)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = error_response(InternalError())
+            answer = error_response(InternalError(), self._admission.errors)
         if visit.origin is not None:
             send = cors.shared_with(visit.origin, scope, send)
         try:
@@ -179,16 +181,13 @@ async def _itself(app: ASGIApp, request: Request) -> ASGIApp:
 
 
 async def _needs_upgrade(request: Request) -> ASGIApp:
-    body = {
-        "statusCode": 426,
-        "code": "upgrade_required",
-        "error": "expected a WebSocket handshake (RFC 6455), got a plain request",
-    }
-    return JsonResponse(body, 426, {"upgrade": "websocket", "connection": "upgrade"})
+    raise UpgradeRequired
 
 
-async def _metrics(collect: metrics.Collect, request: Request) -> ASGIApp:
-    return PlainTextResponse(collect(), media_type=metrics.CONTENT_TYPE)
+async def _metrics(watched: metrics.Watched, request: Request) -> ASGIApp:
+    from athena.http import exposition  # only for those who watch
+
+    return PlainTextResponse(exposition.expose(await metrics.look(watched)), media_type=exposition.CONTENT_TYPE)
 
 
 async def _openapi(request: Request) -> ASGIApp:

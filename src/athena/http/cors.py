@@ -9,7 +9,7 @@ from athena.http.answers import ANSWER
 
 METHODS = "GET, POST, PUT, DELETE"
 HEADERS = "Authorization, Content-Type, Last-Event-ID, Idempotency-Key"
-EXPOSED = "Retry-After"
+EXPOSED = "Retry-After, Idempotency-Replayed"
 PREFLIGHT_SECONDS = 600
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -11,9 +14,10 @@ from starlette.requests import Request
 import athena
 from athena.domain import wire
 from athena.domain.lifecycle import Decision
-from athena.domain.model import Archive, BulkEdit, BulkOpen, Edit, Notice, Open
-from athena.errors import AthenaError, InvalidField, InvalidJson, ShuttingDown, Unauthorized
-from athena.http import body
+from athena.domain.masking import mask_emails
+from athena.domain.model import Archive, BulkEdit, BulkOpen, Edit, Notice, Notification, Open
+from athena.errors import AthenaError, InvalidField, InvalidJson, Unauthorized
+from athena.http import body, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
     BulkAnswer,
@@ -28,11 +32,14 @@ from athena.http.answers import (
     Webhooks,
 )
 from athena.http.parameters import HistoryParameters, Paging, WaitParameters, encode_next
+from athena.http.readiness import Readiness
 from athena.live import longpoll
 from athena.live.hub import Hub
 from athena.live.sse import PERMIT
 from athena.service import Service
-from athena.store.base import Query
+from athena.store.base import Answered, Key, Query
+
+T = TypeVar("T")
 
 MAX_BULK_LINES = 10_000
 
@@ -51,25 +58,26 @@ class Endpoints:
     service: Service
     hub: Hub
     admission: Admission
+    readiness: Readiness
     max_body: int
     max_bulk: int
 
     # ---- transactions ------------------------------------------------------------------------------------------------
     async def open(self, request: Request) -> JsonResponse:
         """Open a transaction."""
-        return JsonResponse(
-            wire.transaction(await self.service.open(await body.decode(request, _open, self.max_body))), 201
-        )
+        wish, key = await self._wish(request, _open)
+        return _told(await self.service.open(wish, _opened, key), 201)
 
     async def edit(self, request: Request) -> JsonResponse:
         """Report on a transaction: its status, step, message."""
         tx_id = body.identifier(request.path_params["tx_id"])
-        await self.service.edit(tx_id, await body.decode(request, _edit, self.max_body))
-        return JsonResponse(Edited(tx_id))
+        wish, key = await self._wish(request, _edit)
+        return _told(await self.service.edit(tx_id, wish, _edited, key))
 
     async def bulk(self, request: Request) -> JsonResponse:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
         raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
+        key = idempotency.key_of(request, raw)
         pieces = _pieces(raw, request.headers.get("content-type", ""))
         if len(pieces) > MAX_BULK_LINES:
             raise InvalidField("body", f"expected at most {MAX_BULK_LINES:,} lines, got {len(pieces):,}")
@@ -80,11 +88,13 @@ class Endpoints:
                 good.append((index, body.parse(piece, _line)))
             except AthenaError as error:
                 results[index] = _failed(_id_of(piece), error)
-        if good:
-            decided = await self.service.bulk([line for _, line in good])
+
+        def answer(decided: Sequence[tuple[str, Decision | AthenaError]]) -> bytes:
             for (index, _), (tx_id, outcome) in zip(good, decided, strict=True):
                 results[index] = _result(tx_id, outcome)
-        return JsonResponse(BulkAnswer([result for result in results if result is not None]))
+            return body.answer(BulkAnswer([result for result in results if result is not None]))
+
+        return _told(await self.service.bulk([line for _, line in good], answer, key))
 
     async def transaction(self, request: Request) -> JsonResponse:
         """A transaction with all its messages."""
@@ -124,26 +134,28 @@ class Endpoints:
 
     async def post(self, request: Request) -> JsonResponse:
         """A generic notice: something that has happened, with no steps."""
-        return JsonResponse(Posted(await self.service.post(await body.decode(request, _notice, self.max_body))))
+        wish, key = await self._wish(request, _notice)
+        return _told(await self.service.post(wish, _posted, key))
 
     async def archive(self, request: Request) -> JsonResponse:
         """Leave notifications out of the everyday history. Unknown ids are passed over."""
-        wish = await body.decode(request, _archive, self.max_body)
-        done = Done(f"archived {await self.service.archive(wish.notification_ids)} notification(s)")
-        await self._record(request, "archive", done.details)
-        return JsonResponse(done)
+        wish, key = await self._wish(request, _archive)
+        told = await self.service.archive(wish.notification_ids, partial(_done, "archived"), key)
+        await self._record(request, "archive", told)
+        return _told(told)
 
     async def purge(self, request: Request) -> JsonResponse:
         """Delete everything. Every client gets a `reset`."""
-        done = Done(f"deleted {await self.service.purge()} notification(s)")
-        await self._record(request, "purge", done.details)
-        return JsonResponse(done)
+        key = idempotency.key_of(request, b"")
+        told = await self.service.purge(partial(_done, "deleted"), key)
+        await self._record(request, "purge", told)
+        return _told(told)
 
     async def changes(self, request: Request) -> JsonResponse:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
         asked = body.query(request, WaitParameters)
         poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
-        with self.hub.tied(poll, request.scope[PERMIT]):
+        with self.hub.streams.tied(poll, request.scope[PERMIT], "longpoll"):
             await asyncio.wait((poll,))
         if poll.cancelled():
             raise Unauthorized
@@ -155,21 +167,49 @@ class Endpoints:
         return JsonResponse(Health("ok", athena.__version__))
 
     async def readyz(self, request: Request) -> JsonResponse:
-        """The store answers, and changes are taken."""
-        if self.hub.closing:
-            raise ShuttingDown
-        await self.service.store.position()
-        return JsonResponse(Health("ready", athena.__version__))
+        """The store takes changes, the disk has room, and nothing waits for long."""
+        return JsonResponse(await self.readiness.answer())
 
     # ---- inside ------------------------------------------------------------------------------------------------------
-    async def _record(self, request: Request, action: str, detail: str) -> None:
-        """Put something irrevocable into the audit log."""
+    async def _wish(self, request: Request, decoder: Callable[[bytes], T]) -> tuple[T, Key | None]:
+        """What an ordinary request asks for, and the key that makes it one to be done once."""
+        raw = await body.read(request, self.max_body, body.JSON)
+        return body.parse(raw, decoder), idempotency.key_of(request, raw)
+
+    async def _record(self, request: Request, action: str, told: Answered) -> None:
+        """Put something irrevocable into the audit log. Also when it was only told again: the first time may have ended
+        before it was recorded."""
         gate = self.admission.gate
         if gate.access is not None:
             address = self.admission.asked(request.scope).source(gate.proxies)[0]
+            detail = msgspec.json.decode(told.body, type=Done).details
+            if told.again:
+                detail += ", told again"
             await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
 
 
+# ---- answers ---------------------------------------------------------------------------------------------------------
+def _told(told: Answered, status: int = 200) -> JsonResponse:
+    return JsonResponse(told.body, status, idempotency.REPLAYED if told.again else None)
+
+
+def _opened(transaction: Notification) -> bytes:
+    return body.answer(wire.transaction(transaction))
+
+
+def _edited(tx_id: str) -> bytes:
+    return body.answer(Edited(tx_id))
+
+
+def _posted(notice_id: str) -> bytes:
+    return body.answer(Posted(notice_id))
+
+
+def _done(action: str, count: int) -> bytes:
+    return body.answer(Done(f"{action} {count} notification(s)"))
+
+
+# ---- bulk ------------------------------------------------------------------------------------------------------------
 def _pieces(raw: bytes, content_type: str) -> list[bytes] | list[msgspec.Raw]:
     """The lines of a bulk: by its type, and where that is plain JSON, by whether it begins as an array."""
     if content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"["):
@@ -194,4 +234,6 @@ def _result(tx_id: str, outcome: Decision | AthenaError) -> BulkResult:
 
 
 def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:
-    return BulkResult(tx_id, error.status, error.code, str(error), error.data.get("field"))
+    """Of what a line held, nothing is repeated that must not be stored: the answer may be kept for a retry."""
+    shown = None if tx_id is None else mask_emails(tx_id)
+    return BulkResult(shown, error.status, error.code, mask_emails(str(error)), error.data.get("field"))

@@ -1,48 +1,179 @@
-"""What operators watch, read from plain counters at the moment of the question: hot paths count each thing once."""
+"""What operators watch, read from plain counters at the moment of the question: hot paths count each thing once.
+
+docs/operations.md has all of it in one table; a test compares the two. How it is written down is in exposition.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
 import athena
+from athena.config import Config
+from athena.errors import AthenaError
+from athena.histogram import Histogram
+from athena.http.admission import Admission
+from athena.http.answers import Checks
+from athena.http.readiness import PATIENCE, Readiness
+from athena.journal import Journal
 from athena.live.hub import Hub
 from athena.service import Service
+from athena.store.base import Query, Store
+from athena.store.disk import Disk
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-Collect = Callable[[], bytes]
-Metric = CounterMetricFamily | GaugeMetricFamily
-
-
-def collector(service: Service, hub: Hub) -> Collect:
-    """-> a function that gives the metrics in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Athena(service, hub))
-    ProcessCollector(registry=registry)
-    return lambda: generate_latest(registry)
+Name = TypeVar("Name", bound=str)
+Samples = Mapping[tuple[str, ...], float]
+"""Values by the values of the labels."""
 
 
-class _Athena(Collector):
-    def __init__(self, service: Service, hub: Hub) -> None:
-        self._service = service
-        self._hub = hub
+class Expiring(Protocol):
+    """What is asked of the worker that ends silent transactions."""
 
-    def collect(self) -> Iterator[Metric]:
-        journal, hub = self._service.journal, self._hub
-        info = GaugeMetricFamily("athena_info", "The running version.", labels=["version"])
-        info.add_metric([athena.__version__], 1)
-        yield info
-        yield CounterMetricFamily("athena_commits", "Commits to the store.", journal.commits)
-        yield CounterMetricFamily("athena_commands", "Opens, edits and the like in those commits.", journal.commands)
-        yield CounterMetricFamily("athena_changes", "Position of the newest change.", hub.tail.end)
-        yield GaugeMetricFamily("athena_journal_waiting", "Submissions that wait for a commit.", journal.waiting)
-        yield GaugeMetricFamily("athena_clients", "Connected WebSocket clients.", len(hub.clients))
-        yield GaugeMetricFamily("athena_slow_clients", "Of them, those that do not keep up.", len(hub.slow))
-        yield CounterMetricFamily("athena_flushes", "Rounds in which all live clients were written to.", hub.flushes)
-        yield CounterMetricFamily("athena_encodes", "Buffers joined for sending.", hub.tail.encoded)
-        yield CounterMetricFamily("athena_store_reads", "Pages read for readers behind the tail.", hub.catchup.reads)
+    expired: int
+
+
+class Retiring(Protocol):
+    """What is asked of the worker that lets go of old rows."""
+
+    retired: int
+
+
+class Workers(NamedTuple):
+    """Those that count what they have done."""
+
+    expiry: Expiring
+    tending: Retiring
+
+
+class Watched(NamedTuple):
+    """The parts that are looked at."""
+
+    store: Store
+    journal: Journal
+    hub: Hub
+    admission: Admission
+    workers: Workers
+    disk: Disk
+    readiness: Readiness
+
+
+def watch(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Watched:
+    """What there is to look at in a node."""
+    store, journal, disk = service.store, service.journal, Disk(config.data)
+    readiness = Readiness(store, journal, hub, disk, config.min_free_bytes)
+    return Watched(store, journal, hub, admission, workers, disk, readiness)
+
+
+class Seen(NamedTuple):
+    """What had to be waited for. `rows` is None when the store does not answer."""
+
+    parts: Watched
+    checks: Checks
+    rows: int | None
+
+
+class Metric(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    help: str
+    read: Callable[[Seen], Samples]
+    labels: tuple[str, ...] = ()
+
+
+def _one(value: float | None) -> Samples:
+    return {} if value is None else {(): value}
+
+
+def _by_name(values: Mapping[Name, float]) -> Samples:
+    return {(name,): value for name, value in values.items()}
+
+
+COUNTERS = (
+    Metric("athena_commits", "Commits to the store.", lambda s: _one(s.parts.journal.commits)),
+    Metric("athena_commands", "Opens, edits and the like in those.", lambda s: _one(s.parts.journal.commands)),
+    Metric(
+        "athena_store_failures",
+        "Commits and other work on the store that failed; nothing of it was stored.",
+        lambda s: _one(s.parts.journal.failed),
+    ),
+    Metric("athena_changes", "Position of the newest change.", lambda s: _one(s.parts.hub.tail.end)),
+    Metric(
+        "athena_expired", "Transactions ended since they went silent.", lambda s: _one(s.parts.workers.expiry.expired)
+    ),
+    Metric("athena_retired", "Finished rows let go of for their age.", lambda s: _one(s.parts.workers.tending.retired)),
+    Metric("athena_flushes", "Rounds in which all live clients were written to.", lambda s: _one(s.parts.hub.flushes)),
+    Metric("athena_encodes", "Buffers joined for sending.", lambda s: _one(s.parts.hub.tail.encoded)),
+    Metric(
+        "athena_store_reads",
+        "Pages read for readers behind the tail.",
+        lambda s: _one(s.parts.hub.catchup.reads),
+    ),
+    Metric(
+        "athena_resumes",
+        "Readers that came with a cursor, by where they were served from first.",
+        lambda s: {(at, kind): count for (at, kind), count in s.parts.hub.counts.resumes.items()},
+        ("transport", "kind"),
+    ),
+    Metric(
+        "athena_resets",
+        "Readers told to fetch the history anew, by why.",
+        lambda s: _by_name(s.parts.hub.counts.resets()),
+        ("cause",),
+    ),
+    Metric(
+        "athena_ended_clients",
+        "Live connections that Athena ended by itself, by why.",
+        lambda s: _by_name(s.parts.hub.counts.ended),
+        ("cause",),
+    ),
+    Metric("athena_errors", "Answers that were an error.", lambda s: _by_name(s.parts.admission.errors), ("code",)),
+)
+
+GAUGES = (
+    Metric("athena_info", "The running version.", lambda s: {(athena.__version__,): 1}, ("version",)),
+    Metric(
+        "athena_ready",
+        "1 while the check of /readyz is passed.",
+        lambda s: {
+            ("store",): s.checks.store.ok,
+            ("disk",): s.checks.disk.ok,
+            ("journal",): s.checks.journal.ok,
+        },
+        ("check",),
+    ),
+    Metric("athena_journal_waiting", "Submissions that no commit has taken.", lambda s: _one(s.parts.journal.waiting)),
+    Metric(
+        "athena_journal_lag_seconds",
+        "How long the oldest submission without an outcome has waited.",
+        lambda s: _one(s.parts.journal.lag),
+    ),
+    Metric("athena_clients", "Live connections.", lambda s: _by_name(s.parts.hub.connected()), ("transport",)),
+    Metric("athena_slow_clients", "WebSocket clients that do not keep up.", lambda s: _one(len(s.parts.hub.slow))),
+    Metric("athena_rows", "Rows of the history.", lambda s: _one(s.rows)),
+    Metric("athena_store_bytes", "Size of the store's files.", lambda s: _by_name(s.parts.disk.sizes()), ("file",)),
+    Metric("athena_disk_free_bytes", "Left on the data's disk.", lambda s: _one(s.checks.disk.free_bytes)),
+)
+
+HISTOGRAMS: tuple[tuple[str, str, Callable[[Seen], Histogram]], ...] = (
+    ("athena_commit_size", "Commands of each commit.", lambda s: s.parts.journal.sizes),
+    (
+        "athena_push_latency_seconds",
+        "From a commit's oldest edit to the end of the flush that brought it to all who keep up.",
+        lambda s: s.parts.hub.counts.latency,
+    ),
+)
+
+
+async def look(parts: Watched) -> Seen:
+    """Wait for what has to be waited for: some seconds at most."""
+    return Seen(parts, await parts.readiness.look(), await _rows(parts.store))
+
+
+async def _rows(store: Store) -> int | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return (await store.page(Query(limit=1))).total
+    except (TimeoutError, AthenaError):
+        return None

@@ -14,7 +14,7 @@ import athena
 from athena.auth.gate import COOKIE
 from athena.domain.model import BulkEdit, BulkOpen
 from athena.domain.wire import LiveMessage
-from athena.http.answers import ErrorBody
+from athena.http import idempotency
 from athena.http.endpoints import Endpoints
 from athena.http.routes import ROUTES, Route
 from athena.http.sessions import Sessions
@@ -28,6 +28,7 @@ ERRORS = {
     404: "There is nothing here.",
     409: "The transaction's present state does not allow it; nothing was changed.",
     415: "The Content-Type is not one that is read here.",
+    422: "The Idempotency-Key stands for another request; nothing was changed.",
     426: "This address speaks WebSocket.",
     429: "A limit is reached; `Retry-After` tells for how many seconds.",
     503: "Nothing was stored; the same request may be sent again.",
@@ -57,7 +58,7 @@ def document() -> dict[str, Any]:
     """The whole document."""
     types = [route.answer for route in ROUTES if not isinstance(route.answer, str)]
     types += [route.body for route in ROUTES if route.body is not None and route.body != "bulk"]
-    types += [BulkOpen | BulkEdit, LiveMessage, ErrorBody]
+    types += [BulkOpen | BulkEdit, LiveMessage, *{route.refusal for route in ROUTES}]
     _, components = msgspec.json.schema_components(types, ref_template=REF)
     paths: dict[str, Any] = {}
     for route in ROUTES:
@@ -87,10 +88,11 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     operation["security"] = [] if route.needs == "open" else [{name: []} for name in SECURITY_SCHEMES]
     everywhere = () if route.root else (429,) if route.needs == "open" else (401, 403, 429)
-    for status in sorted({*route.errors, *everywhere}):
+    keyed = (422,) if route.keyed else ()
+    for status in sorted({*route.errors, *everywhere, *keyed}):
         operation["responses"][str(status)] = {
             "description": ERRORS[status],
-            "content": {"application/json": {"schema": {"$ref": REF.format(name="ErrorBody")}}},
+            "content": {"application/json": {"schema": {"$ref": REF.format(name=route.refusal.__name__)}}},
         }
     if route.body == "bulk":
         line = {"oneOf": [{"$ref": REF.format(name=name)} for name in ("BulkOpen", "BulkEdit")]}
@@ -121,6 +123,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         described = msgspec.json.schema_components([route.parameters])[1][route.parameters.__name__]
         for name, schema in described["properties"].items():
             parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
+    if route.keyed:
+        parameters.append({"name": idempotency.HEADER, "in": "header", "required": False, "schema": idempotency.SCHEMA})
     if route.handler == "stream":
         parameters.append({"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}})
     return parameters
@@ -133,7 +137,10 @@ def _answer(route: Route) -> dict[str, Any]:
         kind = {"type": "object"} if route.answer == "application/json" else {"type": "string"}
         return {"description": "OK", "content": {route.answer: {"schema": kind}}}
     schema = {"$ref": REF.format(name=route.answer.__name__)}
-    return {"description": "OK", "content": {"application/json": {"schema": schema}}}
+    answer: dict[str, Any] = {"description": "OK", "content": {"application/json": {"schema": schema}}}
+    if route.keyed:
+        answer["headers"] = idempotency.ANSWER_HEADERS
+    return answer
 
 
 # ---- the page --------------------------------------------------------------------------------------------------------

@@ -13,10 +13,13 @@ from athena.http.answers import (
     Changes,
     Done,
     Edited,
+    ErrorBody,
     Health,
     History,
     IssuedTicket,
+    NotReadyBody,
     Posted,
+    Ready,
     Session,
     SignInLink,
     Templates,
@@ -29,7 +32,7 @@ from athena.http.wishes import SignIn, TicketWish
 class Route(NamedTuple):
     """`needs` is what the caller has to be allowed to do; `open` routes need nothing. `handler` names a method of
     `Endpoints` or `Sessions`, or a page of app.py. `root` routes have no prefix, `streams` bring live
-    messages, and those that last are connections rather than requests."""
+    messages, and those that last are connections rather than requests. `keyed` ones take an `Idempotency-Key`."""
 
     method: str
     path: str
@@ -40,22 +43,35 @@ class Route(NamedTuple):
     body: Any = None
     parameters: Any = None
     errors: tuple[int, ...] = ()
+    refusal: type[ErrorBody] = ErrorBody
     root: bool = False
     streams: bool = False
     lasts: bool = False
+    keyed: bool = False
 
 
 ROUTES = (
-    Route("PUT", "/webhooks/txs/{tx_id}", "report", "edit", Edited, body=Edit, errors=(400, 404, 409, 415, 503)),
-    Route("POST", "/webhooks/txs", "report", "open", Transaction, 201, body=Open, errors=(400, 409, 415, 503)),
-    Route("POST", "/webhooks/txs/bulk", "report", "bulk", BulkAnswer, body="bulk", errors=(400, 415, 503)),
+    Route(
+        "PUT",
+        "/webhooks/txs/{tx_id}",
+        "report",
+        "edit",
+        Edited,
+        body=Edit,
+        errors=(400, 404, 409, 415, 503),
+        keyed=True,
+    ),
+    Route(
+        "POST", "/webhooks/txs", "report", "open", Transaction, 201, body=Open, errors=(400, 409, 415, 503), keyed=True
+    ),
+    Route("POST", "/webhooks/txs/bulk", "report", "bulk", BulkAnswer, body="bulk", errors=(400, 415, 503), keyed=True),
     Route("GET", "/webhooks/txs/{tx_id}", "view", "transaction", Transaction, errors=(400, 404, 503)),
     Route("GET", "/webhooks", "view", "webhooks", Webhooks, parameters=Paging, errors=(400, 503)),
     Route("GET", "/webhooks/templates", "view", "templates", Templates, parameters=Paging, errors=(400, 503)),
     Route("GET", "/notifications", "view", "history", History, parameters=HistoryParameters, errors=(400, 503)),
-    Route("POST", "/notifications", "manage", "post", Posted, body=Notice, errors=(400, 415, 503)),
-    Route("POST", "/notifications/bulk", "manage", "archive", Done, body=Archive, errors=(400, 415, 503)),
-    Route("DELETE", "/notifications/purge", "manage", "purge", Done, errors=(503,)),
+    Route("POST", "/notifications", "manage", "post", Posted, body=Notice, errors=(400, 415, 503), keyed=True),
+    Route("POST", "/notifications/bulk", "manage", "archive", Done, body=Archive, errors=(400, 415, 503), keyed=True),
+    Route("DELETE", "/notifications/purge", "manage", "purge", Done, errors=(400, 503), keyed=True),
     Route(
         "GET",
         "/notifications/live",
@@ -94,7 +110,7 @@ ROUTES = (
     Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketWish, errors=(400, 404, 415)),
     Route("POST", "/sign-in-links", "manage", "sign_in_link", SignInLink, 201, errors=(404,)),
     Route("GET", "/healthz", "open", "healthz", Health, root=True),
-    Route("GET", "/readyz", "open", "readyz", Health, errors=(503,), root=True),
+    Route("GET", "/readyz", "open", "readyz", Ready, errors=(503,), refusal=NotReadyBody, root=True),
     Route("GET", "/metrics", "open", "metrics", "text/plain", root=True),
     Route("GET", "/openapi.json", "open", "openapi", "application/json", root=True),
     Route("GET", "/docs", "open", "docs", "text/html", root=True),

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+from athena.errors import AthenaError
+
 
 class Permit(Protocol):
     """Why a live connection may be here. One may be shared by many."""
@@ -31,6 +33,6 @@ class Gate(Protocol):
         """Let a handshake in. `target` is the request target, header names are lower case. Raises an `AthenaError`."""
 
     def refused(
-        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, status: int
+        self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, error: AthenaError
     ) -> None:
-        """A handshake was answered with `status`, for the log."""
+        """A handshake was answered with `error`, for the log."""

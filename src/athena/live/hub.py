@@ -9,18 +9,17 @@ Server-Sent Events and long poll read by the same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from time import perf_counter
-from typing import Any
+from collections.abc import Iterable
+from time import monotonic, perf_counter
 
 from athena.domain.model import Position, parse_cursor
 from athena.domain.wire import encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
-from athena.live.gate import Permit
+from athena.live.counts import Counts, Resume, Transport
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
+from athena.live.streams import Streams
 from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
 
 CHUNK_BYTES = 128 * 1024
@@ -53,25 +52,32 @@ class Hub:
         self.closing = False
         self.flushes = 0
         """Flushes that have begun: one for all that was published in between."""
+        self.counts = Counts()
+        self.streams = Streams()
         self.catchup = Catchup(history, lambda: self.tail.end)
         self._flushing = False
         self._spent = 0.0  # seconds that the present flush has taken so far
         self._rest_until = 0.0  # the loop's clock: no flush begins before
         self._waiting: set[asyncio.Future[bool]] = set()
-        self._streams: dict[asyncio.Task[Any], Permit] = {}  # readers that ask, and why they may
         self._replaying: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
-    def publish(self, entries: Iterable[Entry]) -> None:
-        """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration."""
+    def publish(self, entries: Iterable[Entry], since: float | None = None) -> None:
+        """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration.
+
+        `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).
+        """
         self.tail.append(entries)
+        if since is not None:
+            self.counts.published(since)
         self._wake()
 
     def restart(self, position: Position) -> None:
         """The history was purged or replaced: every reader gets a reset."""
         self.tail.restart(position)
         self.catchup.clear()
+        self.counts.restarted += len(self.clients) + len(self.streams)
         self._wake()
 
     def _wake(self) -> None:
@@ -79,7 +85,9 @@ class Hub:
             if not waiter.done():
                 waiter.set_result(True)
         self._waiting.clear()
-        if self.clients and not self._flushing:
+        if not self.clients:
+            self.counts.all_reached(monotonic())
+        elif not self._flushing:
             self._flushing = True
             self.flushes += 1
             self._spent = 0.0
@@ -103,6 +111,18 @@ class Hub:
             return UNKNOWN
         return position.seq
 
+    def connected(self) -> dict[Transport, int]:
+        """Live connections by transport."""
+        return {"websocket": len(self.clients), **self.streams.open}
+
+    def begin(self, after: str | None, transport: Transport) -> int:
+        """The position a reader starts from, as by `locate`; counts those that come back."""
+        seq = self.locate(after)
+        if after:
+            kind: Resume = "reset" if seq < self.tail.floor else "tail" if self.tail.covers(seq) else "store"
+            self.counts.resumes[transport, kind] += 1
+        return seq
+
     def reached(self, position: Position) -> Position:
         """`position`, or where the push is if that is behind: a read of the store may see a commit that is on its way
         to the clients. A cursor may be too early, never too late."""
@@ -114,7 +134,7 @@ class Hub:
 
         From here on nothing is missed: what is published while a replay goes on is behind the client's position.
         """
-        client.position = self.locate(after)
+        client.position = self.begin(after, "websocket")
         client.wants_ready = after is not None
         self.clients.add(client)
         self._advance(client)
@@ -142,6 +162,8 @@ class Hub:
 
     def _flush(self, remaining: list[Client] | None) -> None:
         """Bring all live clients to the end of the tail, a slice at a time."""
+        if remaining is None:
+            self.counts.flush_began()
         clients = list(self.clients) if remaining is None else remaining
         loop = asyncio.get_running_loop()
         began = perf_counter()
@@ -158,7 +180,10 @@ class Hub:
         self._rest_until = loop.time() + self._spent * REST
         # What was published while this went on has reached only the clients that came after it.
         if any(client.live and client.position < self.tail.end for client in self.clients):
+            self.counts.flushed(monotonic())
             self._wake()
+        else:
+            self.counts.all_reached(monotonic())
 
     def _advance(self, client: Client) -> None:
         """Write what the client misses, as long as it takes it and the tail has it."""
@@ -204,15 +229,6 @@ class Hub:
         self._advance(client)
 
     # ---- readers that ask --------------------------------------------------------------------------------------------
-    @contextmanager
-    def tied(self, stream: asyncio.Task[Any], permit: Permit) -> Iterator[None]:
-        """Cancel `stream` if its permit ends within the block."""
-        self._streams[stream] = permit
-        try:
-            yield
-        finally:
-            del self._streams[stream]
-
     async def next(self, seq: int, encoding: Encoding, timeout: float) -> Chunk | None:
         """What follows `seq`, as soon as there is something.
 
@@ -262,15 +278,16 @@ class Hub:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(LOOK_SECONDS, self.keepalive.interval / 5, self.slow.timeout / 5))
-            for stream in [stream for stream, permit in self._streams.items() if permit.ended()]:
-                stream.cancel()
+            self.counts.ended["not_allowed"] += self.streams.end_unpermitted()
             for count, client in enumerate(list(self.clients), 1):
-                if client.permit is not None and client.permit.ended():
+                if client.permit is not None and client.permit.ended() and not client.closing:
+                    self.counts.ended["not_allowed"] += 1
                     client.close(POLICY_VIOLATION, "not allowed any more: sign in again")
                 client.keep_alive(loop.time())
                 if count % SLICE_CLIENTS == 0:
                     await asyncio.sleep(0)
             for client in self.slow.stalled(loop.time()):
+                self.counts.ended["slow"] += 1
                 client.close(TRY_AGAIN_LATER, f"no progress for {self.slow.timeout:g} s")
 
     async def shutdown(self, timeout: float) -> None:

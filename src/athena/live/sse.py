@@ -39,11 +39,11 @@ class EventStream:
         request = Request(scope)
         after = request.headers.get("last-event-id") or request.query_params.get("after")
         # The position is taken before anything is awaited: what is committed from here on will be sent.
-        position = self._hub.locate(after)
+        position = self._hub.begin(after, "sse")
         stream = asyncio.ensure_future(self._stream(position, after is not None, scope, send))
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            with self._hub.tied(stream, scope[PERMIT]):
+            with self._hub.streams.tied(stream, scope[PERMIT], "sse"):
                 await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
             if stream.cancelled():  # its permit has ended; whoever asks again is told why
                 scope["extensions"][TRANSPORT].abort()
@@ -63,6 +63,7 @@ class EventStream:
                 async with asyncio.timeout(hub.slow.timeout):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
             except TimeoutError:
+                hub.counts.ended["slow"] += 1
                 scope["extensions"][TRANSPORT].abort()
                 return
             if wants_ready and seq >= hub.tail.end:

@@ -113,7 +113,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if flood:
             data = data[: self.max_message]  # enough to tell a message that is too long from many
         self._parse(data)
-        if flood:
+        if flood and not self.closing:
+            self._hub.counts.ended["flood"] += 1
             self.close(POLICY_VIOLATION, "more than 64 KiB between two pings")
 
     def _parse(self, data: bytes) -> None:
@@ -147,7 +148,7 @@ class WebSocketProtocol(asyncio.Protocol):
             subprotocol = self._admit(path, target, headers)
         except AthenaError as error:
             self._transport.write(_refuse(error).serialize())
-            self._gate.refused(target, headers, self._transport, error.status)
+            self._gate.refused(target, headers, self._transport, error)
             self._end()
             return True
         self._transport.write(switching(key, subprotocol))
@@ -169,20 +170,23 @@ class WebSocketProtocol(asyncio.Protocol):
         path, after = _target(request.path)
         headers = _headers(request)
         response = parser.accept(request)  # whatever is no handshake is answered so, before anybody is asked who it is
+        refusal: AthenaError | None = None
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             try:
                 subprotocol = self._admit(path, request.path, headers)
                 if subprotocol is not None:
                     response.headers["Sec-WebSocket-Protocol"] = subprotocol
             except AthenaError as error:
+                refusal = error
                 response = _refuse(error)
         else:
-            response = _refuse(BadRequest(f"expected a WebSocket handshake (RFC 6455), got: {parser.handshake_exc}"))
+            refusal = BadRequest(f"expected a WebSocket handshake (RFC 6455), got: {parser.handshake_exc}")
+            response = _refuse(refusal)
             response.headers["Sec-WebSocket-Version"] = "13"  # section 4.4
         parser.send_response(response)
         self._transmit(parser)
-        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._gate.refused(request.path, headers, self._transport, response.status_code)
+        if refusal is not None:
+            self._gate.refused(request.path, headers, self._transport, refusal)
             return
         self._received = self._consumed = 0
         self._parser = None
@@ -249,6 +253,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
             return
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
+            self._hub.counts.ended["silent"] += 1
             self.abort()
         elif now >= self._ping_at:
             self._ping_at = now + self._hub.keepalive.interval

@@ -11,11 +11,13 @@ from athena.domain.model import Position
 class Committed(NamedTuple):
     """What a commit has to tell clients, encoded once: (seq up to which it tells everything, message) in order.
 
+    `since` is when the oldest of the commit's commands was submitted (`time.monotonic` of this node; None from others).
     `restart` is set when the commit began a new epoch; then there are no messages.
     """
 
     messages: list[tuple[int, bytes]]
     restart: Position | None = None
+    since: float | None = None
 
 
 Listener = Callable[[Committed], None]

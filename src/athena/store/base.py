@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
+from athena.clock import Anchor
 from athena.domain.lifecycle import Decision
 from athena.domain.model import Change, Command, Notification, Position
-from athena.errors import Conflict, NotFound
+from athena.errors import Conflict, IdempotencyKeyReused, NotFound
+
+T = TypeVar("T")
+
+RECEIPT_MS = 24 * 3600 * 1000
+"""How long a request that carried a key is remembered."""
 
 Outcome = Decision | Conflict | NotFound | None
 """What became of one command: the decision, or the error that refused it, or None where there was nothing to do."""
@@ -55,44 +61,122 @@ class Page(NamedTuple):
     total_transactions: int
 
 
-class Written(NamedTuple):
-    """A commit: one outcome a command, in order, and the visible changes in the order of their seq."""
+class Key(NamedTuple):
+    """What makes a request known when it is sent again. Both are hashes, 16 bytes.
 
-    outcomes: list[Outcome]
+    `id` tells who asks and by which key, `request` what is asked: one `id` is good for one `request`.
+    """
+
+    id: bytes
+    request: bytes
+
+
+class Receipt(NamedTuple):
+    """What was asked under a key, and the body of the answer."""
+
+    request: bytes
+    answer: bytes
+
+
+class Once(NamedTuple, Generic[T]):
+    """A request that is carried out once, however often it is sent, and told the same each time.
+
+    `answer` makes the body of the answer from what became of it. It may raise the `Conflict` or `NotFound` that refused
+    the request, provided that nothing was changed by it: then nothing is remembered either.
+    """
+
+    key: Key
+    answer: Callable[[T], bytes]
+    commands: Sequence[Command] = ()
+
+
+class Answered(Struct, frozen=True, gc=False):
+    """The body of an answer; `again` when it was given before, and nothing has been done now."""
+
+    body: bytes
+    again: bool
+
+
+Told = Answered | Conflict | NotFound | IdempotencyKeyReused
+"""What became of a request with a key."""
+
+
+class Written(NamedTuple):
+    """A commit: what became of each wish, in order, and the visible changes in the order of their seq.
+
+    `states` are the last states of the rows that were touched, heartbeats included.
+    """
+
+    outcomes: list[Outcome | Told]
     changes: list[Notification]
     position: Position
+    states: list[Notification]
+
+
+class Purged(NamedTuple):
+    """How many rows are gone, and the position now; with a key, also what its sender is told."""
+
+    removed: int
+    position: Position
+    told: Answered | IdempotencyKeyReused | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it was carried out now: not refused, and not the same again."""
+        return self.told is None or (isinstance(self.told, Answered) and not self.told.again)
 
 
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write`, `purge`, `tend` and `retire` are called by one caller, one at a time. All else may be called at any time,
-    and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a `StoreUnavailable`.
+    `write`, `purge`, `tend`, `retire` and `probe` are called by one caller, one at a time. All else may be called at
+    any time, and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a
+    `StoreUnavailable`.
     """
 
     async def position(self) -> Position:
         """The position of the newest change. `seq` is 0 in a history in which nothing has happened."""
 
-    async def write(self, commands: Sequence[Command], now: int) -> Written:
-        """Decide and store `commands` in one transaction, in order; durable when it returns.
+    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+        """Decide and store `wishes` in one transaction, in order; durable when it returns.
 
         Each visible change takes the next seq: gapless, in commit order. A refused command changes nothing and hinders
         none of the others. On `StoreUnavailable` nothing of it is stored.
+
+        What is to be done once is done unless its key has a receipt of the last `RECEIPT_MS`, also one from earlier in
+        the same write; its own receipt is stored with it, or neither is.
         """
 
-    async def purge(self) -> tuple[int, Position]:
-        """Remove everything and start a new epoch, durably -> (rows removed, the new position, one seq on)."""
+    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
+        """Remove all rows and start a new epoch, durably; the position is one seq on.
+
+        Receipts stay, so that what is sent again does not come back. `once` is answered from the number of rows.
+        """
 
     async def tend(self, now: int) -> bool:
-        """Do some of the work that keeps questions fast, in one short transaction -> whether there is more to do.
+        """Do some work in the background, in one short transaction -> whether there is more to do.
 
-        Called as `write` is, now and then. Changes nothing that anybody is told.
+        It keeps questions fast and forgets receipts that are too old. Called as `write` is, now and then. Changes
+        nothing that anybody is told.
         """
 
     async def retire(self, before: int, limit: int) -> int:
         """Remove at most `limit` finished rows that are shown at, and came, before a moment (ms), oldest first, durably
         -> how many there were. Called as `write` is. Never one that is still going on; positions stay as they are.
         """
+
+    async def clock(self) -> tuple[Anchor, int]:
+        """How the clock was set, and when the newest step of a transaction was stored (ms); 0 for never."""
+
+    async def set_clock(self, anchor: Anchor, shift: int, now: int) -> None:
+        """Store how the clock is set from here on, and move all deadlines by `shift` (ms), durably. Called as `write`.
+
+        None is further off than its own timeout after `now` (ms), whatever it was written by. Receipts move too when
+        `shift` is an hour or more. Nobody is told: no deadline is anything that clients see.
+        """
+
+    async def probe(self) -> None:
+        """Write something that changes nothing, durably: it succeeds when a change would. Called as `write` is."""
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         """A row and its visible changes, oldest first."""

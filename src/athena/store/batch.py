@@ -1,26 +1,33 @@
-"""The fold that every engine shares: commands in, decisions and the rows to store out. Pure but for `load`."""
+"""The fold that every engine shares: wishes in, decisions and the rows to store out. Pure but for its look-ups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from athena.domain.lifecycle import Effect, decide
 from athena.domain.model import Command, Notification
-from athena.errors import Conflict, NotFound
-from athena.store.base import Outcome
+from athena.errors import Conflict, IdempotencyKeyReused, NotFound
+from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
 
 
 class Batch:
-    """One transaction's worth of commands. Feed them to `apply` in order, then store `dirty` and `changes`.
+    """One transaction's worth of wishes. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
 
     `dirty` holds the last state of each row that has to be written; a row edited twice is written once.
 
-    `load` reads the present state of a row inside the engine's transaction; it is asked once for each id.
+    `load` reads the present state of a row inside the engine's transaction; it is asked once for each id. `find` reads
+    the receipt for a key, unless it is too old.
     """
 
-    def __init__(self, seq: int, now: int, load: Callable[[str], Notification | None]) -> None:
+    def __init__(
+        self,
+        seq: int,
+        now: int,
+        load: Callable[[str], Notification | None],
+        find: Callable[[bytes], Receipt | None],
+    ) -> None:
         self.seq = seq
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[Outcome | Told] = []
         self.changes: list[Notification] = []
         self.previous: list[int | None] = []
         """For each of `changes`, the seq of the change before it of the same row."""
@@ -31,24 +38,54 @@ class Batch:
         """Of `moved`, the state before the batch, unless the row is new."""
         self.new: dict[str, bool] = {}
         """The ids in `dirty` that were not there before, and whether each is a transaction."""
+        self.receipts: dict[bytes, Receipt] = {}
+        """The new ones, by the id of their key."""
         self._now = now
         self._load = load
+        self._find = find
         self._seen: dict[str, Notification | None] = {}
 
-    def apply(self, command: Command) -> None:
-        """Decide one command on the state that the ones before it have left."""
+    def run(self, wishes: Sequence[Command | Once[list[Outcome]]]) -> Iterator[None]:
+        """Decide each wish on the state that the ones before it have left.
+
+        Rests after each command, where an engine may let others go on.
+        """
+        for wish in wishes:
+            if isinstance(wish, Once):
+                yield from self._carry_out(wish)
+            else:
+                self.outcomes.append(self._decide(wish))
+                yield
+
+    def _carry_out(self, once: Once[list[Outcome]]) -> Iterator[None]:
+        told: Told | None = repeated(once.key, self.receipts.get(once.key.id) or self._find(once.key.id))
+        if told is None:
+            outcomes: list[Outcome] = []
+            for command in once.commands:
+                outcomes.append(self._decide(command))
+                yield
+            told = self._receipt(once, outcomes)
+        self.outcomes.append(told)
+
+    def _receipt(self, once: Once[list[Outcome]], outcomes: list[Outcome]) -> Told:
+        try:
+            answer = once.answer(outcomes)
+        except (Conflict, NotFound) as refused:
+            return refused
+        self.receipts[once.key.id] = Receipt(once.key.request, answer)
+        return Answered(answer, again=False)
+
+    def _decide(self, command: Command) -> Outcome:
         key = command.id
         current = self._seen[key] if key in self._seen else self._load(key)
         try:
             decision = decide(command, current, self._now, self.seq + 1)
         except (Conflict, NotFound) as refused:
             self._seen[key] = current
-            self.outcomes.append(refused)
-            return
-        self.outcomes.append(decision)
+            return refused
         if decision is None or decision.effect is Effect.NOTHING:
             self._seen[key] = current
-            return
+            return decision
         state = decision.state
         self._seen[key] = self.dirty[key] = state
         if decision.effect is Effect.CHANGED:
@@ -61,3 +98,11 @@ class Batch:
                 self.moved.add(key)  # ts_display changes with the status only
                 if key not in self.new:
                     self.before.setdefault(key, current)
+        return decision
+
+
+def repeated(key: Key, receipt: Receipt | None) -> Answered | IdempotencyKeyReused | None:
+    """What a request is told by the receipt that there is for its key; None when there is none."""
+    if receipt is None:
+        return None
+    return Answered(receipt.answer, again=True) if receipt.request == key.request else IdempotencyKeyReused()

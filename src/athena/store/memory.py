@@ -5,9 +5,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from athena.clock import HOUR_MS, Anchor
 from athena.domain.model import Change, Command, Notification, Position
-from athena.store.base import Page, Query, SortKey, Written
-from athena.store.batch import Batch
+from athena.store.base import (
+    RECEIPT_MS,
+    Answered,
+    Once,
+    Outcome,
+    Page,
+    Purged,
+    Query,
+    Receipt,
+    SortKey,
+    Written,
+)
+from athena.store.batch import Batch, repeated
 
 
 class MemoryStore:
@@ -18,31 +32,46 @@ class MemoryStore:
         self._seq = 0
         self._rows: dict[str, Notification] = {}
         self._changes: dict[str, list[Change]] = {}
+        self._receipts: dict[bytes, tuple[Receipt, int]] = {}
+        self._anchor = Anchor("", 0, 0)
+        self._last = 0  # when the newest step of a transaction came
 
     async def position(self) -> Position:
         return Position(self._epoch, self._seq)
 
-    async def write(self, commands: Sequence[Command], now: int) -> Written:
-        batch = Batch(self._seq, now, self._rows.get)
-        for command in commands:
-            batch.apply(command)
+    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+        batch = Batch(self._seq, now, self._rows.get, lambda key: self._receipt(key, now))
+        for _ in batch.run(wishes):
+            pass
         self._rows.update(batch.dirty)
+        self._receipts.update({key: (receipt, now) for key, receipt in batch.receipts.items()})
         self._seq = batch.seq
+        if any(state.type == "webhook_tx" for state in batch.changes):
+            self._last = now
         for state in batch.changes:
             if state.type == "webhook_tx" and not state.archived:
                 change = Change(now, state.status, state.message, state.on_step, state.total_steps)
                 self._changes.setdefault(state.id, []).append(change)
-        return Written(batch.outcomes, batch.changes, await self.position())
+        return Written(batch.outcomes, batch.changes, await self.position(), list(batch.dirty.values()))
 
-    async def purge(self) -> tuple[int, Position]:
+    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
         removed = len(self._rows)
+        told: Answered | None = None
+        if once is not None:
+            before = repeated(once.key, self._receipt(once.key.id, now))
+            if before is not None:
+                return Purged(0, await self.position(), before)
+            told = Answered(once.answer(removed), again=False)
+            self._receipts[once.key.id] = (Receipt(once.key.request, told.body), now)
         self._rows.clear()
         self._changes.clear()
+        self._last = 0
         self._epoch = secrets.token_hex(4)
         self._seq += 1
-        return removed, await self.position()
+        return Purged(removed, await self.position(), told)
 
     async def tend(self, now: int) -> bool:
+        self._receipts = {key: kept for key, kept in self._receipts.items() if kept[1] > now - RECEIPT_MS}
         return False
 
     async def retire(self, before: int, limit: int) -> int:
@@ -52,6 +81,20 @@ class MemoryStore:
             del self._rows[row.id]
             self._changes.pop(row.id, None)
         return min(len(old), limit)
+
+    async def clock(self) -> tuple[Anchor, int]:
+        return self._anchor, self._last
+
+    async def set_clock(self, anchor: Anchor, shift: int, now: int) -> None:
+        self._anchor = anchor
+        for key, row in self._rows.items():
+            if row.deadline is not None and row.timeout_ms is not None:
+                self._rows[key] = replace(row, deadline=min(row.deadline + shift, now + row.timeout_ms))
+        if abs(shift) >= HOUR_MS:
+            self._receipts = {key: (receipt, ts + shift) for key, (receipt, ts) in self._receipts.items()}
+
+    async def probe(self) -> None:
+        pass
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         state = self._rows.get(notification_id)
@@ -76,6 +119,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         pass
+
+    def _receipt(self, key: bytes, now: int) -> Receipt | None:
+        receipt, ts = self._receipts.get(key, (None, now))
+        return receipt if ts > now - RECEIPT_MS else None
 
 
 def _order(row: Notification) -> tuple[bool, int, str]:

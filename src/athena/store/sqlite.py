@@ -19,12 +19,13 @@ from typing import Any, NoReturn, TypeVar
 import apsw
 import msgspec
 
+from athena.clock import Anchor
 from athena.database import connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
-from athena.store import sqlite_retention, sqlite_search
-from athena.store.base import Page, Query, Written
-from athena.store.batch import Batch
+from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
+from athena.store.base import Answered, Once, Outcome, Page, Purged, Query, Written
+from athena.store.batch import Batch, repeated
 from athena.store.sqlite_file import check_version, lock, make_file, tune
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
@@ -82,46 +83,62 @@ class SqliteStore:
             self._readers.put(connect(self.path, apsw.SQLITE_OPEN_READONLY))
 
     # ---- writing -----------------------------------------------------------------------------------------------------
-    async def write(self, commands: Sequence[Command], now: int) -> Written:
+    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
-            batch = Batch(seq, now, self._load)
-            for start in range(0, len(commands), SLICE):
-                if start:
+            batch = Batch(seq, now, self._load, lambda key: sqlite_receipts.find(self._writer, key, now))
+            for count, _ in enumerate(batch.run(wishes), 1):
+                if not count % SLICE:
                     await asyncio.sleep(0)
-                for command in commands[start : start + SLICE]:
-                    batch.apply(command)
             await self._save(batch, now)
         self._remember(batch)
-        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq))
+        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), list(batch.dirty.values()))
 
-    async def purge(self) -> tuple[int, Position]:
+    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
+        told: Answered | None = None
         async with self._transaction():
-            _, _, total, _ = self._row("position")
+            epoch, seq, total, _ = self._row("position")
+            if once is not None:
+                before = repeated(once.key, sqlite_receipts.find(self._writer, once.key.id, now))
+                if before is not None:
+                    return Purged(0, Position(epoch, seq), before)
+                told = Answered(once.answer(total), again=False)
+                self._writer.execute(SQL["keep_receipt"], (*once.key, told.body, now))
             for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
                 self._writer.execute(SQL[block])
             sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
         self._known.clear()
         self._searchable = sqlite_search.newest(self._writer)
-        return total, Position(epoch, seq)
+        return Purged(total, Position(epoch, seq), told)
 
     async def tend(self, now: int) -> bool:
         more = False
         async with self._transaction():
+            forgetting = sqlite_receipts.forget(self._writer, now)
             for _ in range(TENDED_BLOCKS):
                 more = sqlite_search.extend(self._writer, now)
                 if not more:
                     break
                 await asyncio.sleep(0)
         self._searchable = sqlite_search.newest(self._writer)
-        return more
+        return more or forgetting
 
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():
             removed = sqlite_retention.retire(self._writer, before, limit)
         self._searchable = sqlite_search.newest(self._writer)
         return removed
+
+    async def set_clock(self, anchor: Anchor, shift: int, now: int) -> None:
+        async with self._transaction():
+            for _ in sqlite_clock.move(self._writer, anchor, shift, now):
+                await asyncio.sleep(0)
+        self._known.clear()  # their deadlines have moved
+
+    async def probe(self) -> None:
+        async with self._transaction():
+            self._writer.execute(SQL["probe"])
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
@@ -212,6 +229,9 @@ class SqliteStore:
             return _decode_rows(value(db, SQL["changed_since"], (seq, limit))), position
 
         return await self._read(read)
+
+    async def clock(self) -> tuple[Anchor, int]:
+        return await self._read(sqlite_clock.read)
 
     async def deadlines(self, limit: int) -> list[tuple[str, int]]:
         return await self._read(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))

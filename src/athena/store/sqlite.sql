@@ -28,9 +28,18 @@ WHERE id = ?;
 -- Remember a visible change of a transaction.
 INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: keep_receipt
+-- In the place of one that is too old, if there is one.
+INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?);
+
 -- name: advance
 -- Move the position and the totals, in the same transaction as the rows they speak of.
 UPDATE history SET seq = ?, total = total + ?, total_transactions = total_transactions + ?;
+
+-- name: probe
+-- A page in the log and a sync, for nothing. An UPDATE would do neither: SQLite writes no page that stays the same, but
+-- for its header. The id of a history in use is 0; only copies have another (backup.py).
+PRAGMA application_id = 0;
 
 -- name: purge_notifications
 DELETE FROM notification;

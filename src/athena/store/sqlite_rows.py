@@ -33,12 +33,14 @@ def bound(batch: Batch, now: int) -> tuple[tuple[str, Rows], ...]:
         if state.type == "webhook_tx"
     ]
     tally = _tally(batch) if batch.new or batch.moved else []
+    receipts: Rows = [(key, receipt.request, receipt.answer, now) for key, receipt in batch.receipts.items()]
     return (
         ("insert", inserts),
         ("update", updates),
         ("progress", progress),
         ("insert_change", changes),
         ("count_rows", tally),
+        ("keep_receipt", receipts),
     )
 
 

@@ -15,7 +15,10 @@ log = logging.getLogger("athena.expiry")
 
 BATCH = 1000
 LONGEST_SLEEP = 60.0
-"""Seconds. Wakes now and then even when nothing is due, in case a deadline came from elsewhere."""
+"""Seconds. Looks now and then even when nothing is due, in case a deadline came from elsewhere."""
+
+LONGEST_NAP = 1.0
+"""Seconds. Timers of the event loop stand still while the machine sleeps; the clock does not."""
 
 RETRY = 1.0
 
@@ -50,11 +53,23 @@ class Expiry:
             except AthenaError as error:
                 log.warning("expiry waits: %s", error)
                 delay = RETRY
-            self._earlier.clear()
+            await self._sleep(min(delay, LONGEST_SLEEP))
+
+    def look_again(self) -> None:
+        """Deadlines have changed in another way than by an edit. Counts also while a look is going on."""
+        self._next = 0.0
+        self._earlier.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        """So long by the clock, or until there is an earlier deadline."""
+        self._earlier.clear()
+        until = self._now() + seconds * 1000
+        while (left := (until - self._now()) / 1000) > 0:
             try:
-                await asyncio.wait_for(self._earlier.wait(), min(delay, LONGEST_SLEEP))
+                await asyncio.wait_for(self._earlier.wait(), min(left, LONGEST_NAP))
             except TimeoutError:
                 continue
+            return
 
     async def sweep(self) -> float:
         """Expire everything that is due -> seconds until the next deadline, infinity when there is none."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
+from athena.clock import DAY_MS, Clock
 from athena.errors import AthenaError
 from athena.journal import Journal
 
@@ -22,19 +22,23 @@ RETIRED_AT_ONCE = 200
 LONGEST_RETIRE_REST = 60.0
 """Seconds between two looks for what is too old, at the most; less when rows are kept for minutes only."""
 
-DAY_MS = 24 * 3600 * 1000
+LONGEST_DOUBT_MS = DAY_MS
+"""Nothing is let go for so long after the clock has jumped by an hour or more (or a tenth of the time that rows are
+kept, where that is less): if it is wrong, somebody has time to put it right before a year of history is too old."""
 
 
 class Tending:
     """Asks the journal to tend the store, again and again."""
 
-    def __init__(self, journal: Journal, now: Callable[[], int], keep_days: float) -> None:
+    def __init__(self, journal: Journal, clock: Clock, keep_days: float) -> None:
         """`keep_days`: how long finished rows are kept; 0 is for ever."""
         self.retired = 0
         self._journal = journal
-        self._now = now
+        self._clock = clock
         self._keep_ms = int(keep_days * DAY_MS)
-        self._retire_at = 0  # ms
+        self._doubt_ms = min(self._keep_ms // 10, LONGEST_DOUBT_MS)
+        self._rest = min(LONGEST_RETIRE_REST, self._keep_ms / 10_000)
+        self._retire_at = float("-inf")  # seconds of the event loop
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -51,11 +55,11 @@ class Tending:
     async def step(self) -> bool:
         """A little of each kind of work -> whether there is more."""
         more = await self._journal.tend()
-        now = self._now()
-        if self._keep_ms and now >= self._retire_at:
-            removed = await self._journal.retire(now - self._keep_ms, RETIRED_AT_ONCE)
+        loop = asyncio.get_running_loop()
+        if self._keep_ms and loop.time() >= self._retire_at and self._clock.settled(self._doubt_ms):
+            removed = await self._journal.retire(self._clock.now() - self._keep_ms, RETIRED_AT_ONCE)
             self.retired += removed
             if removed == RETIRED_AT_ONCE:
                 return True
-            self._retire_at = now + min(int(LONGEST_RETIRE_REST * 1000), self._keep_ms // 10)
+            self._retire_at = loop.time() + self._rest
         return more

@@ -1,0 +1,212 @@
+"""Requests with a key: done once, told the same each time. By every engine; what is SQLite's own is at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.store.conftest import Run
+
+from athena.domain.lifecycle import Decision
+from athena.domain.model import Command, Edit, Notice, Open
+from athena.errors import Conflict, IdempotencyKeyReused, NotFound, StoreUnavailable, UnknownTransaction
+from athena.store.base import RECEIPT_MS, Answered, Key, Once, Outcome, Query, Store
+from athena.store.sqlite import SLICE, SqliteStore
+from athena.store.sqlite_receipts import FORGOTTEN_AT_ONCE
+
+NOW = 1_000_000
+
+
+def key(name: str, request: str = "the first request") -> Key:
+    return Key(name.encode().ljust(16), request.encode()[:16])
+
+
+def shown(outcomes: Sequence[Outcome]) -> bytes:
+    """An answer that tells what was done, as the ones over HTTP do."""
+    ids = []
+    for outcome in outcomes:
+        if isinstance(outcome, Conflict | NotFound):
+            raise outcome
+        ids.append("nothing" if outcome is None else outcome.state.id)
+    return " ".join(ids).encode()
+
+
+def posting(key: Key, *ids: str) -> Once[list[Outcome]]:
+    return Once(key, shown, [Command(id_, Notice(status="success", message="m")) for id_ in ids])
+
+
+async def ids(store: Store) -> list[str]:
+    return sorted(row.id for row in (await store.page(Query(limit=1000, archived=True))).rows)
+
+
+def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        first = await store.write([posting(key("k"), "a", "b"), Command("t", Open(description="d"))], NOW)
+        assert first.outcomes[0] == Answered(b"a b", again=False)
+        assert isinstance(first.outcomes[1], Decision)
+        assert [row.id for row in first.changes] == ["a", "b", "t"]
+        assert sorted(row.id for row in first.states) == ["a", "b", "t"]
+        for later in (0, 1, RECEIPT_MS - 1):
+            again = await store.write([posting(key("k"), "c", "d")], NOW + later)
+            assert again.outcomes == [Answered(b"a b", again=True)]
+            assert (again.changes, again.states, again.position) == ([], [], first.position)
+        assert await ids(store) == ["a", "b", "t"]
+
+    run(scenario)
+
+
+def test_in_one_commit_too_the_second_gets_the_answer_of_the_first(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        written = await store.write([posting(key("k"), f"a{number}") for number in range(20)], NOW)
+        assert written.outcomes == [Answered(b"a0", again=False)] + [Answered(b"a0", again=True)] * 19
+        assert await ids(store) == ["a0"]
+
+    run(scenario)
+
+
+def test_another_request_with_the_key_is_refused_and_another_key_is_another_request(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([posting(key("k"), "a")], NOW)
+        written = await store.write([posting(key("k", "another"), "b"), posting(key("l"), "c")], NOW)
+        assert isinstance(written.outcomes[0], IdempotencyKeyReused)
+        assert written.outcomes[1] == Answered(b"c", again=False)
+        both = await store.write([posting(key("m"), "d"), posting(key("m", "another"), "e")], NOW)
+        assert isinstance(both.outcomes[1], IdempotencyKeyReused)
+        assert await ids(store) == ["a", "c", "d"]
+
+    run(scenario)
+
+
+def test_what_was_refused_is_decided_anew(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        editing: Once[list[Outcome]] = Once(key("k"), shown, [Command("t", Edit(status="success"))])
+        refused = await store.write([editing], NOW)
+        assert isinstance(refused.outcomes[0], UnknownTransaction)
+        assert refused.position.seq == 0
+        written = await store.write([Command("t", Open(description="d")), editing, editing], NOW)
+        assert written.outcomes[1:] == [Answered(b"t", again=False), Answered(b"t", again=True)]
+        assert [row.status for row in written.changes] == ["pending", "success"]
+
+    run(scenario)
+
+
+def test_after_a_day_it_is_a_new_request_whether_or_not_anybody_tidied_up(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([posting(key("k"), "a"), posting(key("l"), "b")], NOW)
+        late = NOW + RECEIPT_MS
+        written = await store.write([posting(key("k", "another"), "c")], late)
+        assert written.outcomes == [Answered(b"c", again=False)]
+        assert not await store.tend(late)
+        written = await store.write([posting(key("k", "another"), "d"), posting(key("l"), "e")], late)
+        assert written.outcomes == [Answered(b"c", again=True), Answered(b"e", again=False)]
+
+    run(scenario)
+
+
+def test_a_purge_leaves_receipts_so_that_nothing_comes_back(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([posting(key("k"), "a")], NOW)
+        await store.purge(NOW)
+        written = await store.write([posting(key("k"), "b")], NOW)
+        assert written.outcomes == [Answered(b"a", again=True)]
+        assert await ids(store) == []
+
+    run(scenario)
+
+
+def test_a_purge_with_a_key_deletes_once(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        def once(name: str, request: str = "purge") -> Once[int]:
+            return Once(key(name, request), lambda removed: f"deleted {removed}".encode())
+
+        await store.write([posting(key("k"), "a", "b")], NOW)
+        first = await store.purge(NOW, once("p"))
+        assert (first.removed, first.told, first.done) == (2, Answered(b"deleted 2", again=False), True)
+        await store.write([Command("c", Open(description="d"))], NOW)
+        position = await store.position()
+        again = await store.purge(NOW + 1, once("p"))
+        assert (again.told, again.position, again.done) == (Answered(b"deleted 2", again=True), position, False)
+        reused = await store.purge(NOW + 1, once("p", "another"))
+        assert isinstance(reused.told, IdempotencyKeyReused)
+        assert not reused.done
+        taken = await store.purge(NOW + 1, once("k"))
+        assert isinstance(taken.told, IdempotencyKeyReused)
+        assert await ids(store) == ["c"]
+        assert (await store.purge(NOW + RECEIPT_MS, once("p"))).told == Answered(b"deleted 1", again=False)
+
+    run(scenario)
+
+
+# ---- SQLite ----------------------------------------------------------------------------------------------------------
+def count(store: SqliteStore) -> int:
+    return int(store._writer.execute("SELECT count(*) FROM receipt").get)
+
+
+def test_receipts_are_there_after_opening_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([posting(key("k"), "a")], NOW)
+        await store.close()
+        store = SqliteStore(tmp_path)
+        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answered(b"a", again=True)]
+        assert await ids(store) == ["a"]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_failed_commit_leaves_neither_the_change_nor_the_receipt(tmp_path: Path) -> None:
+    """A hook of SQLite's own makes a real commit fail; no part of Athena is replaced."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        store._writer.set_commit_hook(lambda: True)
+        with pytest.raises(StoreUnavailable):
+            await store.write([posting(key("k"), "a")], NOW)
+        store._writer.set_commit_hook(None)
+        assert (await ids(store), count(store)) == ([], 0)
+        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answered(b"b", again=False)]
+        assert (await ids(store), count(store)) == (["b"], 1)
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_old_receipts_are_forgotten_a_few_at_a_time(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([posting(key(f"old {number}")) for number in range(2 * FORGOTTEN_AT_ONCE)], NOW)
+        await store.write([posting(key("new"))], NOW + 1)
+        assert not await store.tend(NOW + RECEIPT_MS - 1)
+        assert count(store) == 2 * FORGOTTEN_AT_ONCE + 1
+        left = []
+        while await store.tend(NOW + RECEIPT_MS):
+            left.append(count(store))
+        assert left == [FORGOTTEN_AT_ONCE + 1, 1]
+        assert count(store) == 1
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_large_request_lets_others_have_their_turn(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        commands = [Command(f"t{number}", Open(description="d")) for number in range(10 * SLICE)]
+        turns = 0
+
+        def answer(outcomes: list[Outcome]) -> bytes:
+            return f"{turns} turns before it was decided".encode()
+
+        writing = asyncio.ensure_future(store.write([Once(key("k"), answer, commands)], NOW))
+        while not writing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        told = writing.result().outcomes[0]
+        assert isinstance(told, Answered)
+        assert int(told.body.split()[0]) >= 9
+        await store.close()
+
+    asyncio.run(main())
