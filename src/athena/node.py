@@ -102,8 +102,8 @@ async def _serve(config: Config, listener: socket.socket) -> None:
 async def _preload(tail: Tail, store: SqliteStore) -> None:
     """The newest changes again: most clients that come back after a restart are only a little behind."""
     start = max(0, tail.end - PRELOADED)
-    rows, position = await store.changed_since(start, PRELOADED)
-    tail.preload(start, encode_changes(rows, position.epoch))
+    found = await store.changed_since(start, PRELOADED)
+    tail.preload(max(start, found.retired), encode_changes(found.rows, found.position.epoch))
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:

@@ -1,10 +1,13 @@
-"""What stays although it looks old. That what is old goes, and nothing else, is `tests/faults/retention.py`."""
+"""What stays although it looks old, and what is told of what went. That what is old goes, and nothing else, is
+`tests/faults/retention.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.e2e.calls import edit, open_tx
+import pytest
+from tests.e2e.calls import TXS, Deadline, edit, open_tx, position
+from tests.e2e.subscribers import TRANSPORTS, subscribe
 from tests.support.server import Athena
 
 
@@ -23,3 +26,29 @@ def test_nothing_goes_when_it_is_kept_for_ever(start_athena: Callable[..., Athen
     athena.request("POST", "/api/v3/notifications", {"status": "error", "message": "from 1970", "ts_display": 1})
     athena.restart()
     assert athena.request("GET", "/api/v3/notifications")[1]["total"] == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_who_missed_the_end_of_what_is_gone_starts_anew(
+    transport: str, restarted: bool, start_athena: Callable[..., Athena]
+) -> None:
+    """Else a client would show as running for ever what ended, and was let go of, while it was away."""
+    flags = ["--keep-days", str(1 / 86_400)]  # a second
+    athena = start_athena(*flags) if restarted else start_athena(*flags, "--tail-bytes", "2000")
+    old, running = open_tx(athena, description="Ends while a client is away"), open_tx(athena)
+    cursor = position(athena)
+    edit(athena, old, "success")
+    deadline = Deadline()
+    while athena.request("GET", f"{TXS}/{old}")[0] == 200:
+        assert not deadline.passed, "the row is still there"
+        edit(athena, running, "pending", athena_msg="x" * 1000)  # moves the tail on, too
+        edit(athena, running, "pending", athena_msg="y" * 1000)
+    if restarted:
+        athena.restart()
+    with subscribe(transport, athena, after=cursor) as late:
+        reset = late.receive()
+        assert reset["type"] == "reset"
+    with subscribe(transport, athena, after=reset["cursor"]) as current:
+        edit(athena, running, "success")
+        assert current.receive_until(lambda message: message.get("id") == running)[-1]["status"] == "success"

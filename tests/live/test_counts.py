@@ -107,7 +107,7 @@ def test_who_comes_back_is_counted_by_where_it_is_served_from() -> None:
         assert resumes["websocket", "reset"] == 2
         world.hub.begin("nonsense", "sse")
         assert resumes["sse", "reset"] == 1
-        assert world.hub.counts.resets() == {"unknown_cursor": 3, "purge": 0}
+        assert world.hub.counts.resets() == {"unknown_cursor": 3, "purge": 0, "retention": 0}
         await settle()
 
     live(scenario, tail_bytes=5000)
@@ -122,7 +122,7 @@ def test_a_purge_resets_everyone_who_is_there() -> None:
             assert world.hub.connected() == {"websocket": 3, "sse": 1, "longpoll": 0}
             world.hub.restart(Position("0a0b0c0d", world.hub.tail.end + 1))
             await settle()
-        assert world.hub.counts.resets() == {"unknown_cursor": 0, "purge": 4}
+        assert world.hub.counts.resets() == {"unknown_cursor": 0, "purge": 4, "retention": 0}
         assert [client.received[-1]["type"] for client in clients] == ["reset"] * 3
         assert world.hub.connected() == {"websocket": 3, "sse": 0, "longpoll": 0}
         stream.cancel()

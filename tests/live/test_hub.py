@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from athena.domain.model import Command, Edit, Notification, Open, Position
+from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import encode_changes
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
@@ -18,6 +18,7 @@ from athena.live.gate import Permit
 from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Encoding, Tail
+from athena.store.base import Changed
 from athena.store.memory import MemoryStore
 
 
@@ -296,7 +297,7 @@ class SlowHistory(MemoryStore):
         super().__init__()
         self.may_answer = asyncio.Event()
 
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+    async def changed_since(self, seq: int, limit: int) -> Changed:
         await self.may_answer.wait()
         return await super().changed_since(seq, limit)
 

@@ -36,7 +36,7 @@ def test_a_new_history_is_at_position_zero(run: Run) -> None:
         page = await store.page(Query())
         assert page == ([], False, position, 0, 0)
         assert await store.get("a") is None
-        assert await store.changed_since(0, 10) == ([], position)
+        assert await store.changed_since(0, 10) == ([], position, 0)
         assert await store.deadlines(10) == []
 
     run(scenario)
@@ -118,7 +118,7 @@ def test_text_comes_back_as_it_was(run: Run) -> None:
 def test_changed_since_gives_each_row_once_in_the_order_of_its_last_change(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a"), opening("b"), opening("c"), editing("a", athena_msg="m")], 1000)
-        rows, position = await store.changed_since(0, 10)
+        rows, position, _ = await store.changed_since(0, 10)
         assert [(row.id, row.seq) for row in rows] == [("b", 2), ("c", 3), ("a", 4)]
         assert position.seq == 4
         assert ids((await store.changed_since(2, 10))[0]) == ["c", "a"]
@@ -313,6 +313,7 @@ def test_what_is_old_and_over_is_let_go_a_few_at_a_time(run: Run) -> None:
         while (count := await store.retire(before, 7)) > 0:
             removed.append(count)
         assert sum(removed) == len(old) > 7
+        assert (await store.changed_since(0, 10)).retired == max(row.seq for row in old)
         assert max(removed) == 7
         for query in (Query(limit=1000, archived=True), Query(limit=1000, archived=True, search="t")):
             page = await store.page(query)

@@ -25,22 +25,38 @@ MOST_PAGES = 64
 """Pages that are kept: about 4 MiB."""
 
 
+class Changed(Protocol):
+    """What is read: latest states in the order of change, the position they are from, and the highest seq of what is
+    gone since it was too old."""
+
+    @property
+    def rows(self) -> list[Notification]: ...
+
+    @property
+    def position(self) -> Position: ...
+
+    @property
+    def retired(self) -> int: ...
+
+
 class History(Protocol):
     """What is needed of a store."""
 
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
-        """The latest states of what changed after `seq`, in the order of change, and the position they are from.
+    async def changed_since(self, seq: int, limit: int) -> Changed:
+        """The latest states of what changed after `seq`, at most `limit`.
 
         Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
         """
 
 
 class Page(NamedTuple):
-    """Encoded messages, and the position up to which they tell everything."""
+    """Encoded messages, and the position up to which they tell everything to a reader that stands at `retired` or
+    behind; what is gone was before that."""
 
     epoch: str
     entries: list[Entry]
     reached: int
+    retired: int
 
     def behind(self, seq: int) -> list[Entry]:
         """The messages behind `seq`."""
@@ -80,15 +96,14 @@ class Catchup:
     async def _read(self, begin: int) -> Page:
         self.reads += 1
         try:
-            rows, position = await self._history.changed_since(begin, PAGE_ROWS)
+            found = await self._history.changed_since(begin, PAGE_ROWS)
         finally:
             # Here and not in a callback, which would come a turn of the loop later: whoever asks again meanwhile, since
             # this page was begun before it could tell anything new, would be given it again, and again.
             del self._reading[begin]
-        end = self._end()
-        reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else position.seq)
-        told = encode_changes([row for row in rows if row.seq <= end], position.epoch)
-        page = Page(position.epoch, told, reached)
+        end, rows, epoch = self._end(), found.rows, found.position.epoch
+        reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else found.position.seq)
+        page = Page(epoch, encode_changes([row for row in rows if row.seq <= end], epoch), reached, found.retired)
         self._pages[begin] = page
         self._pages.move_to_end(begin)
         if len(self._pages) > MOST_PAGES:

@@ -26,6 +26,8 @@ class Counts:
         self.resumes: dict[tuple[Transport, Resume], int] = {(at, by): 0 for at in TRANSPORTS for by in RESUMES}
         self.restarted = 0
         """Readers that were given a reset because the history became another one under them."""
+        self.outlived = 0
+        """Readers that were given a reset because rows which changed since their cursor are not kept any more."""
         self.ended: dict[Cause, int] = dict.fromkeys(CAUSES, 0)
         self.latency = Histogram(SECONDS)
         """Of each commit, seconds from its oldest edit's submission until all readers that keep up were written to, or
@@ -34,9 +36,9 @@ class Counts:
         self._in_flush = 0  # how many of them the present flush brings to everyone
 
     def resets(self) -> dict[str, int]:
-        """Readers told to fetch the history anew: their cursor is none of ours, or a purge came while they read."""
+        """Readers told to fetch the history anew: their cursor is none of ours, or too old, or a purge came."""
         unknown = sum(count for (_, by), count in self.resumes.items() if by == "reset")
-        return {"unknown_cursor": unknown, "purge": self.restarted}
+        return {"unknown_cursor": unknown, "purge": self.restarted, "retention": self.outlived}
 
     def published(self, since: float) -> None:
         """A commit is in the tail whose oldest edit was submitted at `since` (monotonic clock, seconds)."""

@@ -266,6 +266,9 @@ class Hub:
         page = await self.catchup.page(seq)
         if page.epoch != epoch or epoch != self.tail.epoch:  # a purge came between: the reader has to start anew
             return Chunk(b"", UNKNOWN)
+        if seq < page.retired:  # something that changed since is gone, and its end cannot be told
+            self.counts.outlived += 1
+            return Chunk(b"", UNKNOWN)
         entries = page.behind(seq)
         return Chunk(encoding(epoch, entries) if entries else b"", max(seq, page.reached))
 

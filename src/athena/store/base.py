@@ -126,6 +126,15 @@ class Purged(NamedTuple):
         return self.told is None or (isinstance(self.told, Answered) and not self.told.again)
 
 
+class Changed(NamedTuple):
+    """Latest states in the order of change, and the position of the snapshot that they are from."""
+
+    rows: list[Notification]
+    position: Position
+    retired: int
+    """The highest seq of a row that `retire` has removed, 0 for none: whoever stands before it may miss an end."""
+
+
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
@@ -184,10 +193,10 @@ class Store(Protocol):
     async def page(self, query: Query) -> Page:
         """A page of the history, from one snapshot."""
 
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+    async def changed_since(self, seq: int, limit: int) -> Changed:
         """The latest states of what changed after `seq`, each once, in the order of change; at most `limit`.
 
-        Together with the position of the snapshot they are from: fewer than `limit` rows are all up to there.
+        Fewer than `limit` rows are all up to the position of the snapshot, but for what was retired.
         """
 
     async def deadlines(self, limit: int) -> list[tuple[str, int]]:

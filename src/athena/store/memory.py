@@ -12,6 +12,7 @@ from athena.domain.model import Change, Command, Notification, Position
 from athena.store.base import (
     RECEIPT_MS,
     Answered,
+    Changed,
     Once,
     Outcome,
     Page,
@@ -35,6 +36,7 @@ class MemoryStore:
         self._receipts: dict[bytes, tuple[Receipt, int]] = {}
         self._anchor = Anchor("", 0, 0)
         self._last = 0  # when the newest step of a transaction came
+        self._retired = 0  # the highest seq of a row that was too old
 
     async def position(self) -> Position:
         return Position(self._epoch, self._seq)
@@ -80,6 +82,7 @@ class MemoryStore:
         for row in sorted(old, key=lambda row: (row.ts_display, row.id))[:limit]:
             del self._rows[row.id]
             self._changes.pop(row.id, None)
+            self._retired = max(self._retired, row.seq)
         return min(len(old), limit)
 
     async def clock(self) -> tuple[Anchor, int]:
@@ -109,9 +112,9 @@ class MemoryStore:
         transactions = sum(row.type == "webhook_tx" for row in self._rows.values())
         return Page(rows[: query.limit], len(rows) > query.limit, await self.position(), len(self._rows), transactions)
 
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
+    async def changed_since(self, seq: int, limit: int) -> Changed:
         rows = sorted((row for row in self._rows.values() if row.seq > seq), key=lambda row: row.seq)
-        return rows[:limit], await self.position()
+        return Changed(rows[:limit], await self.position(), self._retired)
 
     async def deadlines(self, limit: int) -> list[tuple[str, int]]:
         due = [(row.id, row.deadline) for row in self._rows.values() if row.deadline is not None]

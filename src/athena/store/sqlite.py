@@ -24,7 +24,7 @@ from athena.database import connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
-from athena.store.base import Answered, Once, Outcome, Page, Purged, Query, Written
+from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
 from athena.store.sqlite_file import check_version, lock, make_file, tune
 from athena.store.sqlite_pages import read_page
@@ -223,10 +223,10 @@ class SqliteStore:
 
         return await self._read(read)
 
-    async def changed_since(self, seq: int, limit: int) -> tuple[list[Notification], Position]:
-        def read(db: apsw.Connection) -> tuple[list[Notification], Position]:
-            position = Position(*_position(db)[:2])
-            return _decode_rows(value(db, SQL["changed_since"], (seq, limit))), position
+    async def changed_since(self, seq: int, limit: int) -> Changed:
+        def read(db: apsw.Connection) -> Changed:
+            rows = _decode_rows(value(db, SQL["changed_since"], (seq, limit)))
+            return Changed(rows, Position(*_position(db)[:2]), value(db, SQL["retired"]))
 
         return await self._read(read)
 

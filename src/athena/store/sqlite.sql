@@ -68,6 +68,10 @@ SELECT json_group_array(json_array(
     on_step, total_steps, timeout_ms, deadline, json(iif(archived, 'true', 'false')), opened, details) ORDER BY seq)
 FROM (SELECT * FROM notification WHERE seq > ? ORDER BY seq LIMIT ?);
 
+-- name: retired
+-- Up to where rows may be gone because they were too old.
+SELECT retired FROM history;
+
 -- name: deadlines
 -- The active transactions whose time is up first, as one JSON array.
 SELECT json_group_array(json_array(id, deadline) ORDER BY deadline, id)

@@ -1,7 +1,7 @@
 """Lets go of what is older than it is to be kept: finished rows with all that belongs to them, a few at a time.
 
-The space is used again by what comes; the file does not shrink. Positions stay as they are: nobody is told, since what
-is gone had ended long ago.
+The space is used again by what comes; the file does not shrink. Positions stay as they are, and nobody is told, since
+what is gone had ended long ago; but whoever comes back from a position before it has to start anew.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _count(db: apsw.Connection, rows: list[Any]) -> None:
     )
     newest = max(ts_display for *_, ts_display in rows)
     db.executemany(SQL["remove_empty_slots"], [(unit, -(newest // unit)) for unit in (HOUR, MINUTE)])
-    db.execute(SQL["fewer"], (len(rows), sum(kind == "webhook_tx" for _, _, kind, _, _ in rows)))
+    last = max(seq for _, seq, *_ in rows)
+    db.execute(SQL["fewer"], (len(rows), sum(kind == "webhook_tx" for _, _, kind, _, _ in rows), last))
 
 
 def _json(values: list[Any]) -> str:

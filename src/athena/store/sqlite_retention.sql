@@ -20,7 +20,7 @@ DELETE FROM notification WHERE id IN (SELECT value FROM json_each(?));
 DELETE FROM tally WHERE rows = 0 AND unit = ? AND finished = 1 AND slot >= ?;
 
 -- name: fewer
-UPDATE history SET total = total - ?, total_transactions = total_transactions - ?;
+UPDATE history SET total = total - ?, total_transactions = total_transactions - ?, retired = max(retired, ?);
 
 -- name: blocks_before
 -- Blocks of the search index in which nothing is left.
