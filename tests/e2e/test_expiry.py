@@ -36,9 +36,9 @@ def test_deadlines_are_kept_in_their_order(shared: Athena) -> None:
 
 def test_an_edit_moves_the_deadline_and_a_shorter_one_comes_sooner(shared: Athena) -> None:
     with PythonSubscriber(shared) as subscriber:
-        later, sooner = open_tx(shared, timeout_ms=500), open_tx(shared, timeout_ms=600_000)
+        later, sooner = open_tx(shared, timeout_ms=3000), open_tx(shared, timeout_ms=600_000)
         edit(shared, later, timeout_ms=600_000)
-        edit(shared, sooner, timeout_ms=700)
+        edit(shared, sooner, timeout_ms=3200)
         messages = subscriber.receive_until(lambda m: m["status"] == "error")
         assert messages[-1]["id"] == sooner
     assert ok(shared, "GET", tx_path(later))["status"] == "pending"
