@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from athena.http.protocol import HOST, HttpProtocol
+from athena.live.handshake import Header
 
 _HANDSHAKE = re.compile(
     rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n"
@@ -22,8 +23,6 @@ _HANDSHAKE = re.compile(
 """A whole request in which nothing is unusual, and nothing behind it."""
 
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
-
-Header = tuple[bytes, bytes]
 
 
 class FrontDoor(asyncio.Protocol):
