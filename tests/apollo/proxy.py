@@ -108,7 +108,7 @@ class Proxy:
             with socket.create_connection(("127.0.0.1", self.target)) as server:
                 server.settimeout(TICK)
                 _send(server, request)
-                answer = self._read_head(server)
+                answer = self._read_answer(client, server)
                 if answer is None:
                     return
                 streams = EVENT_STREAM.search(answer) is not None
@@ -131,6 +131,24 @@ class Proxy:
                 if not chunk:
                     return None
                 received += chunk
+        return received
+
+    def _read_answer(self, client: socket.socket, server: socket.socket) -> bytes | None:
+        """All that the server sent until its head was complete; a body that follows the request's head later reaches it
+        meanwhile, else each would wait for the other. None when there will be no answer.
+        """
+        received = b""
+        while HEAD_END not in received:
+            if self._over:
+                return None
+            for source in select.select([client, server], [], [], TICK)[0]:
+                chunk = source.recv(CHUNK)
+                if not chunk:
+                    return None
+                if source is client:
+                    _send(server, chunk)
+                else:
+                    received += chunk
         return received
 
     def _relay(self, client: socket.socket, server: socket.socket, hold: bool = False) -> bool:
