@@ -18,7 +18,8 @@ from bench.servers import Server
 
 GROUP = "access"
 CONNECTIONS = 64
-SECONDS = 0.8
+SECONDS = 0.4
+TURNS = 3
 WARM_UP_SECONDS = 0.4
 
 
@@ -89,7 +90,7 @@ def _pair(context: Context, first: int) -> tuple[Sample, Sample]:
             load.send_for(WARM_UP_SECONDS)
             runs.append((server, load))
         turns: list[list[Sample]] = [[], []]
-        for which in (first, 1 - first, 1 - first, first):
+        for which in (first, 1 - first, 1 - first, first) * TURNS:
             turns[which].append(_stretch(*runs[which]))
     without, with_ = (Sample(*(sum(column) for column in zip(*some, strict=True))) for some in turns)
     return without, with_

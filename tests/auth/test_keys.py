@@ -3,9 +3,9 @@ import time
 import pytest
 
 from athena.auth.identity import now_ms
-from athena.auth.keys import KeyRing
+from athena.auth.keys import MOST_PROVED, KeyRing
 from athena.auth.local import make_key
-from athena.auth.secrets import ApiKey
+from athena.auth.secrets import ApiKey, fingerprint
 from athena.auth.store import AuthStore
 
 
@@ -65,3 +65,33 @@ def test_what_was_used_is_told_once(store: AuthStore, ring: KeyRing) -> None:
     ring.find(key)
     assert ring.take_used() == {key.id}
     assert ring.take_used() == set()
+
+
+def test_what_was_proved_once_is_found_by_its_mark_until_the_key_ends(store: AuthStore, ring: KeyRing) -> None:
+    key = make_key(store, "ann", "viewer")
+    ring.replace(store.keys())
+    mark = fingerprint(f"Bearer {key}")
+    assert ring.recall(mark) is None
+    found = ring.find(key)
+    assert found is not None
+    ring.remember(mark, found)
+    ring.take_used()
+    assert ring.recall(mark) is found
+    assert ring.recall(fingerprint(f"Bearer {key}x")) is None
+    assert ring.take_used() == {key.id}
+    store.revoke_key(key.id, 1)
+    ring.replace(store.keys())
+    assert ring.recall(mark) is None
+    assert ring.take_used() == set()
+
+
+def test_showing_a_key_in_ever_new_ways_costs_no_memory(store: AuthStore, ring: KeyRing) -> None:
+    key = make_key(store, "ann", "viewer")
+    ring.replace(store.keys())
+    found = ring.find(key)
+    assert found is not None
+    marks = [fingerprint(f"Bearer{' ' * spaces}{key}") for spaces in range(1, MOST_PROVED + 2)]
+    for mark in marks:
+        ring.remember(mark, found)
+    assert ring.recall(marks[0]) is None
+    assert ring.recall(marks[-1]) is found

@@ -5,7 +5,6 @@ Pure but for its counters: it reads what was sent and what is in memory, so that
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -153,7 +152,7 @@ class Gate:
 
     def _identify(self, access: Access, asked: Asked, streams: bool) -> Identity:
         if authorization := asked.said(b"authorization"):
-            return self._authorized(access, authorization)
+            return access.authorized(authorization)
         if streams:
             if ticket := asked.parameter("ticket"):
                 return access.ticket(ticket)
@@ -164,18 +163,6 @@ class Gate:
             self._check_page(asked)
             return access.session(secret)
         raise Unauthorized
-
-    def _authorized(self, access: Access, authorization: str) -> Identity:
-        scheme, _, rest = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return access.bearer(rest.strip())
-        if scheme.lower() == "basic":
-            try:
-                user, _, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-            except ValueError:  # not base64, not even ASCII, or not UTF-8 inside
-                raise BadCredentials("an API key") from None
-            return access.key(f"ath_{user.removeprefix('ath_')}_{password}")
-        raise BadCredentials("Bearer or Basic credentials")
 
     @staticmethod
     def cookie(asked: Asked) -> str | None:

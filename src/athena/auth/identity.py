@@ -55,6 +55,8 @@ class Identity:
         return action in ROLES[self.role]
 
     def ended(self, now: Callable[[], float] = now_ms) -> bool:
+        if self.until == FOREVER and self.parent is None:
+            return False
         return now() >= self.until or (self.parent is not None and self.parent.ended(now))
 
     def end(self) -> None:

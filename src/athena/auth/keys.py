@@ -15,12 +15,17 @@ class _Known(NamedTuple):
     identity: Identity
 
 
+MOST_PROVED = 1_000
+"""Ways of showing a key that are remembered at a time (a producer shows its own in one way); then all are forgotten."""
+
+
 class KeyRing:
     """The keys that are good now."""
 
     def __init__(self) -> None:
         self._keys: dict[str, _Known] = {}
         self._used: set[str] = set()
+        self._proved: dict[bytes, Identity] = {}
 
     def replace(self, stored: Iterable[StoredKey]) -> None:
         """Take over what is stored. The identity of a key that is gone ends, and with it all that uses it."""
@@ -44,6 +49,20 @@ class KeyRing:
             return None
         self._used.add(key.id)
         return known.identity
+
+    def recall(self, mark: bytes) -> Identity | None:
+        """Whose key was shown in the way that `mark` is the fingerprint of; None when that must be looked at."""
+        identity = self._proved.get(mark)
+        if identity is None or identity.ended():
+            return None
+        self._used.add(identity.id)
+        return identity
+
+    def remember(self, mark: bytes, identity: Identity) -> None:
+        """It was looked at, and is this one's."""
+        if len(self._proved) >= MOST_PROVED:
+            self._proved.clear()
+        self._proved[mark] = identity
 
     def by_id(self, key_id: str) -> Identity | None:
         """The identity of a key, without proof: for those that it vouched for."""
