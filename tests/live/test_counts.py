@@ -9,7 +9,7 @@ from tests.live.test_hub import World, live, settle
 from athena.domain.model import Command, Open, Position
 from athena.domain.wire import encode_changes
 from athena.live.counts import Counts
-from athena.live.hub import SLICE_CLIENTS
+from athena.live.flush import SLICE_CLIENTS
 
 
 class Forever:

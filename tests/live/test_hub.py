@@ -14,19 +14,26 @@ from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import encode_changes
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
+from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS
 from athena.live.gate import Permit
-from athena.live.hub import CHUNK_BYTES, SLICE_CLIENTS, Hub
+from athena.live.hub import Hub
 from athena.live.slow import SlowClients
-from athena.live.tail import Encoding, Tail
+from athena.live.tail import Encoding, Entry, Tail
 from athena.store.base import Changed
 from athena.store.memory import MemoryStore
+
+
+def spaced(epoch: str, entries: list[Entry]) -> bytes:
+    """Another way to say the same."""
+    return b"  " + json_array(epoch, entries)
 
 
 class Recorder:
     """A client that pauses when the test says so."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, encoding: Encoding = json_array) -> None:
         self.hub = hub
+        self.encoding = encoding
         self.position = 0
         self.permit: Permit | None = None
         self.live = self.wants_ready = self.paused = self.closing = False
@@ -36,10 +43,6 @@ class Recorder:
         self.closed: int | None = None
         self.unread = 0
         self.aborted = False
-
-    @property
-    def encoding(self) -> Encoding:
-        return json_array
 
     def send(self, data: bytes) -> None:
         assert not self.closing, "nothing is sent after the goodbye"
@@ -95,8 +98,8 @@ class World:
         written = await self.store.write([Command(tx_id, Edit(status="pending", athena_msg=text))], 1000)
         self.hub.publish(encode_changes(written.changes, written.position.epoch))
 
-    def attach(self, after: str | None = None) -> Recorder:
-        client = Recorder(self.hub)
+    def attach(self, after: str | None = None, encoding: Encoding = json_array) -> Recorder:
+        client = Recorder(self.hub, encoding)
         self.hub.attach(client, after)
         return client
 
@@ -123,7 +126,7 @@ async def settle(rounds: int = 50) -> None:
     """Until everything has had its turn, and nothing is left to be written: a flush may have to rest before."""
     for _ in range(rounds):
         await asyncio.sleep(0)
-    while _running is not None and _running.hub._flushing:  # noqa: ASYNC110 — bounded by the rest
+    while _running is not None and _running.hub.flush.going:  # noqa: ASYNC110 — bounded by the rest
         await asyncio.sleep(0.001)
 
 
@@ -186,7 +189,7 @@ def test_a_burst_is_one_write_of_one_buffer_for_all() -> None:
         assert all(len(client.buffers) == 1 for client in clients)
         assert all(client.buffers[0] is clients[0].buffers[0] for client in clients)
         assert world.hub.tail.encoded == encoded + 1
-        assert world.hub.flushes == 1
+        assert world.hub.flush.begun == 1
 
     live(scenario)
 
@@ -207,29 +210,62 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
     live(scenario)
 
 
-def test_a_flush_that_took_long_rests_as_long_and_then_takes_all_that_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the time belongs to the edits. The clock here goes on with each write, however fast the machine is."""
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_flush_rests_while_others_want_the_loop(monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
+    """Half of the time belongs to the edits, if there are any. The clock here goes on with each look at it, and with
+    what others do in between, however fast the machine is."""
     moment = 0.0
 
     def clock() -> float:
         nonlocal moment
-        moment += 0.001
+        moment += 0.000_1
         return moment
 
-    monkeypatch.setattr("athena.live.hub.perf_counter", clock)
+    monkeypatch.setattr("athena.live.flush.perf_counter", clock)
+
+    async def others() -> None:
+        nonlocal moment
+        while True:
+            moment += 0.1 if busy else 0.0
+            await asyncio.sleep(0)
 
     async def scenario(world: World) -> None:
-        clients = [world.attach() for _ in range(SLICE_CLIENTS)]
+        working = asyncio.create_task(others())
+        clients = [world.attach() for _ in range(2 * SLICE_CLIENTS)]
         await world.publish()
         await settle()
         assert all(client.cursors == [1] for client in clients)
         for _ in range(5):
             await world.publish()
-        assert all(client.cursors == [1] for client in clients), "it rests"
+            for _ in range(5):
+                await asyncio.sleep(0)
+        if busy:
+            assert all(client.cursors == [1] for client in clients), "it rests"
         await settle()
         assert all(client.cursors == [1, 2, 3, 4, 5, 6] for client in clients)
-        assert all(len(client.buffers) == 2 for client in clients)
-        assert world.hub.flushes == 2
+        assert (world.hub.flush.begun == 2) == busy
+        working.cancel()
+
+    live(scenario)
+
+
+def test_clients_in_one_slice_may_be_anywhere() -> None:
+    """The short way for clients at the same place is taken by nobody who is elsewhere, or speaks another encoding."""
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach(encoding=spaced if number % 2 else json_array) for number in range(30)]
+        for _ in range(2):
+            await world.publish()
+            await settle()
+        for number, client in enumerate(clients):
+            client.position = number % 3
+            client.received.clear()
+        await world.publish()
+        await settle()
+        for number, client in enumerate(clients):
+            assert client.cursors == list(range(number % 3 + 1, 4))
+            assert client.position == 3
+            assert client.buffers[-1].startswith(b"  ") == number % 2
 
     live(scenario)
 

@@ -103,7 +103,9 @@ COUNTERS = (
         "athena_expired", "Transactions ended since they went silent.", lambda s: _one(s.parts.workers.expiry.expired)
     ),
     Metric("athena_retired", "Finished rows let go of for their age.", lambda s: _one(s.parts.workers.tending.retired)),
-    Metric("athena_flushes", "Rounds in which all live clients were written to.", lambda s: _one(s.parts.hub.flushes)),
+    Metric(
+        "athena_flushes", "Rounds in which all live clients were written to.", lambda s: _one(s.parts.hub.flush.begun)
+    ),
     Metric("athena_encodes", "Buffers joined for sending.", lambda s: _one(s.parts.hub.tail.encoded)),
     Metric(
         "athena_store_reads",

@@ -1,6 +1,5 @@
 """Moves the tail to its readers: a flush for those that keep up, a catch-up for those that do not.
 
-A flush takes every message since the last one and writes them as one shared buffer to each client that is up to date.
 A client whose transport says `pause_writing` is taken out of the flush and keeps only its position; when it has
 drained, it catches up: from the tail if that still has what it missed, else from the store's latest states. Reconnects,
 Server-Sent Events and long poll read by the same path.
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from time import monotonic, perf_counter
+from time import monotonic
 
 from athena.domain.model import Position, parse_cursor
 from athena.domain.wire import encode_ready
@@ -18,20 +17,10 @@ from athena.errors import StoreUnavailable
 from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
 from athena.live.counts import Counts, Resume, Transport
+from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS, Flush
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.streams import Streams
 from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
-
-CHUNK_BYTES = 128 * 1024
-"""At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
-
-SLICE_CLIENTS = 400
-SLICE_SECONDS = 0.004
-"""A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
-
-REST = 1.0
-"""After a flush, the next one waits this many times as long as it took: half of the time belongs to the edits. What
-comes in between goes out together, so under load the cost of a message falls instead of the edits' share."""
 
 LOOK_SECONDS = 2.0
 """How often clients are looked at, at least: those whose permit has ended are gone within this time."""
@@ -50,14 +39,10 @@ class Hub:
         self.slow = slow
         self.clients: set[Client] = set()
         self.closing = False
-        self.flushes = 0
-        """Flushes that have begun: one for all that was published in between."""
         self.counts = Counts()
         self.streams = Streams()
+        self.flush = Flush(tail, self.clients, self.counts, self._advance)
         self.catchup = Catchup(history, lambda: self.tail.end)
-        self._flushing = False
-        self._spent = 0.0  # seconds that the present flush has taken so far
-        self._rest_until = 0.0  # the loop's clock: no flush begins before
         self._waiting: set[asyncio.Future[bool]] = set()
         self._replaying: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
@@ -87,16 +72,8 @@ class Hub:
         self._waiting.clear()
         if not self.clients:
             self.counts.all_reached(monotonic())
-        elif not self._flushing:
-            self._flushing = True
-            self.flushes += 1
-            self._spent = 0.0
-            loop = asyncio.get_running_loop()
-            rest = self._rest_until - loop.time()
-            if rest > 0:
-                loop.call_later(rest, self._flush, None)
-            else:
-                loop.call_soon(self._flush, None)
+        else:
+            self.flush.wake()
 
     # ---- clients that are written to ---------------------------------------------------------------------------------
     def locate(self, after: str | None) -> int:
@@ -159,31 +136,6 @@ class Hub:
         """The client's transport has drained: bring it up to date."""
         self.slow.forget(client)
         self._advance(client)
-
-    def _flush(self, remaining: list[Client] | None) -> None:
-        """Bring all live clients to the end of the tail, a slice at a time."""
-        if remaining is None:
-            self.counts.flush_began()
-        clients = list(self.clients) if remaining is None else remaining
-        loop = asyncio.get_running_loop()
-        began = perf_counter()
-        for count in range(1, len(clients) + 1):
-            client = clients.pop()
-            if client.live:  # it may have gone, or been paused, since the list was made
-                self._advance(client)
-            if count == SLICE_CLIENTS or (count % 32 == 0 and perf_counter() > began + SLICE_SECONDS):
-                self._spent += perf_counter() - began
-                loop.call_soon(self._flush, clients)
-                return
-        self._spent += perf_counter() - began
-        self._flushing = False
-        self._rest_until = loop.time() + self._spent * REST
-        # What was published while this went on has reached only the clients that came after it.
-        if any(client.live and client.position < self.tail.end for client in self.clients):
-            self.counts.flushed(monotonic())
-            self._wake()
-        else:
-            self.counts.all_reached(monotonic())
 
     def _advance(self, client: Client) -> None:
         """Write what the client misses, as long as it takes it and the tail has it."""
@@ -295,7 +247,7 @@ class Hub:
 
     async def shutdown(self, timeout: float) -> None:
         """Flush what is published, then say goodbye to everyone; after `timeout` seconds without it."""
-        while self._flushing:  # noqa: ASYNC110 — a few slices, and a rest before them
+        while self.flush.going:  # noqa: ASYNC110 — a few slices, and a rest before them
             await asyncio.sleep(0.001)
         self.closing = True
         for waiter in self._waiting:
