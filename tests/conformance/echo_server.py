@@ -52,8 +52,8 @@ class EchoProtocol(WebSocketProtocol):
         if frame.fin:
             message = b"".join(self._pieces)
             self._pieces = []
-            if self._parser is not None:
-                self._transmit(self._parser)  # pongs for pings that came before
+            if self._parsing is not None:
+                self._transmit(self._parsing.protocol)  # pongs for pings that came before
             self.send(frame_header(0x80 | self._kind, len(message)) + message)
 
 

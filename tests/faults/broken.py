@@ -116,7 +116,7 @@ def never_detach() -> None:
 
     def forget_nothing(self: Hub, client: Any) -> None:
         detach(self, client)
-        self.clients.add(client)
+        self.clients[client] = None
 
     Hub.detach = forget_nothing  # type: ignore[method-assign]
 

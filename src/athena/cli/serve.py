@@ -9,6 +9,7 @@ import typer
 
 from athena.cli.options import setting_option
 from athena.config import SETTINGS, Setting, resolve
+from athena.loading import no_collection
 
 
 def serve(**flags: Any) -> None:
@@ -17,7 +18,8 @@ def serve(**flags: Any) -> None:
     It prints where it listens, and runs until SIGTERM or Ctrl-C, which end it cleanly. The history is in the data
     directory; start it there again, and it is as it was.
     """
-    from athena.node import run  # the whole server: the other commands start without it
+    with no_collection():
+        from athena.node import run  # the whole server: the other commands start without it
 
     raise typer.Exit(run(resolve(flags)))
 

@@ -18,7 +18,7 @@ import msgspec
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import CONNECTING, OPEN
+from websockets.protocol import CONNECTING, OPEN, State
 from websockets.server import ServerProtocol
 
 from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
@@ -47,14 +47,11 @@ class WebSocketProtocol(asyncio.Protocol):
     encoding = staticmethod(websocket_frames)
 
     __slots__ = (
-        "_consumed",
-        "_fragments",
         "_gate",
         "_hub",
         "_inbound",
-        "_parser",
+        "_parsing",
         "_ping_at",
-        "_received",
         "_shaken",
         "_silent_since",
         "_transport",
@@ -71,13 +68,11 @@ class WebSocketProtocol(asyncio.Protocol):
         self._gate: Gate = app_state["gate"]
         self.permit: Permit | None = None
         self._transport: asyncio.Transport
-        self._parser: ServerProtocol | None = None
+        self._parsing: _Parsing | None = None
         self._shaken = False
         self._inbound = 0  # bytes since our last ping
-        self._received = self._consumed = 0  # bytes of frames given to the parser, and of frames it has completed
-        self._fragments: codecs.IncrementalDecoder | bool = False  # of an unfinished message; True when it is binary
         self._silent_since = 0.0  # when the unanswered ping was sent; 0 when there is none
-        self._ping_at = asyncio.get_running_loop().time() + self._hub.keepalive.interval
+        self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
         self.live = self.wants_ready = self.paused = self.closing = False
 
@@ -87,7 +82,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
-        self._parser = None
+        self._parsing = None
         self._hub.detach(self)
         if self.permit is not None:
             self.permit.release()
@@ -106,7 +101,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._silent_since = 0.0
-        if self.closing and self._parser is None:
+        if self.closing and self._parsing is None:
             return  # what comes after the goodbye is read, so that the peer gets to see it, and dropped
         self._inbound += len(data)
         flood = self._inbound > self.max_inbound
@@ -118,21 +113,19 @@ class WebSocketProtocol(asyncio.Protocol):
             self.close(POLICY_VIOLATION, "more than 64 KiB between two pings")
 
     def _parse(self, data: bytes) -> None:
-        if self._parser is None:
-            self._parser = ServerProtocol(state=OPEN if self._shaken else CONNECTING, max_size=self.max_message)
-            self._received = self._consumed = 0
-        parser = self._parser
-        self._received += len(data)
-        parser.receive_data(data)
-        for event in parser.events_received():
+        if self._parsing is None:
+            self._parsing = _Parsing(OPEN if self._shaken else CONNECTING, self.max_message)
+        parsing = self._parsing
+        parsing.received += len(data)
+        parsing.protocol.receive_data(data)
+        for event in parsing.protocol.events_received():
             if isinstance(event, Request):
-                self._accept(event)
-            elif isinstance(event, Frame) and not self._frame(event):
+                self._accept(event, parsing)
+            elif isinstance(event, Frame) and not self._frame(event, parsing):
                 break
-        self._transmit(parser)
-        # Every byte given was part of a complete frame, and no message is half there: nothing is pending.
-        if self._received == self._consumed and not self._fragments:
-            self._parser = None
+        self._transmit(parsing.protocol)
+        if parsing.is_done():
+            self._parsing = None
 
     # ---- handshake ---------------------------------------------------------------------------------------------------
     def greet(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -165,8 +158,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self.permit, subprotocol = self._gate.admit(target, headers, self._transport)
         return subprotocol
 
-    def _accept(self, request: Request) -> None:
-        parser = cast(ServerProtocol, self._parser)
+    def _accept(self, request: Request, parsing: _Parsing) -> None:
+        parser = parsing.protocol
         path, after = _target(request.path)
         headers = _headers(request)
         response = parser.accept(request)  # whatever is no handshake is answered so, before anybody is asked who it is
@@ -188,35 +181,23 @@ class WebSocketProtocol(asyncio.Protocol):
         if refusal is not None:
             self._gate.refused(request.path, headers, self._transport, refusal)
             return
-        self._received = self._consumed = 0
-        self._parser = None
+        self._parsing = None
         self._shaken = True
         self._hub.attach(self, after)
 
     # ---- frames ------------------------------------------------------------------------------------------------------
-    def _frame(self, frame: Frame) -> bool:
+    def _frame(self, frame: Frame, parsing: _Parsing) -> bool:
         """Look at one frame -> whether what came behind it still counts."""
         size = len(frame.data)
-        self._consumed += 6 + size + (0 if size < 126 else 2 if size < 65536 else 8)
+        parsing.consumed += 6 + size + (0 if size < 126 else 2 if size < 65536 else 8)
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
             try:
-                self._check_text(frame)
+                parsing.check_text(frame)
             except UnicodeDecodeError as error:
-                cast(ServerProtocol, self._parser).fail(INVALID_DATA, f"{error.reason} at position {error.start}")
+                parsing.protocol.fail(INVALID_DATA, f"{error.reason} at position {error.start}")
                 return False
             self.message_received(frame)
         return True
-
-    def _check_text(self, frame: Frame) -> None:
-        """RFC 6455 section 8.1: text that is not UTF-8 fails the connection, as soon as that is certain."""
-        if frame.opcode is Opcode.TEXT:
-            self._fragments = codecs.getincrementaldecoder("utf-8")()
-        elif frame.opcode is Opcode.BINARY:
-            self._fragments = True
-        if not isinstance(self._fragments, bool):
-            self._fragments.decode(bytes(frame.data), final=frame.fin)
-        if frame.fin:
-            self._fragments = False
 
     def message_received(self, frame: Frame) -> None:
         """A data frame that is well formed. Athena has no use for what clients say."""
@@ -234,9 +215,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _end(self) -> None:
         """Half-close and read on until the peer is gone: closing at once could make it lose the close frame."""
         self.closing = True
-        self._parser = None
-        self._received = self._consumed = 0
-        self._fragments = False
+        self._parsing = None
         self._hub.leave(self)
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -256,7 +235,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._hub.counts.ended["silent"] += 1
             self.abort()
         elif now >= self._ping_at:
-            self._ping_at = now + self._hub.keepalive.interval
+            self._ping_at = self._hub.keepalive.due(now)
             self._inbound = 0
             self._silent_since = self._silent_since or now
             self._transport.write(PING)
@@ -268,6 +247,32 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def abort(self) -> None:
         self._transport.abort()
+
+
+class _Parsing:
+    """What a client has said in part: here only while it is not complete, which for most is never."""
+
+    __slots__ = ("_fragments", "consumed", "protocol", "received")
+
+    def __init__(self, state: State, max_message: int) -> None:
+        self.protocol = ServerProtocol(state=state, max_size=max_message)
+        self.received = self.consumed = 0  # bytes given to the protocol, and of the frames that it has completed
+        self._fragments: codecs.IncrementalDecoder | bool = False  # of an unfinished message; True when it is binary
+
+    def check_text(self, frame: Frame) -> None:
+        """RFC 6455 section 8.1: text that is not UTF-8 fails the connection, as soon as that is certain."""
+        if frame.opcode is Opcode.TEXT:
+            self._fragments = codecs.getincrementaldecoder("utf-8")()
+        elif frame.opcode is Opcode.BINARY:
+            self._fragments = True
+        if not isinstance(self._fragments, bool):
+            self._fragments.decode(bytes(frame.data), final=frame.fin)
+        if frame.fin:
+            self._fragments = False
+
+    def is_done(self) -> bool:
+        """Whether every byte given was part of a complete frame, and no message is half there."""
+        return self.received == self.consumed and not self._fragments
 
 
 def _target(target: str) -> tuple[str, str | None]:
