@@ -21,10 +21,10 @@ SLICE_CLIENTS = 400
 SLICE_SECONDS = 0.004
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
 
-REST = 1.0
-"""After a flush the next one waits this many times as long as others used the event loop during it, and no longer than
-it took itself. Under load half of the time belongs to the edits, and what comes in between goes out together, so that
-the cost of a message falls instead of the edits' share. Where nobody else wants the loop there is nothing to wait for.
+REST = 2.0
+"""After a flush the next one waits this many times the time that others used the event loop during it, or that it took
+itself, whichever is less. Under load most of the time belongs to the edits, and what comes in between goes out together,
+so that the cost of a message falls instead of the edits' share. Where nobody else wants the loop, nothing is waited for.
 """
 
 NOWHERE = -2
