@@ -51,7 +51,7 @@ GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
 
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may go on while the thread of a commit wants to: a tenth of Python's default. A commit goes to
+"""How long the event loop may go on while the thread of a commit wants to: a tenth of the default. A commit goes to
 its thread and back, and waited each time until the loop was done with a slice of a flush."""
 
 
