@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-node apollo chromium wheel run test check format bench fuzz faults lock clean
+.PHONY: help setup setup-node apollo chromium promtool wheel run test check format bench fuzz faults lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -20,13 +20,16 @@ apollo: setup  ## Build the web UI into the Python package (installs node if it 
 chromium:
 	@. scripts/debian.sh; command -v chromium >/dev/null || debian chromium
 
+promtool: setup
+	@scripts/promtool.sh
+
 wheel: apollo  ## Build dist/*.whl, web UI included: an installed Athena needs no node.
 	@.venv/bin/python -m hatchling build -t wheel
 
 run: setup apollo  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
 	@.venv/bin/athena serve
 
-test: setup-node apollo chromium  ## Run the whole test suite.
+test: setup-node apollo chromium promtool  ## Run the whole test suite.
 	@cd apollo && npm run --silent check && npm run --silent test
 	@$(PY) -m pytest -q -n 3 --dist loadscope $(PYTEST_ARGS)
 

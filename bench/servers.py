@@ -62,9 +62,10 @@ class Server:
     """Where a peer is told what to send; the same port unless its library serves nothing but WebSockets."""
 
     def private_bytes(self) -> int:
-        """Memory that is this process's alone: what the machine would get back if it ended."""
+        """Memory that this process has written. What it has only read, such as its program, is shared with whoever else
+        runs the same, and would seem to be its own whenever nobody does."""
         rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return 1024 * sum(int(kib) for kib in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", rollup, re.MULTILINE))
+        return 1024 * sum(int(kib) for kib in re.findall(r"^Anonymous:\s+(\d+) kB", rollup, re.MULTILINE))
 
     def cpu_seconds(self) -> float:
         """Time on its core so far, of all its threads: hardly changes when others want the core too."""

@@ -306,6 +306,7 @@ class StoreUnavailable(Unavailable):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"expected the change to reach the disk, got: {why}")
+        self.why = why
 
 
 class NotReady(Unavailable):

@@ -121,6 +121,19 @@ def never_detach() -> None:
     Hub.detach = forget_nothing  # type: ignore[method-assign]
 
 
+def hoard() -> None:
+    """Whoever was connected leaves some memory behind, and nothing else."""
+    from athena.live.hub import Hub
+
+    attach, hoarded = Hub.attach, list[bytes]()
+
+    def pay(self: Hub, client: Any, after: str | None) -> None:
+        hoarded.append(b"x" * 256 * 1024)
+        attach(self, client, after)
+
+    Hub.attach = pay  # type: ignore[method-assign]
+
+
 # ---- no breakage: what a test needs to see or to do ------------------------------------------------------------------
 def count_tasks() -> None:
     """`/metrics` also tells how many tasks the event loop has."""
@@ -190,6 +203,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         judge_by_the_wall_clock,
         moved_clock,
         never_detach,
+        hoard,
         count_tasks,
         traced_disk,
         fillable_disk,

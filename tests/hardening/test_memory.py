@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.e2e.calls import TXS, call
+from tests.e2e.calls import TXS, StartAthena, call
 from tests.e2e.rawsocket import CONTINUATION, FIN, PING, TEXT, RawWebSocket, frame, tcp
 from tests.hardening.test_websocket import BOMB, RSV1, handshake
 from tests.hardening.wire import exchange, private_memory, request
@@ -86,6 +86,16 @@ def test_memory_is_flat(name: str, target: Athena) -> None:
             attack(target)
         grown.append(settled_memory(target) - before)
     assert grown[-1] < BOUND, f"bytes more after each {ROUNDS} attacks: {grown}"
+
+
+def test_what_others_do_is_not_counted(start_athena: StartAthena) -> None:
+    athena = start_athena()
+    alone = settled_memory(athena)
+    other = start_athena()
+    assert settled_memory(athena) - alone < BOUND // 4
+    beside = settled_memory(athena)
+    other.stop()
+    assert settled_memory(athena) - beside < BOUND // 4
 
 
 def settled_memory(athena: Athena) -> int:

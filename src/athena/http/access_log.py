@@ -80,13 +80,17 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. What cannot be written, as on a full disk, is dropped, and its number told later."""
         lines, self._waiting = self._waiting, []
         dropped, self._dropped = self._dropped, 0
         if dropped:
             lines.append(Line(time.time(), "", f"{dropped} more requests", "-", "-", 0, 0.0))
-        if lines:
+        if not lines:
+            return
+        try:
             self._write("".join(f"{self._as_line(line.harmless())}\n" for line in lines))
+        except OSError:
+            self._dropped += len(lines) - bool(dropped) + dropped
 
 
 def _time(at: float) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 
 import athena
-from athena.errors import AthenaError, NotReady, ShuttingDown
+from athena.errors import AthenaError, NotReady, ShuttingDown, StoreUnavailable
 from athena.http.answers import Checks, DiskCheck, JournalCheck, Ready, StoreCheck
 from athena.journal import Journal
 from athena.live.hub import Hub
@@ -43,46 +43,55 @@ class Readiness:
         """The checks, if all are passed. Raises `NotReady` with them, and `ShuttingDown`."""
         if self._journal.closed or self._hub.closing:
             raise ShuttingDown
-        checks = await self.look()
-        missing = self._missing(checks)
+        checks, refusal = await self._look()
+        missing = self._missing(checks, refusal)
         if missing:
             raise NotReady(missing, status="not_ready", version=athena.__version__, checks=checks)
         return Ready("ready", athena.__version__, checks)
 
     async def look(self) -> Checks:
         """Make every check. Takes `PATIENCE` at most."""
-        takes_changes = await self._takes_changes()
+        return (await self._look())[0]
+
+    async def _look(self) -> tuple[Checks, str]:
+        """The checks, and why the store takes no changes ("" when it does)."""
+        refusal = await self._refusal()
         lag = self._journal.lag
         try:
             free = self._disk.free()
         except OSError:
             free = None
-        return Checks(
-            StoreCheck(takes_changes),
+        checks = Checks(
+            StoreCheck(not refusal),
             DiskCheck(free is not None and free >= self._min_free, free),
             JournalCheck(lag <= MOST_LAG, int(lag * 1000)),
         )
+        return checks, refusal
 
-    def _missing(self, checks: Checks) -> list[str]:
+    def _missing(self, checks: Checks, refusal: str) -> list[str]:
         """What is said of each check that is not passed."""
         free = checks.disk.free_bytes
         room = "that cannot be asked" if free is None else f"with {free:,} bytes free, fewer than {self._min_free:,}"
         said = (
-            (checks.store, "a store that takes no changes"),
+            (checks.store, f"a store that takes no changes ({refusal})"),
             (checks.disk, f"a disk {room}"),
             (checks.journal, f"a change that has waited for {checks.journal.lag_ms:,} ms"),
         )
         return [what for check, what in said if not check.ok]
 
-    async def _takes_changes(self) -> bool:
-        """Whether the store can be written and read."""
+    async def _refusal(self) -> str:
+        """Why the store cannot be written and read; "" when it can."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._prove()
                 await self._store.position()
-        except (TimeoutError, AthenaError):
-            return False
-        return True
+        except TimeoutError:
+            return f"no answer within {PATIENCE:g} s"
+        except StoreUnavailable as error:
+            return error.why
+        except AthenaError as error:
+            return str(error)
+        return ""
 
     async def _prove(self) -> None:
         """Have it written to, unless that has just been done. One try for all that ask meanwhile, and after a failure

@@ -26,7 +26,7 @@ from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
-from athena.store.sqlite_file import check_version, lock, make_file, tune
+from athena.store.sqlite_file import check_place, check_version, identity, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 
@@ -68,6 +68,7 @@ class SqliteStore:
             make_durable(self._writer)
             tune(self._writer)
             migrate(self._writer, PACKAGE)
+            self._files = identity(self.path)
         except (OSError, apsw.Error) as error:
             os.close(self._lock)
             raise DataDirectoryUnusable(str(directory), str(error)) from error
@@ -151,10 +152,12 @@ class SqliteStore:
             if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in FAILED_SYNCS:
                 end_process(error)
             self._roll_back()
-            raise _as_unavailable(error) from error
+            raise self._as_unavailable(error) from error
 
     def _begin(self) -> None:
-        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
+        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout. Raises
+        `StoreUnavailable` when the files are not where they were."""
+        check_place(self.path, self._files)
         self._writer.execute("BEGIN IMMEDIATE")
 
     def _row(self, block: str) -> Any:
@@ -192,6 +195,9 @@ class SqliteStore:
     async def _commit(self) -> None:
         """The one step that waits for the disk, on a thread so that nobody else does."""
         await asyncio.get_running_loop().run_in_executor(self._committing, self._writer.execute, "COMMIT")
+
+    def _as_unavailable(self, error: BaseException) -> BaseException:
+        return StoreUnavailable(why(self._writer, error)) if isinstance(error, apsw.Error) else error
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:  # SQLite may have rolled back by itself
@@ -281,7 +287,3 @@ def _state(row: Any) -> Notification:
 
 def _position(db: apsw.Connection) -> Any:
     return db.execute(SQL["position"]).fetchone()
-
-
-def _as_unavailable(error: BaseException) -> BaseException:
-    return StoreUnavailable(str(error)) if isinstance(error, apsw.Error) else error

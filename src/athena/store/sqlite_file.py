@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from athena.datadir import LOCK, make
-from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld
+from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld, StoreUnavailable
 
 OLDEST_SQLITE = "3.51.3"
 """Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
@@ -40,6 +40,35 @@ def tune(db: apsw.Connection) -> None:
     """A page cache for the indexes that every commit touches, and a WAL that holds some seconds of full load."""
     db.execute("PRAGMA cache_size = -16384")  # KiB
     db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
+
+
+Identity = tuple[int, int, int, int]
+"""Device and inode of the database, and of its log. SQLite, too, knows its files by their inodes."""
+
+
+def identity(path: Path) -> Identity:
+    """Which files the database at `path` and its log are now. Raises OSError."""
+    database, log = os.stat(path), os.stat(f"{path}-wal")
+    return database.st_dev, database.st_ino, log.st_dev, log.st_ino
+
+
+def check_place(path: Path, opened: Identity) -> None:
+    """Raise `StoreUnavailable` unless the files that were opened are still the ones at `path`. Where somebody has moved
+    or removed them, SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
+    """
+    try:
+        in_place = identity(path) == opened
+    except OSError:
+        in_place = False
+    if not in_place:
+        raise StoreUnavailable("the database's files are not where they were; put them back, or start Athena anew")
+
+
+def why(db: apsw.Connection, error: apsw.Error) -> str:
+    """What SQLite says, and behind it what the system told SQLite, such as "Read-only file system"."""
+    if isinstance(error, apsw.IOError | apsw.CantOpenError) and db.system_errno:
+        return f"{error} ({os.strerror(db.system_errno)})"
+    return str(error)
 
 
 def make_file(path: Path) -> None:
