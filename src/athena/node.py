@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -55,19 +56,24 @@ SWITCH_SECONDS = 0.0005
 its thread and back, and waited each time until the loop was done with a slice of a flush."""
 
 
+FAILED_PART = 70
+"""The exit status when Athena ends since a part of it has (EX_SOFTWARE of sysexits.h)."""
+
+log = logging.getLogger("athena")
+
+
 def run(config: Config) -> int:
     """Serve until SIGTERM or SIGINT -> the exit status. Raises a `StartupError` that says what to do."""
     set_up(config.log_level, config.log_format)
     listener = listen(config)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, listener))
+            return runner.run(_serve(config, listener))
     finally:
         listener.close()
-    return 0
 
 
-async def _serve(config: Config, listener: socket.socket) -> None:
+async def _serve(config: Config, listener: socket.socket) -> int:
     async with AsyncExitStack() as closing:
         store = SqliteStore(config.data)
         closing.push_async_callback(store.close)
@@ -94,8 +100,10 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         tending = Tending(journal, clock, config.keep_days)
         app = build_app(Service(store, journal, clock.now), hub, admission, config, Workers(expiry, tending))
         workers = [part.run() for part in (expiry, timekeeping, tending, access, access_log) if part is not None]
-        tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
         server = _Server(_uvicorn_config(config, app), journal, hub)
+        tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
+        for task in tasks:
+            task.add_done_callback(server.part_ended)
         server.announce = lambda: _announce(config, listener, access)
         _settle_garbage()
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -103,6 +111,7 @@ async def _serve(config: Config, listener: socket.socket) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        return server.status
 
 
 async def _preload(tail: Tail, store: SqliteStore) -> None:
@@ -147,8 +156,18 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, journal: Journal, hub: Hub) -> None:
         super().__init__(config)
+        self.status = 0
+        """The exit status."""
         self._journal = journal
         self._hub = hub
+
+    def part_ended(self, task: asyncio.Task[None]) -> None:
+        """Without one of its parts Athena would seem to be well: better that it ends, and is started again."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.should_exit:
+            log.critical("a part of Athena has failed, so it ends", exc_info=error)
+            self.status = FAILED_PART
+            self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -185,6 +185,20 @@ def unsyncable_disk() -> None:
     UnsyncableDisk(os.environ["FAIL"]).register()
 
 
+def fail_at_tending() -> None:
+    """The part that tends the store fails in a way that nobody thought of, as soon as the file FAIL exists."""
+    from athena.workers.tending import Tending
+
+    step = Tending.step
+
+    async def fail(self: Tending) -> bool:
+        if os.path.exists(os.environ["FAIL"]):  # noqa: ASYNC240 — a moment, in a test
+            raise RuntimeError("a defect")
+        return await step(self)
+
+    Tending.step = fail  # type: ignore[method-assign]
+
+
 def stuck_disk() -> None:
     """No sync of the WAL ends as long as there is a named pipe GATE that nobody writes to."""
     from tests.faults.disk import StuckDisk
@@ -208,6 +222,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         traced_disk,
         fillable_disk,
         unsyncable_disk,
+        fail_at_tending,
         stuck_disk,
         survive_a_failed_sync,
     )

@@ -1,0 +1,27 @@
+"""A worker that fails in a way that nobody thought of: Athena ends rather than seem to be well without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.calls import NOTIFICATIONS, ok, open_tx, position
+from tests.e2e.subscribers import subscribe
+from tests.faults.server import server
+
+
+def test_it_ends_in_order_and_says_why(tmp_path: Path) -> None:
+    failing = tmp_path / "fail"
+    with server(tmp_path / "data", faults="fail_at_tending", FAIL=str(failing)) as athena:
+        beginning = position(athena)
+        tx_id = open_tx(athena)
+        with subscribe("python", athena, beginning) as stream:
+            stream.receive_of(tx_id)
+            failing.touch()
+            assert athena.ended() == 70
+        log = athena.log()
+        assert "a part of Athena has failed, so it ends" in log
+        assert "RuntimeError: a defect" in log
+        failing.unlink()
+        athena.kill()  # lets go of what has ended
+        athena.start()
+        assert [row["id"] for row in ok(athena, "GET", NOTIFICATIONS)["notifications"]] == [tx_id]
