@@ -90,8 +90,9 @@ class Producers:
                     await asyncio.gather(self._lose_answer(wish), self._kill())
                 else:
                     await self._lose_answer(wish)
-                if wish.kind == "edit":  # what comes between must stay the last
-                    await self._insist(connection, "PUT", wish.path, {"status": "pending", "athena_msg": "between"})
+                if wish.kind == "edit":  # what comes between must stay the last, and be there once
+                    between = {"status": "pending", "athena_msg": "between"}
+                    await self._insist(connection, "PUT", wish.path, between, f"between-{number}")
                 for _ in range(self._dice.choice((1, 1, 2))):
                     wish.answers.append(await self._insist(connection, wish.method, wish.path, wish.body, wish.key))
 

@@ -212,16 +212,18 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
 
 @pytest.mark.parametrize("busy", [True, False])
 def test_a_flush_rests_while_others_want_the_loop(monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
-    """Half of the time belongs to the edits, if there are any. The clock here goes on with each look at it, and with
-    what others do in between, however fast the machine is."""
+    """Half of the time belongs to the edits, if there are any. The clock here goes on with what is sent, and with what
+    others do in between, however fast the machine is."""
     moment = 0.0
+    send = Recorder.send
 
-    def clock() -> float:
+    def sent(self: Recorder, data: bytes) -> None:
         nonlocal moment
-        moment += 0.000_1
-        return moment
+        moment += 0.0002
+        send(self, data)
 
-    monkeypatch.setattr("athena.live.flush.perf_counter", clock)
+    monkeypatch.setattr("athena.live.flush.perf_counter", lambda: moment)
+    monkeypatch.setattr(Recorder, "send", sent)
 
     async def others() -> None:
         nonlocal moment

@@ -40,6 +40,10 @@ _RELEVANT = frozenset(
         b"x-forwarded-proto",
     }
 )
+OF_HANDSHAKES = _RELEVANT - {b"sec-fetch-site", b"x-athena-page"}
+"""What is looked at of a handshake. It is no request of a page for its own data: browsers name the page in `Origin`,
+always."""
+
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -65,10 +69,12 @@ class Asked:
         headers: Iterable[tuple[bytes, bytes]],
         peer: Callable[[], str],
         scheme: str,
+        relevant: frozenset[bytes] = _RELEVANT,
     ) -> None:
+        """`relevant`: the names (in lower case) of the headers that count."""
         self.method = method
         self.query = query
-        self._said = {name: value.decode("latin-1") for name, value in headers if name in _RELEVANT}
+        self._said = {name: value.decode("latin-1") for name, value in headers if name in relevant}
         self._peer = peer
         self._scheme = scheme
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from athena.auth.gate import SUBPROTOCOL, Asked, Gate
+from athena.auth.gate import OF_HANDSHAKES, SUBPROTOCOL, Asked, Gate
 from athena.auth.identity import Identity
 from athena.errors import AthenaError
 from athena.http.access_log import AccessLog
@@ -61,9 +61,8 @@ class Admission:
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:
         scheme = "https" if transport.get_extra_info("sslcontext") else "http"
-        # A handshake is no request of a page for its own data: browsers name the page in `Origin`, always.
-        said = [(name, value) for name, value in headers if name not in (b"sec-fetch-site", b"x-athena-page")]
-        return Asked("GET", target.partition("#")[0].partition("?")[2], said, lambda: self._peer(transport), scheme)
+        query = target.partition("#")[0].partition("?")[2]
+        return Asked("GET", query, headers, lambda: self._peer(transport), scheme, OF_HANDSHAKES)
 
     def _peer(self, transport: Any) -> str:
         """The address at the other end. Asking the event loop for it makes an object that is kept as long as the

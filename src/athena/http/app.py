@@ -18,6 +18,7 @@ from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
 from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
+from athena.http.door import Waiting
 from athena.http.endpoints import Endpoints
 from athena.http.metrics import Workers
 from athena.http.routes import ROUTES, Route
@@ -154,11 +155,11 @@ class Application:
         return methods
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gives the WebSocket protocol the hub, by way of the state that uvicorn hands to it."""
+        """Gives the protocols what they need, by way of the state that uvicorn hands to them."""
         while True:
             event = (await receive())["type"]
             if event == "lifespan.startup":
-                scope["state"] |= {"hub": self._hub, "gate": self._admission}
+                scope["state"] |= {"hub": self._hub, "gate": self._admission, "waiting": Waiting()}
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
                 return

@@ -25,10 +25,37 @@ _HANDSHAKE = re.compile(
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
+class Waiting:
+    """The connections that have said nothing yet, in the order they came, with one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._until: dict[FrontDoor, float] = {}
+        self._watched = False
+
+    def add(self, door: FrontDoor, loop: asyncio.AbstractEventLoop) -> None:
+        self._until[door] = loop.time() + HttpProtocol.header_timeout
+        if not self._watched:
+            self._watch(loop)
+
+    def remove(self, door: FrontDoor) -> float:
+        """Until when it had time (the loop's clock); long ago when it was not waiting any more."""
+        return self._until.pop(door, 0.0)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End those whose time is over, and look again when that of the next one is."""
+        now = loop.time()
+        for door in [door for door, until in self._until.items() if until <= now]:
+            del self._until[door]
+            door.abort()
+        self._watched = bool(self._until)
+        if self._watched:
+            loop.call_at(next(iter(self._until.values())), self._watch, loop)
+
+
 class FrontDoor(asyncio.Protocol):
     """A connection that has said nothing yet: it has `HttpProtocol.header_timeout` seconds. uvicorn makes each."""
 
-    __slots__ = ("_app_state", "_config", "_deadline", "_loop", "_server_state", "_transport")
+    __slots__ = ("_app_state", "_config", "_loop", "_server_state", "_transport", "_waiting")
 
     def __init__(
         self,
@@ -42,12 +69,12 @@ class FrontDoor(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._deadline: asyncio.TimerHandle
+        self._waiting: Waiting = app_state["waiting"]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server_state.connections.add(cast(Any, self))
-        self._deadline = self._loop.call_later(HttpProtocol.header_timeout, self._transport.abort)
+        self._waiting.add(self, self._loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
@@ -56,14 +83,16 @@ class FrontDoor(asyncio.Protocol):
         """The server stops (uvicorn's name for it)."""
         self._transport.close()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def data_received(self, data: bytes) -> None:
-        self._leave()
+        until = self._leave()
         handshake = read_handshake(data) if len(data) <= HttpProtocol.max_head else None
         if handshake is None or not self._greet(*handshake):
-            left = self._deadline.when() - self._loop.time()
             protocol = HttpProtocol(self._config, self._server_state, self._app_state, self._loop)
             self._transport.set_protocol(protocol)
-            protocol.take_over(self._transport, data, left)
+            protocol.take_over(self._transport, data, until - self._loop.time())
 
     def _greet(self, target: str, headers: list[Header]) -> bool:
         """Give the connection to the WebSocket protocol. False when that wants the handshake by way of HTTP."""
@@ -72,9 +101,10 @@ class FrontDoor(asyncio.Protocol):
         self._transport.set_protocol(protocol)
         return bool(protocol.greet(target, headers))
 
-    def _leave(self) -> None:
-        self._deadline.cancel()
+    def _leave(self) -> float:
+        """Not waiting any more -> until when it could have (the loop's clock)."""
         self._server_state.connections.discard(cast(Any, self))
+        return self._waiting.remove(self)
 
 
 def read_handshake(data: bytes) -> tuple[str, list[Header]] | None:
