@@ -7,6 +7,7 @@ The exit status is 1 when a promise was broken, or a control was not found out.
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import signal
 import sys
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="the seed of the first round (default: a new one)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # on the way out the servers are ended
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns when a peer is gone, which is what is done here
     seed = random.SystemRandom().getrandbits(31) if given.seed is None else given.seed
     print(f"seed {seed}")
     print(f"{'promise':<36}{'rounds':>18}  {'result':<10}{'control':<28}{'seconds':>8}", flush=True)
