@@ -69,6 +69,7 @@ def main(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a figure; its median is reported.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="2 short rounds: to see that it works, not how fast.")] = False,
+    rows: Annotated[int, typer.Option(min=200_000, help="Rows of the history that pages are read from.")] = 1_000_000,
     plots: Annotated[bool, typer.Option("--plots", help="Draw the pictures of docs/images anew.")] = False,
 ) -> None:
     """Measure Athena's speed and memory beside its peers."""
@@ -83,7 +84,7 @@ def main(
     # Beside the results, not in /tmp: that may be memory, where a sync costs nothing.
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch, pinned(cores().load):
         try:
-            context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)))
+            context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)), rows)
         except Unavailable as error:
             raise typer.BadParameter(str(error)) from None
         with console.status("putting the peers in place"):

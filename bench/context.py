@@ -19,6 +19,8 @@ class Context:
     quick: bool
     scratch: Path
     tools: Tools
+    rows: int = 1_000_000
+    """How long the history is that pages are read from."""
 
     def fresh(self, name: str) -> Path:
         """A path for a data directory that nothing has used."""

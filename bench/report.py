@@ -1,4 +1,4 @@
-"""What was measured, beside what was to be reached: as a table for people and as JSON for programs."""
+"""What was measured, beside what was to be reached: as a table for people and for the docs, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -103,10 +103,28 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 
 def write(figures: Sequence[Figure], machine: dict[str, Any], path: Path) -> None:
-    """Write everything, every sample too, to `path`."""
+    """Write everything, every sample too, to `path`, and the table beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text(markdown(figures))
     told = {"machine": machine, "figures": [figure.as_dict() for figure in figures]}
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The table for docs/performance.md: what has a target in bold."""
+    lines = ["| figure | measured | min–max | target | met |", "|---|---|---|---|---|"]
+    for figure in figures:
+        bold = "**" if figure.target else ""
+        measured = spread = ""
+        if figure.missing:
+            measured, spread = f"not measured: {figure.missing}", ""
+        else:
+            measured = f"{bold}{_number(figure.median)} {figure.unit}{bold}"
+            spread = f"{_number(min(figure.samples))}–{_number(max(figure.samples))}"
+        met = {None: "", True: "yes", False: "no"}[figure.met]
+        name = f"{bold}{figure.group}: {figure.name}{bold}"
+        lines.append(f"| {name} | {measured} | {spread} | {figure.target or ''} | {met} |")
+    return "\n".join(lines) + "\n"
 
 
 def _number(value: float) -> str:

@@ -20,14 +20,14 @@ from bench.context import Context
 from bench.report import Figure, Target, ratio
 
 GROUP = "history"
-LONG, SHORT = 1_000_000, 10_000
+SHORT = 10_000
 DAY_MS = 24 * 3600 * 1000
 TIMES = 20
 
 
 def measure(context: Context) -> list[Figure]:
     now = time.time_ns() // 1_000_000
-    rows = LONG // 20 if context.quick else LONG
+    rows = context.rows // 20 if context.quick else context.rows
     long, short = context.fresh("history-long"), context.fresh("history-short")
     began = time.perf_counter()
     seed(long, rows, 30, now, lambda _: None)
