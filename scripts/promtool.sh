@@ -15,7 +15,7 @@ missing() {
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || missing "it is taken from a package of Debian's"
 
 root=""
-[ "$(id -u)" = 0 ] || root=sudo
+[ "$(id -u)" = 0 ] || root="sudo -n"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -179,3 +181,26 @@ def test_the_commands_use_a_key_from_the_environment(guarded: Guarded) -> None:
     for key, expected in ((guarded.keys["viewer"], 0), (str(new_key()), 1)):
         variables = {"ATHENA_KEY": key, "ATHENA_DATA": str(guarded.data)}
         assert run_athena("history", "--url", guarded.url, variables=variables).returncode == expected
+
+
+LOOK = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(db.execute("SELECT count(*) FROM sqlite_master").fetchone())
+db.close()
+"""
+
+
+def test_a_look_by_another_program_takes_nothing_away(start_guarded: StartGuarded) -> None:
+    """As the shell of SQLite does it, or a backup. The last one out removes the log, if it may think that it is that:
+    then a revoked key would stay good, and what is written would be lost at the next start."""
+    server = start_guarded()
+    key = server.cli("keys", "create", "--name", "CI", "--role", "reporter").strip()
+    eventually(lambda: status(server, key) == 200)
+    log = server.data / "auth.db-wal"
+    before = log.stat().st_ino
+    looked = subprocess.run([sys.executable, "-c", LOOK, server.data / "auth.db"], check=True, capture_output=True)
+    assert looked.stdout
+    assert log.stat().st_ino == before
+    server.cli("keys", "revoke", key.split("_")[1])
+    eventually(lambda: status(server, key) == 401)

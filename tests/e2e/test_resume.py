@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from tests.e2e.calls import UNREACHABLE, Deadline, history, open_tx
+from tests.e2e.calls import NOTIFICATIONS, UNREACHABLE, Deadline, call, history, ok, open_tx, position
 from tests.e2e.expect import check_fold, check_order, fold
 from tests.e2e.producer import Producer, check_kept, producing
 from tests.e2e.rawsocket import tcp
@@ -123,3 +123,18 @@ def test_all_that_was_acknowledged_is_there(heard: Heard) -> None:
         for tx_id in archived:
             producer.acknowledged.pop(tx_id, None)
     check_kept(heard.producers, rows)
+
+
+@pytest.mark.parametrize("transport", ["python", "sse", "longpoll"])
+def test_a_cursor_that_was_never_given_out_harms_nobody(transport: str, athena: Athena) -> None:
+    """After a purge and a restart nothing is there between the positions before the purge and now."""
+    for _ in range(3):
+        open_tx(athena)
+    ok(athena, "DELETE", f"{NOTIFICATIONS}/purge")
+    athena.restart()
+    epoch = position(athena).partition(".")[0]
+    with subscribe(transport, athena, f"{epoch}.0") as subscriber:
+        assert call(athena, "GET", "/healthz").status == 200
+        tx_id = open_tx(athena)
+        subscriber.receive_of(tx_id)
+    assert call(athena, "GET", "/healthz").status == 200

@@ -95,3 +95,18 @@ def test_settings_that_make_no_sense_are_refused(flags: tuple[str, str], tmp_pat
     said = refused("--data", str(tmp_path / "data"), *flags)
     assert flags[0] in said or flags[0].removeprefix("--") in said
     assert not (tmp_path / "data").exists()
+
+
+def test_the_database_may_be_a_symbolic_link(athena: Athena, tmp_path: Path) -> None:
+    """SQLite keeps the log beside what the link leads to."""
+    tx_id = open_tx(athena)
+    athena.stop()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (athena.data / "athena.db").rename(elsewhere / "athena.db")
+    (athena.data / "athena.db").symlink_to(elsewhere / "athena.db")
+    athena.start()
+    later = open_tx(athena)
+    assert (elsewhere / "athena.db-wal").exists()
+    athena.restart()
+    assert [ok(athena, "GET", tx_path(one))["tx_id"] for one in (tx_id, later)] == [tx_id, later]

@@ -272,6 +272,25 @@ def test_clients_in_one_slice_may_be_anywhere() -> None:
     live(scenario)
 
 
+def test_a_client_that_cannot_be_written_to_is_cut_off_and_the_others_go_on() -> None:
+    class Defect(Recorder):
+        def send(self, data: bytes) -> None:
+            raise RuntimeError("a defect")
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(3)]
+        broken = Defect(world.hub)
+        world.hub.attach(broken, None)
+        clients += [world.attach() for _ in range(3)]
+        for _ in range(2):
+            await world.publish()
+            await settle()
+        assert broken.aborted
+        assert all(client.cursors == [1, 2] for client in clients)
+
+    live(scenario)
+
+
 def test_a_large_burst_is_handed_over_in_bounded_pieces() -> None:
     async def scenario(world: World) -> None:
         client = world.attach()

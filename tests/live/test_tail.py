@@ -148,3 +148,13 @@ def test_a_chunk_is_the_same_whoever_asks_first(after: int) -> None:
     tail = tail_at(0)
     tail.append(entry(seq) for seq in range(1, 10))
     assert tail.read(after, json_array, 100) == tail.read(after, json_array, 100)
+
+
+def test_where_nothing_is_left_a_reader_goes_to_the_end() -> None:
+    """After a purge and a restart: `start` is far back, and no row is there."""
+    tail = tail_at(7)
+    tail.preload(0, [])
+    assert tail.covers(3)
+    assert tail.read(3, json_array, 10**6) == (b"", 7)
+    tail.append([entry(8)])
+    assert seqs(tail, 3) == [8]

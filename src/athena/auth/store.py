@@ -73,8 +73,11 @@ class AuthStore:
             raise DataDirectoryUnusable(str(directory), "there are no keys")
         try:
             make(directory)
-            # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too. A file
+            # that is there may be in use by this very process: to close any descriptor of it would end SQLite's locks,
+            # and the next program that looks would take the log away (https://sqlite.org/howtocorrupt.html, 2.2).
+            if not path.exists():
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = connect(path, apsw.SQLITE_OPEN_READWRITE)
             make_durable(self._db)
             migrate(self._db, PACKAGE)

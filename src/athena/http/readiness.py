@@ -53,8 +53,8 @@ class Readiness:
         """Make every check. Takes `PATIENCE` at most."""
         return (await self._look())[0]
 
-    async def _look(self) -> tuple[Checks, str]:
-        """The checks, and why the store takes no changes ("" when it does)."""
+    async def _look(self) -> tuple[Checks, str | None]:
+        """The checks, and why the store takes no changes (None when it does)."""
         refusal = await self._refusal()
         lag = self._journal.lag
         try:
@@ -62,13 +62,13 @@ class Readiness:
         except OSError:
             free = None
         checks = Checks(
-            StoreCheck(not refusal),
+            StoreCheck(refusal is None),
             DiskCheck(free is not None and free >= self._min_free, free),
             JournalCheck(lag <= MOST_LAG, int(lag * 1000)),
         )
         return checks, refusal
 
-    def _missing(self, checks: Checks, refusal: str) -> list[str]:
+    def _missing(self, checks: Checks, refusal: str | None) -> list[str]:
         """What is said of each check that is not passed."""
         free = checks.disk.free_bytes
         room = "that cannot be asked" if free is None else f"with {free:,} bytes free, fewer than {self._min_free:,}"
@@ -79,8 +79,8 @@ class Readiness:
         )
         return [what for check, what in said if not check.ok]
 
-    async def _refusal(self) -> str:
-        """Why the store cannot be written and read; "" when it can."""
+    async def _refusal(self) -> str | None:
+        """Why the store cannot be written and read; None when it can."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._prove()
@@ -91,7 +91,7 @@ class Readiness:
             return error.why
         except AthenaError as error:
             return str(error)
-        return ""
+        return None
 
     async def _prove(self) -> None:
         """Have it written to, unless that has just been done. One try for all that ask meanwhile, and after a failure

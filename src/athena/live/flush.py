@@ -7,12 +7,15 @@ them; what comes in meanwhile goes out with the next one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection
 from time import monotonic, perf_counter
 
 from athena.live.client import Client
 from athena.live.counts import Counts
 from athena.live.tail import Encoding, Tail
+
+log = logging.getLogger("athena.live")
 
 CHUNK_BYTES = 128 * 1024
 """At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
@@ -78,14 +81,18 @@ class Flush:
         for count in range(1, len(remaining) + 1):
             client = remaining.pop()
             if client.live:  # it may have gone, or been paused, since the list was made
-                if client.position == position and client.encoding is encoding:  # as nearly all are
-                    client.position = self._tail.end
-                    client.send(data)
-                else:
-                    position, encoding = client.position, client.encoding
-                    self._advance(client)
-                    data = self._all_since(position, encoding)
-                    position = position if data else NOWHERE
+                try:
+                    if client.position == position and client.encoding is encoding:  # as nearly all are
+                        client.position = self._tail.end
+                        client.send(data)
+                    else:
+                        position, encoding = client.position, client.encoding
+                        self._advance(client)
+                        data = self._all_since(position, encoding)
+                        position = position if data else NOWHERE
+                except Exception:
+                    log.exception("a client could not be written to; it is cut off, the others go on")
+                    client.abort()
             if count == SLICE_CLIENTS or (count % 32 == 0 and perf_counter() > began + SLICE_SECONDS):
                 self._spent += perf_counter() - began
                 asyncio.get_running_loop().call_soon(self._slice, remaining)

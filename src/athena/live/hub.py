@@ -155,7 +155,8 @@ class Hub:
                 return
             chunk = tail.read(client.position, client.encoding, CHUNK_BYTES)
             client.position = chunk.seq
-            client.send(chunk.data)
+            if chunk.data:
+                client.send(chunk.data)
 
     def _spawn_replay(self, client: Client) -> None:
         if client in self._replaying:  # it was paused and has drained while the store was read

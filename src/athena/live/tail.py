@@ -107,7 +107,7 @@ class Tail:
             stop += 1
         stop = max(stop, begin + 1)
         entries = self._entries[begin:stop]
-        if not entries:
-            return Chunk(b"", seq)
+        if not entries:  # a position that we never gave out, from before a purge and a restart: it misses nothing
+            return Chunk(b"", max(seq, self.end))
         self.encoded += 1
         return Chunk(encoding(self.epoch, entries), entries[-1][0])

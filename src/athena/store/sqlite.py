@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 import apsw
@@ -40,8 +41,9 @@ KNOWN = 20_000
 """Active transactions whose state is kept in memory, the last edited ones: about 12 MiB. Two full bulks fit."""
 
 PACKAGE = "athena.store"
-TENDED_BLOCKS = 32
-"""Blocks of the search index made in one commit: about 1 ms each."""
+TENDED_BLOCKS, TENDED_SECONDS = 32, 0.05
+"""Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No more are
+begun after so long: edits wait for it."""
 
 FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 
@@ -117,10 +119,11 @@ class SqliteStore:
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
+            give_up = monotonic() + TENDED_SECONDS
             for _ in range(TENDED_BLOCKS):
                 # On the thread: all that ended in one commit is one block, a quarter of a second for 10,000 rows.
                 more = await self._in_thread(sqlite_search.extend, self._writer, now)
-                if not more:
+                if not more or monotonic() > give_up:
                     break
         self._searchable = sqlite_search.newest(self._writer)
         return more or forgetting
@@ -197,7 +200,13 @@ class SqliteStore:
         await self._in_thread(self._writer.execute, "COMMIT")
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._committing, work, *arguments)
+        """Whoever is cancelled meanwhile waits for the end: until then the connection is not theirs."""
+        working = asyncio.get_running_loop().run_in_executor(self._committing, work, *arguments)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
 
     def _as_unavailable(self, error: BaseException) -> BaseException:
         return StoreUnavailable(why(self._writer, error)) if isinstance(error, apsw.Error) else error

@@ -47,8 +47,11 @@ Identity = tuple[int, int, int, int]
 
 
 def identity(path: Path) -> Identity:
-    """Which files the database at `path` and its log are now. Raises OSError."""
-    database, log = os.stat(path), os.stat(f"{path}-wal")
+    """Which files the database at `path` and its log are now. Raises OSError.
+
+    Where `path` is a symbolic link, SQLite has the log beside what it leads to.
+    """
+    database, log = os.stat(path), os.stat(f"{os.path.realpath(path)}-wal")
     return database.st_dev, database.st_ino, log.st_dev, log.st_ino
 
 
