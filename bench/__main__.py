@@ -62,10 +62,14 @@ MEASURES: dict[str, Measure] = {
     "apollo": apollo.measure,
 }
 
+APART = ("apollo",)
+"""Two minutes with a browser, which tell nothing about the server: only when asked for."""
+
 
 def main(
     only: Annotated[
-        list[str] | None, typer.Option(help=f"Measure this alone: {', '.join(MEASURES)}. Repeatable.")
+        list[str] | None,
+        typer.Option(help=f"Measure this alone: {', '.join(MEASURES)}. Repeatable; without it, all but apollo."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds a figure; its median is reported.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="2 short rounds: to see that it works, not how fast.")] = False,
@@ -73,7 +77,7 @@ def main(
     plots: Annotated[bool, typer.Option("--plots", help="Draw the pictures of docs/images anew.")] = False,
 ) -> None:
     """Measure Athena's speed and memory beside its peers."""
-    names = only or list(MEASURES)
+    names = only or [name for name in MEASURES if name not in APART]
     if unknown := set(names) - set(MEASURES):
         raise typer.BadParameter(f"expected some of {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
     console = Console(width=None if sys.stdout.isatty() else 150)

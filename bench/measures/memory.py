@@ -22,7 +22,7 @@ GROUP = "memory"
 CLIENTS = 20_000
 WARM_UP = 100
 SETTLED = 64 * 1024
-"""Bytes. Memory that moves less than this in half a second has settled."""
+"""Bytes. Memory that moves less than this in a quarter of a second has settled."""
 
 
 def measure(context: Context) -> list[Figure]:
@@ -77,8 +77,8 @@ def _settled(server: Server, settle: bool) -> int:
         with Http(server.port) as http:
             http.call("POST", "/settle")
     previous = -SETTLED
-    for _ in range(20):
-        time.sleep(0.5)
+    for _ in range(40):
+        time.sleep(0.25)
         current = server.private_bytes()
         if abs(current - previous) < SETTLED:
             break

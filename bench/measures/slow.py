@@ -25,7 +25,7 @@ FLOOD = 1000
 """Changes that fill what the kernel and the server hold for one that does not read."""
 
 MOST_FLOODS = 12
-TIMES = 20
+TIMES = 10
 """Timed changes a round; the median of their p99s is the round's sample."""
 
 KIB = 1024

@@ -16,7 +16,7 @@ from bench.report import Figure, Target
 
 GROUP = "stall"
 CLIENTS = 20_000
-CHANGES = 20
+CHANGES = 10
 """A round."""
 
 NICE = 10
