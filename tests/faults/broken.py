@@ -128,7 +128,7 @@ def hoard() -> None:
     attach, hoarded = Hub.attach, list[bytes]()
 
     def pay(self: Hub, client: Any, after: str | None) -> None:
-        hoarded.append(b"x" * 256 * 1024)
+        hoarded.append(b"x" * 2**20)
         attach(self, client, after)
 
     Hub.attach = pay  # type: ignore[method-assign]

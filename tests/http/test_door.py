@@ -111,7 +111,8 @@ def test_what_is_read_is_what_a_parser_reads(ordinary: list[bytes], more: list[b
     found = read_handshake(raw)
     if found is not None:
         parsed = Parsed(raw)
-        assert found == (parsed.url.decode(), parsed.headers)
+        # The parser leaves a tab at the end of a value, which is none of it (RFC 9110, section 5.5).
+        assert found == (parsed.url.decode(), [(name, value.strip(b" \t")) for name, value in parsed.headers])
         assert parsed.parser.get_method() == b"GET"
         assert parsed.parser.get_http_version() == "1.1"
         assert parsed.upgraded_at == len(raw)
