@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.support.server import Athena
+
+# Each run tries the same examples, however slow the machine is: what fails has failed because of a change. New ones are
+# tried by `HYPOTHESIS_PROFILE=new make test`, and by `make fuzz`.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("new", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture
