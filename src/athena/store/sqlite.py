@@ -27,7 +27,7 @@ from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
-from athena.store.sqlite_file import check_place, check_version, identity, lock, make_file, tune, why
+from athena.store.sqlite_file import Files, check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 
@@ -70,7 +70,7 @@ class SqliteStore:
             make_durable(self._writer)
             tune(self._writer)
             migrate(self._writer, PACKAGE)
-            self._files = identity(self.path)
+            self._files = Files(self.path)
         except (OSError, apsw.Error) as error:
             os.close(self._lock)
             raise DataDirectoryUnusable(str(directory), str(error)) from error
@@ -160,7 +160,7 @@ class SqliteStore:
     def _begin(self) -> None:
         """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout. Raises
         `StoreUnavailable` when the files are not where they were."""
-        check_place(self.path, self._files)
+        self._files.check()
         self._writer.execute("BEGIN IMMEDIATE")
 
     def _row(self, block: str) -> Any:

@@ -42,29 +42,29 @@ def tune(db: apsw.Connection) -> None:
     db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
 
 
-Identity = tuple[int, int, int, int]
-"""Device and inode of the database, and of its log. SQLite, too, knows its files by their inodes."""
+class Files:
+    """The database that was opened at `path` and its log, by device and inode: so SQLite, too, knows its files."""
 
+    def __init__(self, path: Path) -> None:
+        """After SQLite has made both. Raises OSError."""
+        self._database = os.fspath(path)
+        self._log = f"{os.path.realpath(path)}-wal"  # of a symbolic link, beside what it leads to
+        self._opened = self._identity()
 
-def identity(path: Path) -> Identity:
-    """Which files the database at `path` and its log are now. Raises OSError.
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless they are still the ones at `path`. Where somebody has moved or removed them,
+        SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
+        """
+        try:
+            in_place = self._identity() == self._opened
+        except OSError:
+            in_place = False
+        if not in_place:
+            raise StoreUnavailable("the database's files are not where they were; put them back, or start Athena anew")
 
-    Where `path` is a symbolic link, SQLite has the log beside what it leads to.
-    """
-    database, log = os.stat(path), os.stat(f"{os.path.realpath(path)}-wal")
-    return database.st_dev, database.st_ino, log.st_dev, log.st_ino
-
-
-def check_place(path: Path, opened: Identity) -> None:
-    """Raise `StoreUnavailable` unless the files that were opened are still the ones at `path`. Where somebody has moved
-    or removed them, SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
-    """
-    try:
-        in_place = identity(path) == opened
-    except OSError:
-        in_place = False
-    if not in_place:
-        raise StoreUnavailable("the database's files are not where they were; put them back, or start Athena anew")
+    def _identity(self) -> tuple[int, int, int, int]:
+        database, log = os.stat(self._database), os.stat(self._log)
+        return database.st_dev, database.st_ino, log.st_dev, log.st_ino
 
 
 def why(db: apsw.Connection, error: apsw.Error) -> str:
