@@ -27,7 +27,8 @@ SLICE_SECONDS = 0.004
 REST = 2.0
 """After a flush the next one waits this many times the time that others used the event loop during it, or that it took
 itself, whichever is less. Under load most of the time belongs to the edits, and what comes in between goes out at once,
-so that the cost of a message falls instead of the edits' share. Where nobody else wants the loop, nobody waits."""
+so that the cost of a message falls instead of the edits' share. Where nobody else wants the loop, nobody waits.
+docs/decisions/0020-who-waits-for-whom-in-a-flush.md."""
 
 NOWHERE = -2
 """No client's position."""
