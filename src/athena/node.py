@@ -29,6 +29,7 @@ from athena.http.app import Application, build_app
 from athena.http.door import FrontDoor
 from athena.http.metrics import Workers
 from athena.http.protocol import HttpProtocol
+from athena.http.server import Server
 from athena.journal import Journal
 from athena.listening import listen, loopback_peer
 from athena.live.client import KeepAlive
@@ -149,8 +150,8 @@ def _push(hub: Hub, committed: Committed) -> None:
         hub.publish(committed.messages, committed.since)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, with our end: exit status 0, and streams that are told before they are cut."""
+class _Server(Server):
+    """With our end: exit status 0, and streams that are told before they are cut."""
 
     announce: Callable[[], None]
 

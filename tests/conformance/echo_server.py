@@ -8,6 +8,7 @@ messages of up to 16 MiB are echoed instead of ignored (and, since suites send m
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from athena.http.admission import Admission
 from athena.http.app import build_app
 from athena.http.door import FrontDoor
 from athena.http.metrics import Workers
+from athena.http.server import Server
 from athena.journal import Journal
 from athena.live.client import KeepAlive
 from athena.live.encoding import frame_header
@@ -67,9 +69,10 @@ async def main(port: int) -> None:
     admission = Admission(build_gate(settings, None), None, "127.0.0.1")
     workers = Workers(Expiry(store, journal, clock.now), Tending(journal, clock, 0))
     app = build_app(Service(store, journal, clock.now), hub, admission, settings, workers)
-    config = uvicorn.Config(app, port=port, http=FrontDoor, ws=EchoProtocol, lifespan="on", log_level="warning")
+    config = uvicorn.Config(app, http=FrontDoor, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
-    await uvicorn.Server(config).serve()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        await Server(config).serve(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ class Admission:
         return Asked("GET", query, headers, lambda: self._peer(transport), scheme, OF_HANDSHAKES)
 
     def _peer(self, transport: Any) -> str:
-        """The address at the other end. Asking the event loop for it makes an object that is kept as long as the
-        connection, a quarter of what an idle client costs; so it is asked only where it can matter."""
+        """The address at the other end. Finding it out takes time, and with TLS makes an object that is kept as long as
+        the connection; so it is asked only where it can matter."""
         if self._known_peer is not None:
             return self._known_peer
         peer = transport.get_extra_info("peername") if transport is not None else None

@@ -40,8 +40,8 @@ class HttpProtocol(HttpToolsProtocol):
     _head = 0  # bytes that came while the headers were not complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # As uvicorn's, without the addresses: asking for them makes a socket object that the transport keeps for ever,
-        # a sixth of what a WebSocket client costs.
+        # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
+        # ever what they make to answer.
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
