@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, cast
 
 from athena.domain.lifecycle import Decision
 from athena.domain.model import BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
@@ -46,16 +46,15 @@ class Service:
     async def bulk(
         self,
         lines: Sequence[BulkOpen | BulkEdit],
-        encode: Encode[list[tuple[str, Decision | AthenaError]]],
+        encode: Encode[Iterable[tuple[str, Decision | AthenaError]]],
         key: Key | None = None,
     ) -> Answered:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
         commands = [Command(line.tx_id or new_id(), line) for line in lines]
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
-            return encode(
-                [(command.id, _decided(outcome)) for command, outcome in zip(commands, outcomes, strict=True)]
-            )
+            decided = cast(Sequence[Decision | AthenaError], outcomes)  # as in _decided
+            return encode(zip([command.id for command in commands], decided, strict=True))
 
         return await self._change(commands, answer, key)
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from athena.domain.lifecycle import NO_ERROR_MESSAGE, TIMED_OUT, TRANSITIONS, Decision, Effect, decide, diagram
+from athena.domain.lifecycle import NO_ERROR_MESSAGE, TIMED_OUT, TRANSITIONS, Decision, decide, diagram
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open, Status
 from athena.errors import (
     Conflict,
@@ -37,8 +37,9 @@ def test_open_makes_a_pending_transaction() -> None:
     wish = Open(
         description="install", by="dshuffma@us.ibm.com", total_steps=3, on_step=1, athena_msg="go", sub_type="x"
     )
-    state, effect = apply(wish)
-    assert effect is Effect.CHANGED
+    decision = apply(wish)
+    state = decision.state
+    assert decision.effect == "changed"
     assert (state.status, state.text, state.by, state.seq) == ("pending", "install: go", "d******a@us.ibm.com", 7)
     assert (state.ts_started, state.ts_display, state.ts_completed) == (NOW, NOW, None)
     assert (state.deadline, state.timeout_ms, state.on_step, state.total_steps) == (NOW + 180_000, 180_000, 1, 3)
@@ -53,8 +54,8 @@ def test_opening_again_with_the_same_content_changes_nothing() -> None:
     wish = Open(description="install", by="dora@x.org")
     state = apply(wish).state
     edited = apply(Edit(status="pending", athena_msg="further", description="other"), state).state
-    assert apply(wish, edited, NOW + 5) == Decision(edited, Effect.NOTHING)
-    assert apply(Open(description="install", by="dora@x.org", tx_id="tx"), edited).effect is Effect.NOTHING
+    assert apply(wish, edited, NOW + 5) == Decision(edited, "nothing")
+    assert apply(Open(description="install", by="dora@x.org", tx_id="tx"), edited).effect == "nothing"
 
 
 @pytest.mark.parametrize("other", [{"by": "bob@x.org"}, {"total_steps": 2}, {"timeout_ms": 1}, {"component_id": "c"}])
@@ -65,8 +66,9 @@ def test_opening_again_with_other_content_is_a_conflict(other: dict[str, object]
 
 # ---- edit ------------------------------------------------------------------------------------------------------------
 def test_an_edit_moves_it_on() -> None:
-    state, effect = apply(Edit(status="pending", on_step=2, athena_msg="unpacking"), opened(total_steps=3), NOW + 10)
-    assert effect is Effect.CHANGED
+    decision = apply(Edit(status="pending", on_step=2, athena_msg="unpacking"), opened(total_steps=3), NOW + 10)
+    state = decision.state
+    assert decision.effect == "changed"
     assert (state.on_step, state.text, state.deadline) == (2, "install: unpacking", NOW + 10 + 180_000)
     assert (state.ts_display, state.ts_completed) == (NOW, None)
 
@@ -94,8 +96,9 @@ def test_what_changes_nothing_visible_is_a_heartbeat() -> None:
         Edit(status="pending", athena_msg="go", on_step=1, total_steps=3, description="install"),
         Edit(status="pending", timeout_ms=5),
     ):
-        after, effect = apply(wish, state, NOW + 100, seq=8)
-        assert effect is Effect.HEARTBEAT
+        decision = apply(wish, state, NOW + 100, seq=8)
+        after = decision.state
+        assert decision.effect == "heartbeat"
         assert after.deadline == NOW + 100 + (wish.timeout_ms or 180_000)
         assert after.seq == state.seq
 
@@ -133,7 +136,7 @@ def test_an_undo_is_never_a_success_and_never_goes_forward_again() -> None:
 )
 def test_repeating_the_final_edit_is_fine(same: dict[str, object]) -> None:
     final = apply(Edit(status="success", athena_msg="done", on_step=3), opened(total_steps=3)).state
-    assert apply(Edit(status="success", **same), final) == Decision(final, Effect.NOTHING)  # type: ignore[arg-type]
+    assert apply(Edit(status="success", **same), final) == Decision(final, "nothing")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -162,8 +165,9 @@ def test_editing_what_is_not_there_or_no_transaction() -> None:
 # ---- notices ---------------------------------------------------------------------------------------------------------
 def test_a_notice() -> None:
     wish = Notice(status="error", message="disk is full", by="bob@x.org", code=507, component_id="c")
-    state, effect = apply(wish)
-    assert effect is Effect.CHANGED
+    decision = apply(wish)
+    state = decision.state
+    assert decision.effect == "changed"
     assert (state.type, state.text, state.by, state.ts_display) == ("notification", "disk is full", "b**@x.org", NOW)
     assert (state.details, state.component_id) == ('{"code":507}', "c")
     assert apply(Notice(status="success", message="m", ts_display=5)).state.ts_display == 5
@@ -178,8 +182,9 @@ def test_a_notice_takes_nobodys_place() -> None:
 def test_expiry_looks_at_the_deadline_again() -> None:
     state = opened(timeout_ms=100, on_step=2)
     assert decide(Command("tx", Expire()), state, NOW + 99, 8) is None
-    after, effect = apply(Expire(), state, NOW + 100)
-    assert effect is Effect.CHANGED
+    decision = apply(Expire(), state, NOW + 100)
+    after = decision.state
+    assert decision.effect == "changed"
     assert (after.status, after.message, after.on_step, after.ts_completed) == ("error", TIMED_OUT, 2, NOW + 100)
     assert decide(Command("tx", Expire()), after, NOW + 200, 9) is None
     assert decide(Command("tx", Expire()), None, NOW, 9) is None
@@ -224,11 +229,11 @@ def test_any_life_has_at_most_one_end_and_illegal_commands_change_nothing(
         except (Conflict, NotFound):
             assert before == (None if state is None else structs.astuple(state))
             continue
-        if decision is None or decision.effect is Effect.NOTHING:
+        if decision is None or decision.effect == "nothing":
             assert decision is None or decision.state is state
             continue
         after = decision.state
-        if decision.effect is Effect.CHANGED:
+        if decision.effect == "changed":
             seq += 1
             assert after.seq == seq
         if state is not None and not state.active:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 from tests.store.conftest import Run
 
-from athena.domain.lifecycle import Decision, Effect
+from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import TransactionFinished, UnknownTransaction
 from athena.store.base import Query, SortKey, Store
@@ -69,9 +69,9 @@ def test_visible_changes_get_gapless_seqs_in_order_and_nothing_else_does(run: Ru
         assert [(row.id, row.seq) for row in written.changes] == [("a", 1), ("a", 2), ("n", 3)]
         assert written.position.seq == 3
         effects = [outcome.effect if isinstance(outcome, Decision) else outcome for outcome in written.outcomes]
-        assert effects[:3] == [Effect.CHANGED, Effect.NOTHING, Effect.HEARTBEAT]
+        assert effects[:3] == ["changed", "nothing", "heartbeat"]
         assert isinstance(effects[3], UnknownTransaction)
-        assert effects[4:] == [Effect.CHANGED, Effect.CHANGED, None]
+        assert effects[4:] == ["changed", "changed", None]
         assert await store.position() == written.position
         again = await store.write([opening("b")], 1000)
         assert [row.seq for row in again.changes] == [4]

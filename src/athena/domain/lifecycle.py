@@ -8,14 +8,14 @@ changes nothing. The diagram in docs/lifecycle.md is generated from the table.
 from __future__ import annotations
 
 import hashlib
-from enum import Enum
-from typing import NamedTuple, assert_never
+from typing import Literal, assert_never
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from athena.domain.masking import mask_emails
-from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open, Status
+from athena.domain.model import BulkEdit, Command, Edit, Expire, Hide, Notice, Notification, Open, Status
 from athena.errors import (
     IllegalTransition,
     StepRegression,
@@ -35,15 +35,12 @@ NO_ERROR_MESSAGE = "no error message was given"
 TIMED_OUT = "this transaction has timed out"
 
 
-class Effect(Enum):
-    """What a command did."""
-
-    CHANGED = "changed"  # clients see it: it gets a position and is pushed
-    HEARTBEAT = "heartbeat"  # only the deadline moved
-    NOTHING = "nothing"  # it was so already
+Effect = Literal["changed", "heartbeat", "nothing"]
+"""What a command did: something that clients see, which gets a position and is pushed; it moved the deadline alone; it
+was so already."""
 
 
-class Decision(NamedTuple):
+class Decision(Struct, gc=False, frozen=True):
     """The state after a command, and what the command did."""
 
     state: Notification
@@ -59,7 +56,7 @@ def decide(command: Command, current: Notification | None, now: int, seq: int) -
     forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
     """
     match command.wish:
-        case Edit() as wish:
+        case BulkEdit() | Edit() as wish:  # the exact type first: that is found out without a call
             return _edit(command.id, wish, current, now, seq)
         case Open() as wish:
             return _open(command.id, wish, current, now, seq)
@@ -78,7 +75,7 @@ def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: i
     opened = _fingerprint(wish, by)
     if current is not None:
         if current.opened == opened:
-            return Decision(current, Effect.NOTHING)
+            return Decision(current, "nothing")
         raise TransactionExists(tx_id)
     state = Notification(
         id=tx_id,
@@ -101,7 +98,7 @@ def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: i
         opened=opened,
         details=None,
     )
-    return Decision(state, Effect.CHANGED)
+    return Decision(state, "changed")
 
 
 def _fingerprint(wish: Open, by: str) -> str:
@@ -116,12 +113,13 @@ def _fingerprint(wish: Open, by: str) -> str:
 def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: int) -> Decision:
     if current is None or current.type != "webhook_tx":
         raise UnknownTransaction(tx_id)
-    if not current.active:
+    following = TRANSITIONS[current.status]
+    if not following:
         if _is_repeated(wish, current):
-            return Decision(current, Effect.NOTHING)
+            return Decision(current, "nothing")
         raise TransactionFinished(tx_id, current.status, wish.status)
-    if wish.status not in TRANSITIONS[current.status]:
-        raise IllegalTransition(tx_id, current.status, wish.status, TRANSITIONS[current.status])
+    if wish.status not in following:
+        raise IllegalTransition(tx_id, current.status, wish.status, following)
     decision = _report(current, wish, now, seq)
     # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
     forward = current.status == "pending" and wish.status != "undoing"
@@ -138,10 +136,15 @@ def _report(current: Notification, wish: Edit, now: int, seq: int) -> Decision:
     message = wish.athena_msg or (NO_ERROR_MESSAGE if wish.status == "error" else current.message)
     description = wish.description or current.description
     timeout_ms = wish.timeout_ms or current.timeout_ms or 0
-    visible = (wish.status, description, message, on_step, total_steps)
-    if visible == (current.status, current.description, current.message, current.on_step, current.total_steps):
+    if (
+        message == current.message
+        and on_step == current.on_step
+        and wish.status == current.status
+        and total_steps == current.total_steps
+        and description == current.description
+    ):
         state = replace(current, timeout_ms=timeout_ms, deadline=now + timeout_ms)
-        return Decision(state, Effect.HEARTBEAT)
+        return Decision(state, "heartbeat")
     # Whatever the clock does, a transaction does not end before it began.
     ts_completed = max(now, current.ts_started or 0) if finished else None
     state = replace(
@@ -158,7 +161,7 @@ def _report(current: Notification, wish: Edit, now: int, seq: int) -> Decision:
         deadline=None if finished else now + timeout_ms,
         archived=False,  # what changes comes back to the everyday history
     )
-    return Decision(state, Effect.CHANGED)
+    return Decision(state, "changed")
 
 
 def _is_repeated(wish: Edit, current: Notification) -> bool:
@@ -196,7 +199,7 @@ def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int
         opened=None,
         details=msgspec.json.encode(wish.details()).decode(),
     )
-    return Decision(state, Effect.CHANGED)
+    return Decision(state, "changed")
 
 
 def _expire(current: Notification | None, now: int, seq: int) -> Decision | None:
@@ -209,12 +212,12 @@ def _expire(current: Notification | None, now: int, seq: int) -> Decision | None
 def _hide(current: Notification | None, seq: int) -> Decision | None:
     if current is None or current.archived:
         return None
-    return Decision(replace(current, archived=True, seq=seq), Effect.CHANGED)
+    return Decision(replace(current, archived=True, seq=seq), "changed")
 
 
 def _clamp(on_step: int | None, total_steps: int | None) -> int | None:
     """`on_step` never exceeds `total_steps`; producers that count one past the end mean the end."""
-    return on_step if on_step is None or total_steps is None else min(on_step, total_steps)
+    return on_step if on_step is None or total_steps is None or on_step <= total_steps else total_steps
 
 
 def diagram() -> str:

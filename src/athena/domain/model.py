@@ -113,7 +113,7 @@ class Hide(Struct, frozen=True):
     """Athena's own: archive one notification."""
 
 
-class Command(NamedTuple):
+class Command(Struct, gc=False, frozen=True):
     """A wish to change one notification, and the id it concerns."""
 
     id: str

@@ -86,9 +86,9 @@ def encode_state(state: Notification, epoch: str) -> bytes:
             message=state.text,
             ts_display=state.ts_display,
             ts_started=state.ts_started or 0,
-            ts_completed=_known(state.ts_completed),
-            on_step=_known(state.on_step),
-            total_steps=_known(state.total_steps),
+            ts_completed=UNSET if state.ts_completed is None else state.ts_completed,  # as _known, which is a call
+            on_step=UNSET if state.on_step is None else state.on_step,
+            total_steps=UNSET if state.total_steps is None else state.total_steps,
             by=state.by,
             cursor=cursor,
         )
@@ -122,7 +122,7 @@ def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int
             archived.clear()
 
     for state in states:
-        if not state.archived or len(archived) == ARCHIVED_IDS_A_MESSAGE:
+        if archived and (not state.archived or len(archived) == ARCHIVED_IDS_A_MESSAGE):
             close()
         if state.archived:
             archived.append(state.id)

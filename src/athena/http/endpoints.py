@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -81,20 +81,19 @@ class Endpoints:
         pieces = _pieces(raw, request.headers.get("content-type", ""))
         if len(pieces) > MAX_BULK_LINES:
             raise InvalidField("body", f"expected at most {MAX_BULK_LINES:,} lines, got {len(pieces):,}")
-        results: list[BulkResult | None] = [None] * len(pieces)
-        good: list[tuple[int, BulkOpen | BulkEdit]] = []
-        for index, piece in enumerate(pieces):
-            try:
-                good.append((index, body.parse(piece, _line)))
-            except AthenaError as error:
-                results[index] = _failed(_id_of(piece), error)
+        lines, bad = _lines(pieces)
 
-        def answer(decided: Sequence[tuple[str, Decision | AthenaError]]) -> bytes:
-            for (index, _), (tx_id, outcome) in zip(good, decided, strict=True):
-                results[index] = _result(tx_id, outcome)
-            return body.answer(BulkAnswer([result for result in results if result is not None]))
+        def answer(decided: Iterable[tuple[str, Decision | AthenaError]]) -> bytes:
+            results = [
+                BulkResult(tx_id, 200) if isinstance(outcome, Decision) else _failed(tx_id, outcome)
+                for tx_id, outcome in decided
+            ]
+            if bad:
+                others = iter(results)
+                results = [bad.get(index) or next(others) for index in range(len(pieces))]
+            return body.answer(BulkAnswer(results))
 
-        return _told(await self.service.bulk([line for _, line in good], answer, key))
+        return _told(await self.service.bulk(lines, answer, key))
 
     async def transaction(self, request: Request) -> JsonResponse:
         """A transaction with all its messages."""
@@ -220,6 +219,22 @@ def _pieces(raw: bytes, content_type: str) -> list[bytes] | list[msgspec.Raw]:
     return body.parse(raw, _array)
 
 
+def _lines(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[list[BulkOpen | BulkEdit], dict[int, BulkResult]]:
+    """What the lines ask for, in order, and by their index the answers to those that cannot be read."""
+    try:
+        return [_line(piece) for piece in pieces], {}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # once more, to find out about each: nearly always all are good, and none needs a look of its own
+    lines: list[BulkOpen | BulkEdit] = []
+    bad: dict[int, BulkResult] = {}
+    for index, piece in enumerate(pieces):
+        try:
+            lines.append(body.parse(piece, _line))
+        except AthenaError as error:
+            bad[index] = _failed(_id_of(piece), error)
+    return lines, bad
+
+
 def _id_of(piece: bytes | msgspec.Raw) -> str | None:
     """The id of a line that could not be read, if that much can be made out."""
     try:
@@ -227,10 +242,6 @@ def _id_of(piece: bytes | msgspec.Raw) -> str | None:
     except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         return None
     return tx_id[:128] if isinstance(tx_id, str) else None
-
-
-def _result(tx_id: str, outcome: Decision | AthenaError) -> BulkResult:
-    return _failed(tx_id, outcome) if isinstance(outcome, AthenaError) else BulkResult(tx_id, 200)
 
 
 def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:

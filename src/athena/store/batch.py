@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from athena.domain.lifecycle import Effect, decide
+from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
@@ -83,12 +83,12 @@ class Batch:
         except (Conflict, NotFound) as refused:
             self._seen[key] = current
             return refused
-        if decision is None or decision.effect is Effect.NOTHING:
+        if decision is None or decision.effect == "nothing":
             self._seen[key] = current
             return decision
         state = decision.state
         self._seen[key] = self.dirty[key] = state
-        if decision.effect is Effect.CHANGED:
+        if decision.effect == "changed":
             self.seq += 1
             self.changes.append(state)
             self.previous.append(None if current is None else current.seq)

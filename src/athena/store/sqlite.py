@@ -22,7 +22,7 @@ import msgspec
 
 from athena.clock import Anchor
 from athena.database import connect, load_blocks, make_durable, migrate, value
-from athena.domain.model import Change, Command, Notification, Position
+from athena.domain.model import ACTIVE, Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
@@ -176,19 +176,19 @@ class SqliteStore:
     def _remember(self, batch: Batch) -> None:
         """Spare the next edit of an active transaction the read: what was committed last is what is stored."""
         known = self._known
-        for state in batch.dirty.values():
-            known.pop(state.id, None)
-            if state.active:
-                known[state.id] = state
+        for key, state in batch.dirty.items():
+            known.pop(key, None)
+            if state.status in ACTIVE:
+                known[key] = state
         while len(known) > KNOWN:
             del known[next(iter(known))]
 
     async def _save(self, batch: Batch, now: int) -> None:
-        for block, rows in bound(batch, now):
-            for start in range(0, len(rows), SLICE):
+        for block, items, parameters in bound(batch, now):
+            for start in range(0, len(items), SLICE):
                 if start:
                     await asyncio.sleep(0)
-                self._writer.executemany(SQL[block], rows[start : start + SLICE])
+                self._writer.executemany(SQL[block], map(parameters, items[start : start + SLICE]))
         late = {state.ts_display for state in placed(batch) if state.ts_display <= self._searchable}
         if late:
             sqlite_search.mark_stale(self._writer, late)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,39 +12,45 @@ from athena.domain.model import Notification
 from athena.store.batch import Batch
 from athena.store.sqlite_pages import HOUR, MINUTE
 
-Rows = list[tuple[Any, ...]]
+Parameters = tuple[Any, ...]
 
 
-def bound(batch: Batch, now: int) -> tuple[tuple[str, Rows], ...]:
-    """(block of sqlite.sql, its rows of parameters), in the order in which they have to be run."""
-    inserts: Rows = []
-    updates: Rows = []
-    progress: Rows = []
+class Rows(NamedTuple):
+    """What one block of sqlite.sql is run for, and what makes the parameters of each.
+
+    They are made when they are bound: ten thousand rows of them at once would be looked through for garbage.
+    """
+
+    block: str
+    items: Sequence[Any]
+    parameters: Callable[[Any], Parameters]
+
+
+def bound(batch: Batch, now: int) -> tuple[Rows, ...]:
+    """What a batch writes, in the order in which it has to be run."""
+    updates: list[Notification] = []
+    progress: list[Notification] = []
     for state in batch.dirty.values():
-        if state.id in batch.new:
-            inserts.append(msgspec.structs.astuple(state))
-        elif state.id in batch.moved:
-            updates.append(_update_parameters(state))
-        else:
-            progress.append(_progress_parameters(state))
-    changes: Rows = [
-        (state.seq, previous, now, state.status, state.message, state.on_step, state.total_steps, state.archived)
-        for state, previous in zip(batch.changes, batch.previous, strict=True)
-        if state.type == "webhook_tx"
-    ]
-    tally = _tally(batch) if batch.new or batch.moved else []
-    receipts: Rows = [(key, receipt.request, receipt.answer, now) for key, receipt in batch.receipts.items()]
+        if state.id not in batch.new:
+            (updates if state.id in batch.moved else progress).append(state)
+    steps = [index for index, state in enumerate(batch.changes) if state.type == "webhook_tx"]
+
+    def change(index: int) -> Parameters:
+        state = batch.changes[index]
+        before = batch.previous[index]
+        return state.seq, before, now, state.status, state.message, state.on_step, state.total_steps, state.archived
+
     return (
-        ("insert", inserts),
-        ("update", updates),
-        ("progress", progress),
-        ("insert_change", changes),
-        ("count_rows", tally),
-        ("keep_receipt", receipts),
+        Rows("insert", [batch.dirty[key] for key in batch.new], msgspec.structs.astuple),
+        Rows("update", updates, _update_parameters),
+        Rows("progress", progress, _progress_parameters),
+        Rows("insert_change", steps, change),
+        Rows("count_rows", _tally(batch) if batch.new or batch.moved else [], tuple),
+        Rows("keep_receipt", list(batch.receipts), lambda key: (key, *batch.receipts[key], now)),
     )
 
 
-def _progress_parameters(state: Notification) -> tuple[Any, ...]:
+def _progress_parameters(state: Notification) -> Parameters:
     """For the block `progress`."""
     return (
         state.seq,
@@ -58,7 +64,7 @@ def _progress_parameters(state: Notification) -> tuple[Any, ...]:
     )
 
 
-def _update_parameters(state: Notification) -> tuple[Any, ...]:
+def _update_parameters(state: Notification) -> Parameters:
     """For the block `update`."""
     return (
         state.seq,
@@ -81,7 +87,7 @@ def placed(batch: Batch) -> Iterator[Notification]:
     return (batch.dirty[key] for key in batch.new.keys() | batch.moved if not batch.dirty[key].active)
 
 
-def _tally(batch: Batch) -> Rows:
+def _tally(batch: Batch) -> list[Parameters]:
     """For the block `count_rows`: what a batch adds to and takes from each hour and minute."""
     slots: Counter[tuple[bool, int, bool, str]] = Counter()
     for key in batch.new.keys() | batch.moved:
@@ -89,7 +95,7 @@ def _tally(batch: Batch) -> Rows:
         slots[not state.active, state.ts_display // MINUTE, state.archived, state.type] += 1
         if before is not None:
             slots[not before.active, before.ts_display // MINUTE, before.archived, before.type] -= 1
-    rows: Rows = []
+    rows: list[Parameters] = []
     for (finished, minute, archived, kind), count in slots.items():
         if count:
             rows.append((MINUTE, int(finished), -minute, int(archived), kind, count))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Expire, Notification
 from athena.errors import AthenaError
 from athena.journal import Journal
@@ -80,7 +81,7 @@ class Expiry:
             due = [Command(tx_id, Expire()) for tx_id, deadline in earliest if deadline <= now]
             if due:
                 outcomes = await self._journal.submit(due)
-                self.expired += sum(isinstance(outcome, tuple) for outcome in outcomes)
+                self.expired += sum(isinstance(outcome, Decision) for outcome in outcomes)
                 continue
             if earliest:
                 self._next = min(self._next, earliest[0][1])
