@@ -77,7 +77,7 @@ def test_a_good_one(verifier: TokenVerifier) -> None:
         pytest.param(signed(FIRST, claims(aud=None)), id="no audience"),
         pytest.param(signed(FIRST, claims(exp=None)), id="no expiry"),
         pytest.param(signed(FIRST, claims(lifetime=-60)), id="expired"),
-        pytest.param(signed(FIRST, claims(nbf=claims(lifetime=60)["exp"])), id="not yet valid"),
+        pytest.param(signed(FIRST, claims(nbf=claims(lifetime=86_400)["exp"])), id="not yet valid"),
         pytest.param(signed(FIRST, crit=["exp2"], exp2=1), id="an unknown critical header"),
         pytest.param(signed(FIRST)[:-4], id="cut"),
         pytest.param("a.b.c", id="none at all"),
