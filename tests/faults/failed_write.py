@@ -161,7 +161,8 @@ def _check_counts(path: Path, where: str) -> None:
         hold(tally == counted, f"{where}: the tally differs from the rows by {sorted(tally ^ counted)[:4]}")
         blocks = database.execute("SELECT count(*) FROM search_block").get
         texts = database.execute("SELECT count(*) FROM search").get
-        hold(blocks == texts, f"{where}: {blocks} blocks, {texts} texts in the search index")
+        ids = database.execute("SELECT count(*) FROM search_id").get
+        hold(blocks == texts == ids, f"{where}: {blocks} blocks, {texts} texts, {ids} lists of ids in the search index")
     finally:
         database.close()
 

@@ -116,3 +116,57 @@ def test_a_block_that_many_rows_came_into_is_cut_anew(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(main())
+
+
+IDS_AMONG_TEXTS = """
+INSERT INTO search (rowid, text)
+SELECT upto, (
+    SELECT group_concat(message || char(10) || id, char(10)) FROM notification
+    WHERE ts_display <= upto AND ts_display > coalesce(
+        (SELECT max(upto) FROM search_block AS earlier WHERE earlier.upto < search_block.upto), 0)
+) FROM search_block
+"""
+
+
+def test_blocks_that_were_made_before_ids_had_an_index_of_their_own_are_found(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(20):
+            done = Command(f"t-{number:04}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
+            await store.write([done], 10_000 + number)
+        await store.tend(20_000)
+        await store.close()
+        db = apsw.Connection(str(tmp_path / "athena.db"))
+        for statement in ("purge_text", "purge_ids"):
+            db.execute(sqlite_search.SQL[statement])
+        db.execute(IDS_AMONG_TEXTS)
+        db.close()
+        store = SqliteStore(tmp_path)
+        for text, count in (("0013", 1), ("t-001", 10), ("kiosk", 20), ("0023", 0)):
+            assert len((await store.page(Query(search=text))).rows) == count, text
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_blocks_with_the_digits_of_an_id_but_not_the_id_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_search, "BLOCK_ROWS", 50)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(1200, 1300):
+            done = Command(f"t-{number}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
+            await store.write([done], 10_000 + number)
+        while await store.tend(20_000):
+            pass
+        await store.close()
+        db = apsw.Connection(str(tmp_path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)
+        unsettled = (-sqlite_search.EVER, -11_300)
+        assert list(sqlite_search.ranges(db, Query(search="1222"))) == [unsettled, (-11_249, sqlite_search.EVER - 1)]
+        assert list(sqlite_search.ranges(db, Query(search="2122"))) == [unsettled]
+        assert db.execute("""SELECT count(*) FROM search_id WHERE search_id MATCH '"212" AND "122"'""").get == 1
+        db.close()
+
+    asyncio.run(main())

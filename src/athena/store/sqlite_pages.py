@@ -159,18 +159,16 @@ class _Stretch:
         statuses = self._statuses()
         if statuses is not None:
             self._filters.append(SQL[f"filter_{statuses[0]}"])  # of two statuses that are not both wanted, one is
-        for name in ("component_id", "sub_type", "by", "from_ts", "to_ts", "search"):
+        for name in ("component_id", "sub_type", "by", "from_ts", "to_ts"):
             wanted = getattr(query, name)
             if wanted is not None:
                 self._filters.append(SQL[f"filter_{name}"])
-                self._parameters[name] = _pattern(wanted) if name == "search" else wanted
+                self._parameters[name] = wanted
+        if query.search is not None:
+            self._filters.append(sqlite_search.MATCHES)
+            self._parameters["search"] = sqlite_search.pattern(query.search)
         if query.by not in (None, "-"):
             self._filters.append(SQL["filter_somebody"])
         if query.after is not None and query.after.finished == self._finished:
             self._filters.append(SQL["filter_after"])
             self._parameters |= {"after_age": -query.after.ts_display, "after_id": query.after.id}
-
-
-def _pattern(text: str) -> str:
-    """The LIKE pattern for `text` anywhere; no character in it is special."""
-    return "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"

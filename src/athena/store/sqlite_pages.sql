@@ -64,11 +64,6 @@ by = :by;
 -- Says no more than the one above; the index holds only such rows.
 by <> '-';
 
--- name: filter_search
--- What people read, and the names. The parameter is a LIKE pattern whose special characters are escaped.
-(iif(description = '', message, description || coalesce(': ' || message, '')) LIKE :search ESCAPE '\'
-    OR id LIKE :search ESCAPE '\' OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');
-
 -- name: filter_from_ts
 age <= -:from_ts;
 

@@ -13,6 +13,7 @@ import apsw
 import msgspec
 
 from athena.database import load_blocks
+from athena.store import sqlite_search
 from athena.store.sqlite_pages import HOUR, MINUTE
 
 SQL = load_blocks("athena.store", "sqlite_retention.sql")
@@ -27,10 +28,7 @@ def retire(db: apsw.Connection, before: int, limit: int) -> int:
     db.execute(SQL["remove_changes"], (_json([seq for _, seq, kind, _, _ in rows if kind == "webhook_tx"]),))
     db.execute(SQL["remove_rows"], (_json([id_ for id_, *_ in rows]),))
     _count(db, rows)
-    newest = max(ts_display for *_, ts_display in rows)
-    for (upto,) in db.execute(SQL["blocks_before"], (newest,)).fetchall():
-        db.execute(SQL["remove_text"], (upto,))
-        db.execute(SQL["remove_block"], (upto,))
+    sqlite_search.retire(db, max(ts_display for *_, ts_display in rows))
     return len(rows)
 
 

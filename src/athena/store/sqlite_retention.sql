@@ -21,13 +21,3 @@ DELETE FROM tally WHERE rows = 0 AND unit = ? AND finished = 1 AND slot >= ?;
 
 -- name: fewer
 UPDATE history SET total = total - ?, total_transactions = total_transactions - ?, retired = max(retired, ?);
-
--- name: blocks_before
--- Blocks of the search index in which nothing is left.
-SELECT upto FROM search_block WHERE upto < ?;
-
--- name: remove_block
-DELETE FROM search_block WHERE upto = ?;
-
--- name: remove_text
-DELETE FROM search WHERE rowid = ?;

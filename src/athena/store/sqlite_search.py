@@ -16,6 +16,8 @@ from athena.database import load_blocks, value
 from athena.store.base import Query
 
 SQL = load_blocks("athena.store", "sqlite_search.sql")
+MATCHES = SQL["matches"]
+CANDIDATES = SQL["candidates"].format(matches=MATCHES)
 
 BLOCK_ROWS = 64
 SETTLED_MS = 2_000
@@ -32,8 +34,9 @@ Ages = tuple[int, int]
 
 def ranges(db: apsw.Connection, query: Query) -> Iterator[Ages]:
     """The ranges of finished rows in which `query.search` may be found, in order."""
+    text = query.search or ""
     newest = value(db, SQL["newest_block"])
-    wanted = _match(query.search or "")
+    wanted = _trigrams(text)
     if newest is None or wanted is None:
         yield -EVER, EVER
         return
@@ -43,13 +46,22 @@ def ranges(db: apsw.Connection, query: Query) -> Iterator[Ages]:
     for latest in (query.to_ts, None if place is None else place.ts_display):
         around = None if latest is None else value(db, SQL["block_around"], (latest,))
         high = high if around is None else min(high, around)
+    bounds = {"wanted": wanted, "search": pattern(text), "low": low, "high": high, "ever": -EVER}
     found: Any
-    for found in db.execute(SQL["candidates"], {"wanted": wanted, "low": low, "high": high}):
-        upto = int(found[0])
-        yield -upto, -_begin(db, upto) - 1
+    last: int | None = None
+    for found in db.execute(CANDIDATES, bounds):
+        begin, upto = found
+        if upto != last:
+            yield -upto, -begin - 1
+        last = upto
 
 
-def _match(text: str) -> str | None:
+def pattern(text: str) -> str:
+    """The LIKE pattern for `text` anywhere; no character in it is special."""
+    return "%" + text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+
+
+def _trigrams(text: str) -> str | None:
     """The full-text query for what contains `text`: all its trigrams. None when it is too short to have one."""
     trigrams = dict.fromkeys(text[start : start + 3] for start in range(len(text) - 2))
     quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
@@ -81,7 +93,7 @@ def extend(db: apsw.Connection, now: int) -> bool:
 def _renew(db: apsw.Connection, upto: int) -> None:
     """Cut a block anew: with the rows that came into it, it may have become several."""
     begin = _begin(db, upto)
-    db.execute(SQL["remove_text"], (upto,))
+    _remove(db, upto)
     while (end := _cut(db, begin, upto)) is not None and end < upto:
         _add(db, begin, end)
         begin = end
@@ -95,7 +107,13 @@ def _cut(db: apsw.Connection, begin: int, horizon: int) -> int | None:
 
 def _add(db: apsw.Connection, begin: int, upto: int) -> None:
     db.execute(SQL["add_block"], (upto,))
-    db.execute(SQL["add_text"], {"begin": begin, "upto": upto})
+    for block in ("add_text", "add_ids"):
+        db.execute(SQL[block], {"begin": begin, "upto": upto})
+
+
+def _remove(db: apsw.Connection, upto: int) -> None:
+    for block in ("remove_text", "remove_ids"):
+        db.execute(SQL[block], (upto,))
 
 
 def mark_stale(db: apsw.Connection, moments: set[int]) -> None:
@@ -109,6 +127,14 @@ def newest(db: apsw.Connection) -> int:
     return -EVER if upto is None else int(upto)
 
 
+def retire(db: apsw.Connection, before: int) -> None:
+    """Nothing is left in blocks that end before a moment (ms)."""
+    upto: Any
+    for (upto,) in db.execute(SQL["blocks_before"], (before,)).fetchall():
+        _remove(db, upto)
+        db.execute(SQL["remove_block"], (upto,))
+
+
 def purge(db: apsw.Connection) -> None:
-    db.execute(SQL["purge_blocks"])
-    db.execute(SQL["purge_text"])
+    for block in ("purge_blocks", "purge_text", "purge_ids"):
+        db.execute(SQL[block])

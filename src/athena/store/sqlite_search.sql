@@ -9,11 +9,29 @@ SELECT max(upto) FROM search_block WHERE upto < ?;
 SELECT min(upto) FROM search_block WHERE upto >= ?;
 
 -- name: candidates
--- The blocks that may hold what is searched, newest first.
-SELECT rowid FROM search WHERE search MATCH :wanted AND rowid BETWEEN :low AND :high
-UNION
-SELECT upto FROM search_block WHERE stale AND upto BETWEEN :low AND :high
-ORDER BY 1 DESC;
+-- The blocks that hold what is searched, newest first: where each ends and where the one before it did. Those whose ids may
+-- hold it are looked at in an index alone, those whose texts may, row by row up to the first that does. A block may come
+-- twice.
+WITH candidate (upto, whole) AS (
+    SELECT rowid, 1 FROM search WHERE search MATCH :wanted AND rowid BETWEEN :low AND :high
+    UNION ALL
+    SELECT rowid, 0 FROM search_id WHERE search_id MATCH :wanted AND rowid BETWEEN :low AND :high
+    UNION ALL
+    SELECT upto, 1 FROM search_block WHERE stale AND upto BETWEEN :low AND :high
+    ORDER BY 1 DESC
+),
+block (begin, upto, whole) AS (
+    SELECT coalesce((SELECT max(upto) FROM search_block WHERE upto < candidate.upto), :ever), upto, whole FROM candidate
+)
+SELECT begin, upto FROM block WHERE iif(whole,
+    EXISTS (
+        SELECT 1 FROM notification INDEXED BY notification_in_order_archived
+        WHERE finished = 1 AND age < -begin AND age >= -upto AND {matches}
+    ),
+    EXISTS (
+        SELECT 1 FROM notification INDEXED BY notification_in_order_archived
+        WHERE finished = 1 AND age < -begin AND age >= -upto AND id LIKE :search ESCAPE '\'
+    ));
 
 -- name: cut
 -- Where a block of so many rows ends that begins behind one moment; nothing when there are not so many.
@@ -25,17 +43,22 @@ ORDER BY age DESC LIMIT 1 OFFSET :rows;
 INSERT OR REPLACE INTO search_block (upto) VALUES (?);
 
 -- name: add_text
--- The text of a block: whatever a search looks at, each once.
+-- The text of a block: whatever a search looks at but for the ids, each once.
 INSERT INTO search (rowid, text)
 WITH block AS MATERIALIZED (
-    SELECT iif(description = '', message, description || coalesce(': ' || message, '')) AS text, id, by, component_id
+    SELECT iif(description = '', message, description || coalesce(': ' || message, '')) AS text, by, component_id
     FROM notification INDEXED BY notification_in_order_archived
     WHERE finished = 1 AND age < -:begin AND age >= -:upto
 )
 SELECT :upto, group_concat(part, char(10)) FROM (
-    SELECT text AS part FROM block UNION SELECT id FROM block UNION SELECT by FROM block
-    UNION SELECT component_id FROM block
+    SELECT text AS part FROM block UNION SELECT by FROM block UNION SELECT component_id FROM block
 );
+
+-- name: add_ids
+-- The ids of a block.
+INSERT INTO search_id (rowid, ids)
+SELECT :upto, group_concat(id, char(10)) FROM notification INDEXED BY notification_in_order_archived
+WHERE finished = 1 AND age < -:begin AND age >= -:upto;
 
 -- name: stale_block
 SELECT min(upto) FROM search_block WHERE stale;
@@ -46,8 +69,26 @@ UPDATE search_block SET stale = 1 WHERE upto = (SELECT min(upto) FROM search_blo
 -- name: remove_text
 DELETE FROM search WHERE rowid = ?;
 
+-- name: remove_ids
+DELETE FROM search_id WHERE rowid = ?;
+
+-- name: remove_block
+DELETE FROM search_block WHERE upto = ?;
+
+-- name: blocks_before
+SELECT upto FROM search_block WHERE upto < ?;
+
 -- name: purge_blocks
 DELETE FROM search_block;
 
 -- name: purge_text
 INSERT INTO search (search) VALUES ('delete-all');
+
+-- name: purge_ids
+INSERT INTO search_id (search_id) VALUES ('delete-all');
+
+-- name: matches
+-- Whether a row does: what people read, and the names. The parameter is a LIKE pattern whose special characters are
+-- escaped.
+(iif(description = '', message, description || coalesce(': ' || message, '')) LIKE :search ESCAPE '\'
+    OR id LIKE :search ESCAPE '\' OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');
