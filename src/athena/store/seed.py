@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import apsw
 
@@ -17,8 +16,11 @@ from athena.store.sqlite_file import lock, make_file
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "seed.sql")
 
-CHUNK = 100_000
+PATTERNS = 20_000
+"""After so many rows a history repeats itself, at other times: to make up a row takes longer than to insert it."""
+
 RUNNING = 40
+"""Transactions that still go on, the last ones."""
 
 WORDS = {
     "works": "Deploy|Provision|Import customers into|Back up|Upgrade|Rotate the keys of|Scale out|Restore|Verify",
@@ -58,24 +60,23 @@ def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], 
 def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], None]) -> None:
     db = connect(path, apsw.SQLITE_OPEN_READWRITE)
     try:
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -262144", "threads = 2"):
+        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536", "threads = 2"):
             db.execute(f"PRAGMA {setting}")
         migrate(db, PACKAGE)
         indexes = list(db.execute(SQL["indexes"]))
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
-        values: dict[str, Any] = {"rows": rows, "days": days, "now": now, "running": min(RUNNING, rows)}
-        for word, text in WORDS.items():
-            choices = text.split("|")
-            width = max(map(len, choices))
-            values |= {word: "".join(choice.ljust(width) for choice in choices)}
-            values |= {f"count_{word}": len(choices), f"width_{word}": width}
-        for first in range(1, rows + 1, CHUNK):
-            bounds = {"first": first, "last": min(first + CHUNK - 1, rows)}
-            with db:
-                db.execute(SQL["fill"], values | bounds)
-                db.execute(SQL["fill_changes"], bounds)
-            told(bounds["last"])
+        running = min(RUNNING, rows)
+        patterns = min(PATTERNS, rows - running)
+        values = {"rows": rows, "days": days, "now": now}
+        db.execute(SQL["make_patterns"], _words() | {"now": now, "patterns": patterns, "running": running})
+        for before in range(0, rows - running, PATTERNS):
+            last = min(PATTERNS, rows - running - before)
+            _fill(db, values | {"before": before, "first": 1, "last": last})
+            told(before + last)
+        ends = rows - running - patterns
+        _fill(db, values | {"before": ends, "first": patterns + 1, "last": patterns + running})
+        told(rows)
         for _, statement in indexes:
             db.execute(str(statement))
         with db:
@@ -84,3 +85,20 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
             db.execute(SQL["finish"], {"rows": rows})
     finally:
         db.close()
+
+
+def _fill(db: apsw.Connection, bounds: dict[str, int]) -> None:
+    with db:
+        db.execute(SQL["fill"], bounds)
+        db.execute(SQL["fill_changes"], bounds)
+
+
+def _words() -> dict[str, str | int]:
+    """What stands in the statement for the texts that are chosen from."""
+    values: dict[str, str | int] = {}
+    for word, text in WORDS.items():
+        choices = text.split("|")
+        width = max(map(len, choices))
+        values |= {word: "".join(choice.ljust(width) for choice in choices)}
+        values |= {f"count_{word}": len(choices), f"width_{word}": width}
+    return values

@@ -1,58 +1,90 @@
--- name: fill
--- Rows :first to :last of a history that ends at :now and goes :days back, oldest first. Everything follows from a row's
--- number, by a multiplication that scatters (Knuth, The Art of Computer Programming, section 6.4), so that a history of
--- the same size is the same history. The last :running transactions are still going on. Words are cut out of one string
--- each, in which all have the same width: an array would be searched from its start for each row.
-INSERT INTO notification
+-- name: make_patterns
+-- What the rows of a history consist of, but for their ids and times: :patterns that have ended, and behind them :running
+-- that go on. All follows from a row's number, by a multiplication that scatters (Knuth, The Art of Computer Programming,
+-- section 6.4), so that a history of the same size is the same history. Words are cut out of one string each, in which all
+-- have the same width: an array would be searched from its start for each row.
+CREATE TEMP TABLE pattern AS
 WITH RECURSIVE
-    numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last),
+    numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :patterns + :running),
     scattered AS (SELECT n, (n * 2654435761) % 4294967296 AS r FROM numbers),
     placed AS (
         SELECT n, r,
-            :now - (:rows - n) * (:days * 86400000) / :rows - 600000 AS started,
-            n > :rows - :running AS going,
+            n > :patterns AS going,
             r % 100 < 8 AS failed,
-            n <= :rows - :running AND (r >> 7) % 20 = 0 AS noticed,
+            n <= :patterns AND (r >> 7) % 20 = 0 AS noticed,
             4000 + (r >> 3) % 590000 AS took,
             3 + (r >> 11) % 9 AS steps
         FROM scattered
     )
 SELECT
-    'seed-' || substr('00000000' || n, -8), n,
-    iif(noticed, 'notification', 'webhook_tx'),
-    iif(noticed OR (r >> 5) % 33 <> 0, NULL, 'template'),
-    iif(going, iif(r % 7 = 0, 'undoing', 'pending'), iif(failed, 'error', 'success')),
+    iif(noticed, 'notification', 'webhook_tx') AS type,
+    iif(noticed OR (r >> 5) % 33 <> 0, NULL, 'template') AS sub_type,
+    iif(going, iif(r % 7 = 0, 'undoing', 'pending'), iif(failed, 'error', 'success')) AS status,
     iif(noticed, '', rtrim(substr(:works, 1 + (r >> 9) % :count_works * :width_works, :width_works))
-        || ' ' || rtrim(substr(:things, 1 + (r >> 14) % :count_things * :width_things, :width_things))),
+        || ' ' || rtrim(substr(:things, 1 + (r >> 14) % :count_things * :width_things, :width_things))) AS description,
     iif(failed AND NOT going,
         rtrim(substr(:failures, 1 + (r >> 4) % :count_failures * :width_failures, :width_failures)),
-        rtrim(substr(:steps, 1 + (r >> 6) % :count_steps * :width_steps, :width_steps))),
-    rtrim(substr(:people, 1 + (r >> 12) % :count_people * :width_people, :width_people)),
-    iif((r >> 2) % 10 < 7, 'component-' || ((r >> 8) % 200), NULL),
-    iif(noticed, NULL, started),
-    iif(noticed OR going, NULL, started + took),
-    iif(going, started, started + took),
-    iif(noticed, NULL, iif(going OR failed, 1 + r % steps, steps)),
-    iif(noticed, NULL, steps),
-    iif(noticed, NULL, 86400000),
-    iif(going, :now + 86400000, NULL),
-    0,
-    iif(noticed, NULL, substr('0123456789abcdef0123456789abcdef' || r, -32)),
-    iif(noticed, '{}', NULL)
+        rtrim(substr(:steps, 1 + (r >> 6) % :count_steps * :width_steps, :width_steps))) AS message,
+    rtrim(substr(:people, 1 + (r >> 12) % :count_people * :width_people, :width_people)) AS by,
+    iif((r >> 2) % 10 < 7, 'component-' || ((r >> 8) % 200), NULL) AS component_id,
+    iif(noticed, NULL, 0) AS begun,              -- ms after its place in time; so are the next two
+    iif(noticed OR going, NULL, took) AS ended,
+    iif(going, 0, took) AS shown,
+    iif(noticed, NULL, iif(going OR failed, 1 + r % steps, steps)) AS on_step,
+    iif(noticed, NULL, steps) AS total_steps,
+    iif(noticed, NULL, 86400000) AS timeout_ms,
+    iif(going, :now + 86400000, NULL) AS deadline,
+    iif(noticed, NULL, '0123456789abcdef012345') AS opened,
+    iif(noticed, '{}', NULL) AS details
 FROM placed;
+
+-- name: fill
+-- Rows of a history that ends at :now and goes :days back, oldest first: one for each pattern from :first to :last, behind
+-- :before others.
+INSERT INTO notification
+SELECT
+    'seed-' || substr(100000000 + n, 2), n, type, sub_type, status, description, message, by, component_id,
+    place + begun, place + ended, place + shown, on_step, total_steps, timeout_ms, deadline, 0,
+    opened || (1000000000 + n), details
+FROM (
+    SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows - 600000 AS place, *
+    FROM pattern WHERE rowid BETWEEN :first AND :last
+);
 
 -- name: fill_changes
 INSERT INTO change
 SELECT seq, NULL, ts_display, status, message, on_step, total_steps, 0
-FROM notification WHERE rowid BETWEEN :first AND :last AND type = 'webhook_tx';
+FROM notification WHERE rowid BETWEEN :before + :first AND :before + :last AND type = 'webhook_tx';
 
 -- name: indexes
 -- What is made at the end, all at once: sorting is faster than inserting in any order.
 SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = 'notification';
 
 -- name: count_minutes
+-- How many rows there are in each minute that has any, from one to the next: ranges of an index, which need no sorting.
 INSERT INTO tally
-SELECT 60000, finished, -(ts_display / 60000), archived, type, count(*) FROM notification GROUP BY 2, 3, 4, 5;
+WITH RECURSIVE minute (finished, slot, next) AS (
+    SELECT value, NULL, (
+        SELECT age FROM notification INDEXED BY notification_in_order_archived WHERE finished = value ORDER BY age LIMIT 1
+    ) FROM json_each('[0, 1]')
+    UNION ALL
+    SELECT finished, next / 60000, (
+        SELECT age FROM notification INDEXED BY notification_in_order_archived
+        WHERE finished = minute.finished AND age > next / 60000 * 60000 ORDER BY age LIMIT 1
+    ) FROM minute WHERE next IS NOT NULL
+),
+counted AS (
+    SELECT finished, slot,
+        (SELECT count(*) FROM notification INDEXED BY notification_in_order_archived
+         WHERE finished = minute.finished AND age BETWEEN slot * 60000 - 59999 AND slot * 60000) AS rows,
+        (SELECT count(*) FROM notification INDEXED BY notification_notices
+         WHERE type = 'notification' AND finished = minute.finished
+            AND age BETWEEN slot * 60000 - 59999 AND slot * 60000) AS notices
+    FROM minute WHERE slot IS NOT NULL
+)
+SELECT 60000, finished, slot, 0, 'webhook_tx', rows - notices FROM counted WHERE rows > notices
+UNION ALL
+SELECT 60000, finished, slot, 0, 'notification', notices FROM counted WHERE notices;
 
 -- name: count_hours
 INSERT INTO tally
