@@ -96,15 +96,26 @@ def room(clients: int) -> int:
     return min(clients, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
 
 
+def environment() -> dict[str, str]:
+    """For servers: no settings of Athena's, and Python keeps what it compiles. An installed package is compiled; a
+    working tree in which nothing may be written would be compiled at every start."""
+    left_out = ("ATHENA_", "PYTHONDONTWRITEBYTECODE")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return variables | {"NODE_ENV": "production"}
+
+
 @contextmanager
 def serve(command: list[str], log: Path) -> Iterator[Server]:
     """Run `command` on the server's core until the block ends. Raises `Unavailable` when it does not come up."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("ATHENA_")}
-    variables |= {"NODE_ENV": "production"}
     with log.open("wb") as errors, pinned(cores().server):
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=variables, cwd=REPOSITORY
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment(),
+                cwd=REPOSITORY,
             )
         except OSError as error:
             raise Unavailable(f"{Path(command[0]).name}: {error.strerror}") from error
