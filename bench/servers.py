@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +37,9 @@ class Cores(NamedTuple):
     load: int
 
 
+@cache
 def cores() -> Cores:
+    """Found out once, before anything is pinned: whoever is, sees one core alone."""
     usable = sorted(os.sched_getaffinity(0))
     return Cores(usable[0], usable[-1])
 
@@ -88,7 +91,8 @@ def athena(data: Path, auth: str = "none") -> Iterator[Server]:
 def make_key(data: Path, role: str) -> str:
     """A key for the Athena in `data`."""
     command = [ATHENA, "keys", "create", "--name", "bench", "--role", role, "--data", str(data)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(), cwd=REPOSITORY)
+    return done.stdout.strip()
 
 
 def room(clients: int) -> int:
