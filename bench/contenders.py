@@ -53,7 +53,7 @@ def _python(module: str) -> Callable[[Path], list[str]]:
 
 SOCKET_IO = Dial(path="/socket.io/?EIO=4&transport=websocket", say="40", until="40{")
 
-FLOOR = Peer("C loop of send()", _compiled)
+FLOOR = Peer("C loop of send()", _compiled, slow=True)
 UWEBSOCKETS = Peer("uWebSockets (socketify)", _python("serve_socketify"))
 WS = Peer("ws", _node("ws"))
 SOCKETIO = Peer("socket.io", _node("socket.io"), SOCKET_IO, slow=True)
