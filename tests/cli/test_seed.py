@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.server import Athena, run_athena
+import apsw
+import pytest
+from tests.support.server import ATHENA, Athena, environment, run_athena
+
+from athena.store.seed import PATTERNS
+
+COUNTED = """
+SELECT unit, finished, -(ts_display / unit), archived, type, count(*)
+FROM notification, (SELECT 3600000 AS unit UNION ALL SELECT 60000) GROUP BY 1, 2, 3, 4, 5
+"""
 
 
 def test_a_server_serves_what_was_seeded(start_athena: Callable[..., Athena], tmp_path: Path) -> None:
@@ -27,6 +38,37 @@ def test_a_server_serves_what_was_seeded(start_athena: Callable[..., Athena], tm
     assert status == 200
     _, after = athena.request("GET", "/api/v3/notifications?search=over&status=error")
     assert "seed-00003000" in [row["id"] for row in after["notifications"]]
+
+
+@pytest.mark.parametrize("rows", [1, 40, 41, PATTERNS + 40, PATTERNS + 41])
+def test_what_is_kept_about_the_rows_is_true_of_them(tmp_path: Path, rows: int) -> None:
+    done = run_athena("seed", "--rows", str(rows), "--days", "2", "--data", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    db = apsw.Connection(str(tmp_path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    assert db.execute("PRAGMA integrity_check").get == "ok"
+    assert set(db.execute("SELECT * FROM tally")) == set(db.execute(COUNTED))
+    assert db.execute("SELECT seq, total FROM history").get == (rows, rows)
+    assert db.execute("SELECT count(DISTINCT id), min(seq), max(seq) FROM notification").get == (rows, 1, rows)
+    assert db.execute("SELECT count(*) FROM notification WHERE NOT finished").get == min(rows, 40)
+    changes = "SELECT count(*) FROM notification JOIN change USING (seq) WHERE type = 'webhook_tx'"
+    assert db.execute(changes).get == db.execute("SELECT total_transactions FROM history").get
+    db.close()
+
+
+def test_a_seed_that_is_killed_leaves_no_history(tmp_path: Path) -> None:
+    """It is told of by its draft, which grows long before it could be done."""
+    draft, final = tmp_path / "athena.db.seed", tmp_path / "athena.db"
+    command = [ATHENA, "seed", "--rows", "5000000", "--data", str(tmp_path)]
+    with subprocess.Popen(command, env=environment()) as process:
+        while process.poll() is None and not (draft.exists() and draft.stat().st_size):
+            os.sched_yield()
+        process.kill()
+    assert draft.exists()
+    assert not final.exists()
+    done = run_athena("seed", "--rows", "10", "--data", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert not draft.exists()
+    assert final.exists()
 
 
 def test_a_history_that_is_there_is_left_alone(athena: Athena) -> None:
