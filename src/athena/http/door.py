@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import takewhile
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -21,6 +22,9 @@ _HANDSHAKE = re.compile(
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n){4,40})\r\n\Z"  # RFC 9110 section 5.1, 5.5
 )
 """A whole request in which nothing is unusual, and nothing behind it."""
+
+LOOK_SECONDS = 0.25
+"""Those that have said nothing are not looked at more often."""
 
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -44,12 +48,12 @@ class Waiting:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """End those whose time is over, and look again when that of the next one is."""
         now = loop.time()
-        for door in [door for door, until in self._until.items() if until <= now]:
+        for door, _ in list(takewhile(lambda waiting: waiting[1] <= now, self._until.items())):
             del self._until[door]
             door.abort()
         self._watched = bool(self._until)
         if self._watched:
-            loop.call_at(next(iter(self._until.values())), self._watch, loop)
+            loop.call_at(max(next(iter(self._until.values())), now + LOOK_SECONDS), self._watch, loop)
 
 
 class FrontDoor(asyncio.Protocol):

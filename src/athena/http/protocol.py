@@ -90,6 +90,8 @@ class HttpProtocol(HttpToolsProtocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         method = self.parser.get_method()
+        if self.flow.write_paused:
+            protocol.pause_writing()  # this protocol was told, and the transport will not say it again
         if method != b"GET" or not protocol.greet(self.url.decode("latin-1"), self.headers):
             head = b"".join(b"%s: %s\r\n" % header for header in self.headers)
             protocol.data_received(b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, head))
@@ -144,6 +146,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             if not self._should_upgrade():  # before the application has begun on it
                 raise BadRequest("expected an upgrade to websocket, got another protocol")
+            if self.cycle is not None and not self.cycle.response_complete:  # its answer would go to the WebSocket
+                raise BadRequest("expected a WebSocket handshake after the answers to all earlier requests")
             if version != "1.1":
                 raise BadRequest(f"expected a WebSocket handshake over HTTP/1.1, got HTTP/{version}")
             if any(n == b"transfer-encoding" or (n == b"content-length" and v != b"0") for n, v in self.headers):
