@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 from tests.access.conftest import StartGuarded
-from tests.access.guarded import NOTIFICATIONS, SESSIONS, Guarded, ask, page, sign_in, websocket
+from tests.access.guarded import (
+    NOTIFICATIONS,
+    SESSIONS,
+    STREAM,
+    Guarded,
+    ask,
+    bearer,
+    eventually,
+    page,
+    sign_in,
+    stream,
+    websocket,
+)
 from tests.e2e.calls import TXS
 from tests.e2e.rawsocket import tcp
 
@@ -82,6 +94,15 @@ def test_errors_only_and_off(start_guarded: StartGuarded) -> None:
         ask(server, "GET", NOTIFICATIONS)
         server.stop()
         assert [json.loads(line)["status"] for line in server.log().splitlines()] == expected
+
+
+def test_the_address_of_a_client_that_has_gone(start_guarded: StartGuarded) -> None:
+    """A stream's line is written at its end. Only where Athena listens beyond this machine does it have to ask."""
+    server = start_guarded("--host", "0.0.0.0", "--insecure")
+    with stream(server, STREAM, bearer(server.keys["viewer"])):
+        pass
+    row = eventually(lambda: ACCESS.search(server.log()))
+    assert (row[1], row[4], row[5]) == ("127.0.0.1", STREAM, "200")
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.calls import BULK, UNREACHABLE, call, check_error, history, ok, open_tx, position
 from tests.e2e.expect import check_fold, check_gapless, fold, seq_of, tx_path
 from tests.e2e.producer import Reckless, check_kept, reckless
+from tests.e2e.rawsocket import CLOSE, RawWebSocket, tcp
 from tests.e2e.subscribers import Closed, Message, PythonSubscriber
 from tests.support.server import Athena
 
@@ -124,3 +125,15 @@ def test_an_impatient_operator_does_no_harm(first: signal.Signals, athena: Athen
     athena.stop()  # sends SIGTERM, and wants exit status 0
     athena.start()
     assert ok(athena, "GET", tx_path(tx_id))["status"] == "pending"
+
+
+def test_nobody_is_let_in_while_the_last_ones_leave(athena: Athena) -> None:
+    """They are given time to answer the goodbye; who comes then is refused at once, not accepted and cut."""
+    with RawWebSocket(athena) as last:
+        os.kill(athena.pid, signal.SIGTERM)
+        goodbye = last.receive()
+        assert (goodbye.opcode, goodbye.payload[:2]) == (CLOSE, (1001).to_bytes(2, "big"))
+        with pytest.raises(ConnectionRefusedError):
+            tcp(athena).close()
+        assert athena.running, "it has not waited"
+    assert athena.ended() == 0

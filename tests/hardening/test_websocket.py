@@ -19,7 +19,7 @@ from tests.e2e.rawsocket import (
     frame,
     tcp,
 )
-from tests.e2e.subscribers import LIVE
+from tests.e2e.subscribers import CHANGES, LIVE
 from tests.hardening.wire import Reply, check_refusal, exchange, request
 from tests.support.server import Athena
 
@@ -128,6 +128,13 @@ def test_a_request_behind_a_handshake_is_not_answered(target: Athena) -> None:
             received += piece
     assert received.count(b"HTTP/1.1 ") == 1, received
     assert b"\x88" in received.partition(b"\r\n\r\n")[2], "no close frame"
+
+
+def test_a_handshake_behind_a_request_without_an_answer_is_not_taken(target: Athena) -> None:
+    """Both would be written to the same connection: the request gets the whole of its answer, then it is over."""
+    (reply,) = exchange(target, request("GET", f"{CHANGES}?wait=1") + handshake())
+    assert reply.status == 200, reply
+    assert reply.json["messages"] == []
 
 
 @pytest.mark.parametrize(
