@@ -23,7 +23,7 @@ from bench.servers import Server
 GROUP = "burst"
 CLIENTS = 1000
 EDITS = 200
-SLOW_EDITS = 20
+SLOW_EDITS = 10
 """For the slow peers: they pay by the message, so that the rate is the same and the run is short."""
 
 TARGETS = {contenders.UWEBSOCKETS.name: Target("≥", 3), contenders.WS.name: Target("≥", 60)}

@@ -145,7 +145,7 @@ def _bulk(context: Context, connections: int, lines: int) -> tuple[list[float], 
 
 
 def _seconds(context: Context) -> float:
-    return 0.4 if context.quick else 1.5
+    return 0.4 if context.quick else 1.2
 
 
 def _check(server: Server, before: int, counted: int) -> None:

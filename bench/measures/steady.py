@@ -27,7 +27,7 @@ TRANSACTIONS = 64
 SECONDS = 12.0
 """A round; five of them are the minute."""
 
-PEER_SECONDS = 0.1
+PEER_SECONDS = 0.05
 
 _NUMBER = re.compile(rb"edit number (\d+)")
 
