@@ -47,9 +47,11 @@ class Admission:
         self.gate.listed_origin(asked)
         identity: Identity = self.gate.admit(asked, "view", streams=True)
         permit = self.gate.connect(identity, asked)
-        offered = [part.strip() for part in asked.said(b"sec-websocket-protocol").split(",")]
-        self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
-        return Admitted(permit, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        if self._log is not None:
+            self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
+        offered = asked.said(b"sec-websocket-protocol")
+        ours = offered and SUBPROTOCOL in [part.strip() for part in offered.split(",")]
+        return Admitted(permit, SUBPROTOCOL if ours else None)
 
     def refused(
         self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, error: AthenaError

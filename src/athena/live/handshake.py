@@ -30,13 +30,11 @@ Header = tuple[bytes, bytes]
 
 def plain_key(headers: Sequence[Header]) -> bytes | None:
     """The client's key, if this is a handshake in which nothing has to be decided; else None. Names are lower case."""
-    if len(headers) > MOST_HEADERS:
+    if len(headers) > MOST_HEADERS or any(len(value) > LONGEST_VALUE for _, value in headers):
         return None
-    said: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if len(value) > LONGEST_VALUE or (name in _SINGLE and name in said):
-            return None
-        said[name] = value
+    said = dict(headers)
+    if len(said) < len(headers) and _repeats_what_is_said_once(headers):
+        return None
     if said.get(b"sec-websocket-version") != b"13" or said.get(b"upgrade", b"").lower() != b"websocket":
         return None
     if b"upgrade" not in [token.strip() for token in said.get(b"connection", b"").lower().split(b",")]:
@@ -45,6 +43,11 @@ def plain_key(headers: Sequence[Header]) -> bytes | None:
         return None
     key = said.get(b"sec-websocket-key", b"")
     return key if _KEY.match(key) else None
+
+
+def _repeats_what_is_said_once(headers: Sequence[Header]) -> bool:
+    singles = [name for name, _ in headers if name in _SINGLE]
+    return len(set(singles)) < len(singles)
 
 
 def switching(key: bytes, subprotocol: str | None) -> bytes:
