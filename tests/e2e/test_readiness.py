@@ -54,7 +54,8 @@ def test_a_server_that_is_well(athena: Athena) -> None:
     assert body["checks"]["store"] == {"ok": True}
     assert body["checks"]["disk"]["ok"]
     assert body["checks"]["disk"]["free_bytes"] > 0
-    assert body["checks"]["journal"] == {"ok": True, "lag_ms": 0}
+    assert body["checks"]["journal"]["ok"] is True
+    assert body["checks"]["journal"]["lag_ms"] < 10_000  # of what commits in the background at that moment
 
 
 def test_asking_an_idle_server_writes_little_and_stores_nothing(athena: Athena) -> None:
