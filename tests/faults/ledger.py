@@ -108,7 +108,7 @@ class Load:
         self.refused = 0
         self._port, self._ledger, self._rest = port, ledger, rest
         self._seeds = [(f"{name}{number}", Random(dice.getrandbits(32))) for number in range(producers)]
-        self._stopped = False
+        self._stopped, self._midway = False, True
         self._answered = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -118,9 +118,12 @@ class Load:
         async with asyncio.timeout(2 * PATIENCE), self._answered:
             await self._answered.wait_for(lambda: self.acknowledged >= goal[0] and self.refused >= goal[1])
 
-    async def stop(self) -> None:
-        """Let each producer get its last answer. Raises what went wrong in one."""
-        self._stopped = True
+    async def stop(self, midway: bool = True) -> None:
+        """Let each producer get its last answer. Raises what went wrong in one.
+
+        `midway` leaves transactions active that nobody will report on any more; else each is brought to its end.
+        """
+        self._stopped, self._midway = True, midway
         await asyncio.gather(*self._tasks)
 
     async def __aenter__(self) -> Self:
@@ -152,7 +155,7 @@ class Load:
                 "status": "success" if step == steps else "pending",
                 "athena_msg": f"{step}{'.' * dice.choice((0, 200))}",
             }
-            if self._stopped:
+            if self._stopped and self._midway:
                 return
             await self._report(connection, tx_id, "PUT", f"{TXS}/{tx_id}", edit)
 
