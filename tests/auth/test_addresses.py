@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from athena.auth.addresses import Origin, Proxies
+from athena.auth.addresses import Origin, Proxies, counted_as
 from athena.errors import StartupError
 
 PROXIES = Proxies(["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48"])
@@ -52,3 +52,20 @@ def test_without_proxies_nobody_is_believed() -> None:
 def test_what_is_no_address_is_refused_at_the_start(wrong: str) -> None:
     with pytest.raises(StartupError, match="--behind-proxy"):
         Proxies([wrong])
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("a:path", "a:path"),
+    ],
+)
+def test_limits_count_an_ipv6_subnet_as_one(address: str, counted: str) -> None:
+    assert counted_as(address) == counted

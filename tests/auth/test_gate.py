@@ -189,6 +189,19 @@ def test_places_are_given_back(build: BuildGate, keys: dict[str, ApiKey]) -> Non
     assert (identity.connections, gate._open) == (0, {})
 
 
+def test_a_new_ipv6_address_of_the_same_subnet_is_no_new_address(build: BuildGate, keys: dict[str, ApiKey]) -> None:
+    gate = build(connections_per_address=2)
+    who = asked(authorization=f"Bearer {keys['viewer']}")
+    identity = gate.admit(who, "view")
+    places = [gate.connect(identity, asked(peer=f"2001:db8::{number}")) for number in (1, 2)]
+    with pytest.raises(TooMany, match="from this address"):
+        gate.connect(identity, asked(peer="2001:db8::3"))
+    places.append(gate.connect(identity, asked(peer="2001:db8:0:1::3")))
+    for place in places:
+        place.release()
+    assert gate._open == {}
+
+
 def test_this_machine_is_not_counted_by_address(build: BuildGate, keys: dict[str, ApiKey]) -> None:
     gate = build(connections_per_address=1)
     who = asked(peer="127.0.0.1", authorization=f"Bearer {keys['viewer']}")

@@ -90,5 +90,5 @@ async def _turn(port: int, dice: Random, name: str) -> None:
                     follower.abort()
 
         await asyncio.gather(*(visit() for _ in range(8)))
-        # What stays active is remembered for the next edit until it expires, in ten minutes: 3.5 KB a turn, and no leak.
+        # What stays active is kept in memory for its next edit until it expires, in ten minutes: 3.5 KB a turn.
         await load.stop(midway=False)

@@ -50,6 +50,17 @@ class Proxies:
         return parsed is not None and any(parsed in network for network in self._networks)
 
 
+def counted_as(address: str) -> str:
+    """What a limit counts an address as: itself, or an IPv6 address's /64. That much is a single subnet (RFC 4291
+    section 2.5.1), and whoever has it may take a new address for each attempt."""
+    if ":" not in address:
+        return address
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed or address)
+
+
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(address)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from athena.auth.access import Access
-from athena.auth.addresses import Proxies
+from athena.auth.addresses import Proxies, counted_as
 from athena.auth.identity import NOBODY, Identity
 from athena.auth.limits import AddressLimit, TokenBucket
 from athena.auth.origins import Origins
@@ -218,7 +218,7 @@ class Gate:
             raise TooMany("requests", int(wait) + 1)
 
     def _limited(self, asked: Asked) -> TooMany | None:
-        wait = self._bad.take(asked.source(self.proxies)[0])
+        wait = self._bad.take(counted_as(asked.source(self.proxies)[0]))
         return TooMany("attempts with bad credentials", wait) if wait else None
 
     def failed_sign_in(self, asked: Asked, error: BadCredentials) -> BadCredentials | TooMany:
@@ -232,13 +232,14 @@ class Gate:
         counted = not address.startswith(("127.", "::1")) and address != ""
         if identity.connections >= self._limits.per_identity:
             raise TooMany("live connections with this key", 30)
-        if counted and self._open.get(address, 0) >= self._limits.per_address:
+        where = counted_as(address) if counted else ""
+        if counted and self._open.get(where, 0) >= self._limits.per_address:
             raise TooMany("live connections from this address", 30)
         identity.connections += 1
         if not counted:
             return identity  # shared by all of them: a connection costs nothing
-        self._open[address] = self._open.get(address, 0) + 1
-        return Place(identity, address, self._open)
+        self._open[where] = self._open.get(where, 0) + 1
+        return Place(identity, where, self._open)
 
     # ---- the record --------------------------------------------------------------------------------------------------
     def _deny(self, who: str, asked: Asked, action: str, detail: str = "") -> None:
