@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 PYTEST_ARGS ?=
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup setup-node apollo chromium promtool wheel run test check format bench fuzz faults lock clean
+.PHONY: help setup setup-run setup-node apollo chromium promtool wheel run test check format bench fuzz faults lock clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -11,10 +12,13 @@ help:  ## Show this list.
 setup:  ## Make .venv with pinned dependencies and the athena command.
 	@scripts/setup.sh
 
+setup-run:
+	@scripts/setup.sh run
+
 setup-node:
 	@scripts/setup.sh node
 
-apollo: setup  ## Build the web UI into the Python package (installs node if it is missing).
+apollo:  ## Build the web UI into the Python package (installs node if it is missing).
 	@scripts/build-apollo.sh
 
 chromium:
@@ -23,10 +27,11 @@ chromium:
 promtool: setup
 	@scripts/promtool.sh
 
-wheel: apollo  ## Build dist/*.whl, web UI included: an installed Athena needs no node.
+wheel: setup apollo  ## Build dist/*.whl, web UI included: an installed Athena needs no node.
 	@.venv/bin/python -m hatchling build -t wheel
 
-run: setup apollo  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
+run:  ## Serve on 127.0.0.1:8787 with data in ./athena-data.
+	@$(MAKE) --no-print-directory -j 2 setup-run apollo
 	@.venv/bin/athena serve
 
 test: setup-node apollo chromium promtool  ## Run the whole test suite.
@@ -54,9 +59,9 @@ fuzz: setup  ## A million odd inputs to parsers, frames and the running server, 
 faults: setup  ## Break things on purpose, thousands of times, and see that nothing is lost (hours).
 	@nice -n 19 $(PY) -m tests.faults --long
 
-lock: setup  ## Renew requirements.lock (needs uv).
-	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra dev pyproject.toml -o requirements.lock
+lock: setup  ## Renew the lock files (needs uv).
+	@$(COMPILE) --extra setup pyproject.toml -o requirements.lock
+	@$(COMPILE) --extra setup --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:  ## Remove what setup and the tests made. Your data stays.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/e2e/clients/node_modules \

@@ -1,4 +1,4 @@
-# Sourced by the other scripts.
+# Sourced by the other scripts, in the project's folder.
 
 # Install Debian packages, and say so.
 debian() {
@@ -6,6 +6,9 @@ debian() {
     root=""
     [ "$(id -u)" = 0 ] || root=sudo
     echo "setup: installing Debian packages: $*" >&2
-    $root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    {
+        flock 9  # apt-get does not wait for another one; two parts of the setup may need something at the same time
+        $root apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    } 9<scripts/debian.sh
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv with everything Athena and its tests need, pinned by hash. Does nothing when it is up to date.
-# With "node" as an argument it also makes sure of node and npm and installs the test clients.
+# With "run" as an argument it leaves out what only the tests and checks need, unless that is there already.
+# With "node" it also makes sure of node and npm and installs the test clients.
 # Debian packages are installed only for what is missing, with sudo where this is not root.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,12 +9,14 @@ cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
 stamp=.venv/requirements.stamp
-if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/athena ]; then
+lock=requirements-dev.lock
+[ "${1:-}" = run ] && ! cmp -s $lock $stamp && lock=requirements.lock
+if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
     python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $lock
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-    cp requirements.lock "$stamp"
+    cp $lock $stamp
 fi
 
 if [ "${1:-}" = node ]; then
