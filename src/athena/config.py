@@ -107,6 +107,12 @@ SETTINGS = (
     ),
     Setting("handshake_timeout", 10.0, "Seconds a client may take to send its request line and headers.", LIMITS),
     Setting("body_timeout", 30.0, "Seconds in which a request's body has to make progress.", LIMITS),
+    Setting(
+        "idle_timeout",
+        75.0,
+        "Seconds that an HTTP connection stays open between two requests; more than a proxy in front keeps its own.",
+        LIMITS,
+    ),
     Setting("max_head_bytes", 64 * 1024, "Bytes of a request's line and headers.", LIMITS),
     Setting("max_body_bytes", 1024 * 1024, "Bytes of a request's body.", LIMITS),
     Setting("max_bulk_bytes", 16 * 1024 * 1024, "Bytes of a bulk's body.", LIMITS),
@@ -185,6 +191,7 @@ class Config:
     jwt_roles: tuple[str, ...]
     handshake_timeout: float
     body_timeout: float
+    idle_timeout: float
     max_head_bytes: int
     max_body_bytes: int
     max_bulk_bytes: int

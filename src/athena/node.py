@@ -203,6 +203,7 @@ class _Server(Server):
 def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
     HttpProtocol.header_timeout = config.handshake_timeout
     HttpProtocol.body_timeout = config.body_timeout
+    HttpProtocol.idle_timeout = config.idle_timeout
     HttpProtocol.max_head = config.max_head_bytes
     headers = [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
     if config.tls_cert or config.public_url.startswith("https:"):
@@ -219,7 +220,6 @@ def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
         ssl_certfile=config.tls_cert or None,
         ssl_keyfile=config.tls_key or None,
         proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, int(config.shutdown_timeout - GOODBYE_SECONDS)),
         backlog=4096,
     )

@@ -131,8 +131,9 @@ HANDSHAKES = {
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Athena]:
-    """A server that waits a second for a request to come in."""
-    with Athena(tmp_path_factory.mktemp("hasty") / "athena-data", "--handshake-timeout", "1") as server:
+    """A server that waits a second for a request to come in, and for the next one."""
+    flags = ("--handshake-timeout", "1", "--idle-timeout", "1")
+    with Athena(tmp_path_factory.mktemp("hasty") / "athena-data", *flags) as server:
         yield server
 
 
@@ -192,6 +193,19 @@ def test_a_request_head_without_end_is_cut(name: str, shared: Athena) -> None:
         except OSError:
             cut = True
     assert cut, "16 MB, and still no end"
+
+
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_connection_on_which_nothing_is_asked_any_more_is_closed(requests: int, hasty: Athena) -> None:
+    with tcp(hasty) as sock:
+        for _ in range(requests):
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        assert is_cut(sock)
+
+
+def test_a_request_may_take_longer_than_a_connection_may_be_idle(hasty: Athena) -> None:
+    assert call(hasty, "GET", "/api/v3/notifications/changes?wait=2").status == 200
 
 
 def test_those_who_are_in_are_not_cut_by_the_handshake_timeout(hasty: Athena) -> None:

@@ -18,11 +18,12 @@ from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
 from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
-from athena.http.door import Waiting
 from athena.http.endpoints import Endpoints
 from athena.http.metrics import Workers
+from athena.http.protocol import HttpProtocol
 from athena.http.routes import ROUTES, Route
 from athena.http.sessions import Sessions
+from athena.http.waiting import Waiting
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.routes import strip_prefix
@@ -159,7 +160,12 @@ class Application:
         while True:
             event = (await receive())["type"]
             if event == "lifespan.startup":
-                scope["state"] |= {"hub": self._hub, "gate": self._admission, "waiting": Waiting()}
+                scope["state"] |= {
+                    "hub": self._hub,
+                    "gate": self._admission,
+                    "silent": Waiting(HttpProtocol.header_timeout),
+                    "idle": Waiting(HttpProtocol.idle_timeout),
+                }
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
                 return

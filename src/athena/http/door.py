@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from itertools import takewhile
 from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from athena.http.protocol import HOST, HttpProtocol
+from athena.http.waiting import Waiting
 from athena.live.handshake import Header
 
 _HANDSHAKE = re.compile(
@@ -23,37 +23,7 @@ _HANDSHAKE = re.compile(
 )
 """A whole request in which nothing is unusual, and nothing behind it."""
 
-LOOK_SECONDS = 0.25
-"""Those that have said nothing are not looked at more often."""
-
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
-
-
-class Waiting:
-    """The connections that have said nothing yet, in the order they came, with one timer for all of them."""
-
-    def __init__(self) -> None:
-        self._until: dict[FrontDoor, float] = {}
-        self._watched = False
-
-    def add(self, door: FrontDoor, loop: asyncio.AbstractEventLoop) -> None:
-        self._until[door] = loop.time() + HttpProtocol.header_timeout
-        if not self._watched:
-            self._watch(loop)
-
-    def remove(self, door: FrontDoor) -> float:
-        """Until when it had time (the loop's clock); long ago when it was not waiting any more."""
-        return self._until.pop(door, 0.0)
-
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End those whose time is over, and look again when that of the next one is."""
-        now = loop.time()
-        for door, _ in list(takewhile(lambda waiting: waiting[1] <= now, self._until.items())):
-            del self._until[door]
-            door.abort()
-        self._watched = bool(self._until)
-        if self._watched:
-            loop.call_at(max(next(iter(self._until.values())), now + LOOK_SECONDS), self._watch, loop)
 
 
 class FrontDoor(asyncio.Protocol):
@@ -73,7 +43,7 @@ class FrontDoor(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._waiting: Waiting = app_state["waiting"]
+        self._waiting: Waiting = app_state["silent"]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -87,7 +57,7 @@ class FrontDoor(asyncio.Protocol):
         """The server stops (uvicorn's name for it)."""
         self._transport.close()
 
-    def abort(self) -> None:
+    def time_is_up(self) -> None:
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

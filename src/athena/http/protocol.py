@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER, Header
+from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
@@ -28,11 +29,12 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
     A request whose headers take longer than `header_timeout` seconds is cut, however busily they trickle in, and so is
-    one whose body stands still for `body_timeout` seconds. Between requests uvicorn's keep-alive timeout rules.
+    one whose body stands still for `body_timeout` seconds. Between requests it has `idle_timeout` seconds.
     """
 
     header_timeout: ClassVar[float] = 10.0
     body_timeout: ClassVar[float] = 30.0
+    idle_timeout: ClassVar[float] = 75.0
     max_head: ClassVar[int] = 64 * 1024
 
     _deadline: asyncio.TimerHandle | None = None
@@ -46,6 +48,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport = transport
         self.flow = FlowControl(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
+        self._idle: Waiting = self.app_state["idle"]
         self._arm(self.header_timeout)
 
     def take_over(self, transport: asyncio.Transport, data: bytes, seconds_left: float) -> None:
@@ -174,6 +177,26 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    # ---- between requests --------------------------------------------------------------------------------------------
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle.add(self, self.loop)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something came, or the connection is over (uvicorn's name for it)."""
+        self._idle.remove(self)
+
+    def time_is_up(self) -> None:
+        self.timeout_keep_alive_handler()
+
+    # ---- deadlines ---------------------------------------------------------------------------------------------------
     def _arm(self, seconds: float) -> None:
         self._disarm()
         self._deadline = self.loop.call_later(seconds, self.transport.abort)
