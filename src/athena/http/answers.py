@@ -14,9 +14,9 @@ from athena.domain.wire import LiveMessage, Row, Transaction
 from athena.errors import AthenaError, StartupError
 
 ANSWER = "athena.answer"
-"""The extension of an ASGI scope by which our HTTP protocol takes a whole answer at once."""
+"""The extension of an ASGI scope by which our HTTP protocol takes an answer at once: status, header lines, body."""
 
-Header = tuple[bytes, bytes]
+_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
 
 
 class JsonResponse:
@@ -30,16 +30,13 @@ class JsonResponse:
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self.body)),
-            (b"cache-control", b"no-store"),
-        ]
+        head = _HEAD % len(self.body)
         if self.headers:
-            headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
+            head += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode("latin-1")
         at_once = scope.get("extensions", {}).get(ANSWER)
-        if at_once is not None and at_once(self.status, headers, self.body):
+        if at_once is not None and at_once(self.status, head, self.body):
             return
+        headers = [line.split(b": ", 1) for line in head.splitlines()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 

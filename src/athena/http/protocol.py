@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import http
 import re
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
@@ -17,12 +16,25 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
-from athena.http.answers import ANSWER, Header
+from athena.http.answers import ANSWER
 from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
 """RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
+
+
+class CommonHeaders:
+    """The header lines that all answers have; uvicorn makes a new list of them when the date changes."""
+
+    def __init__(self) -> None:
+        self._of: list[tuple[bytes, bytes]] = []
+        self._lines = b""
+
+    def lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        if headers is not self._of:
+            self._of, self._lines = headers, b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._lines
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -37,9 +49,11 @@ class HttpProtocol(HttpToolsProtocol):
     idle_timeout: ClassVar[float] = 75.0
     max_head: ClassVar[int] = 64 * 1024
 
+    _common: ClassVar[CommonHeaders] = CommonHeaders()
     _deadline: asyncio.TimerHandle | None = None
     _receiving: Literal["headers", "body", None] = "headers"
     _head = 0  # bytes that came while the headers were not complete
+    _piece = 0  # bytes that came last, with them
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
@@ -63,6 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        self._piece = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -136,14 +151,9 @@ class HttpProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise BadRequest(f"expected HTTP/1.1, got HTTP/{version}")
-        size = len(self.url)
-        hosts: list[bytes] = []
-        for name, value in self.headers:
-            size += len(name) + len(value) + 4
-            if name == b"host":
-                hosts.append(value)
-        if size > self.max_head:  # also one that came in a single piece
+        if self._head + self._piece > self.max_head and self._head_size() > self.max_head:
             raise HeadTooLarge(self.max_head)
+        hosts = [value for name, value in self.headers if name == b"host"]
         if len(hosts) > 1 or (version == "1.1" and not hosts) or (hosts and not HOST.match(hosts[0])):
             raise BadRequest(f"expected one Host header with a name or address, got {hosts[:2]!r}")  # RFC 9112, 3.2
         if self.parser.should_upgrade():
@@ -156,24 +166,25 @@ class HttpProtocol(HttpToolsProtocol):
             if any(n == b"transfer-encoding" or (n == b"content-length" and v != b"0") for n, v in self.headers):
                 raise BadRequest("expected a WebSocket handshake without a body, got one with a body")
 
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._receiving = None
 
-    def _answer(self, cycle: RequestResponseCycle, status: int, headers: Iterable[Header], body: bytes) -> bool:
-        """Write a whole answer as one piece, where ASGI's two events would be two. The caller vouches for the headers.
+    def _answer(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+        """Write a whole answer as one piece, where ASGI's two events would be two. The caller vouches for `head`, the
+        lines of its headers.
 
         False when the answer has to go the ordinary way; then nothing was written.
         """
         if cycle.disconnected or not cycle.keep_alive or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
-        parts = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n", body)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self.transport.write(b"".join(parts))
+        common = self._common.lines(cycle.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], common, head, b"\r\n", body)))
         cycle.on_response()
         return True
 
