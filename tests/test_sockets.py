@@ -9,15 +9,16 @@ import os
 import resource
 import socket
 import struct
+import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
 
 from athena import sockets
-from athena.sockets import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Connection, Connections
+from athena.sockets import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Connection, Connections, write_each
 
 PATIENCE = 20.0
 MUCH = os.urandom(1 << 20) * 12
@@ -60,6 +61,20 @@ class Heard(asyncio.Protocol):
         self.told.append("lost")
         self.error = exc
         self.over.set()
+
+
+class Other:
+    """A transport of another kind."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.got.append(data)
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class Served:
@@ -284,6 +299,76 @@ def test_those_that_read_do_not_wait_for_those_that_do_not(run: Run) -> None:
                 await until(lambda: heard.data)
                 heard.transport.write(b"good morning")
                 assert await read(peer, 12) == b"good morning"
+
+    run(world())
+
+
+def test_the_same_bytes_for_all_whatever_each_is_like(run: Run) -> None:
+    """One that reads, one that does not and gets more later, one whose peer was reset, one that has been closed, one
+    that closes as soon as everything is sent, and one that is no connection of ours."""
+
+    async def world() -> None:
+        async with serving() as served:
+            peers = [await served.peer() for _ in range(5)]
+            transports = [heard.transport for heard in served.protocols]
+            reads, deaf, reset, closed, closing = transports
+            reset.pause_reading()
+            peers[2].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peers[2].close()
+            closed.abort()
+            closing.write(MUCH)
+            closing.close()
+            other = Other()
+            everyone = [deaf, reset, closed, closing, cast(asyncio.Transport, other), reads]
+            write_each(everyone, MUCH)
+            assert await read(peers[0], len(MUCH)) == MUCH
+            write_each(everyone, b"the end")
+            assert await read(peers[0], 7) == b"the end"
+            assert await read(peers[1], len(MUCH) + 7) == MUCH + b"the end"
+            assert served.protocols[1].told[:3] == ["made", "pause", "resume"]
+            assert reset.is_closing()
+            assert await read(peers[4], 2 * len(MUCH) + 7) == 2 * MUCH + b"the end"
+            await served.protocols[4].over.wait()
+            assert other.got == [MUCH, b"the end"]
+            for peer in peers:
+                peer.close()
+
+    run(world())
+
+
+def test_one_that_fails_to_write_is_cut_off_and_the_others_get_theirs(run: Run) -> None:
+    class Defect(Other):
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("a defect")
+
+    async def world() -> None:
+        async with serving() as served:
+            with await served.peer() as peer:
+                defect = Defect()
+                write_each([cast(asyncio.Transport, defect), served.protocols[0].transport], b"hello")
+                assert defect.aborted
+                assert await read(peer, 5) == b"hello"
+
+    run(world())
+
+
+def test_what_nobody_takes_is_kept_once_for_all(run: Run) -> None:
+    async def world() -> None:
+        async with serving() as served:
+            with contextlib.ExitStack() as stack:
+                for _ in range(20):
+                    stack.enter_context(await served.peer())
+                transports = [heard.transport for heard in served.protocols]
+                write_each(transports, MUCH)  # fills what the kernel takes
+                data = os.urandom(1 << 20)
+                tracemalloc.start()
+                try:
+                    write_each(transports, data)
+                    kept = tracemalloc.get_traced_memory()[0]
+                finally:
+                    tracemalloc.stop()
+                assert kept < len(data), "not even once more"
+                assert all(transport.get_write_buffer_size() > len(data) for transport in transports)
 
     run(world())
 

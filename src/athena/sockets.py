@@ -18,7 +18,7 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 log = logging.getLogger("athena.sockets")
@@ -204,23 +204,17 @@ class Connection(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._phase != _OPEN and (self._phase != _CLOSING or self._unsent is None):
             return  # one that closes takes more while something waits: its protocol has to be told to pause
+        sent = 0
         if self._unsent is None:
             try:
                 sent = os.write(self._descriptor, data)
             except BlockingIOError:
-                sent = 0
+                pass
             except OSError as error:
                 self._end(error)
                 return
-            if sent == len(data):
-                return
-            data = memoryview(bytes(data))[sent:]
-            self._unsent = _Unsent()
-            self._watch()
-        self._unsent.add(data)
-        if self._unsent.size > HIGH_WATER and not self._unsent.paused:
-            self._unsent.paused = True
-            self._protocol.pause_writing()
+        if sent < len(data):
+            self._keep(data, sent)
 
     def get_write_buffer_size(self) -> int:
         return 0 if self._unsent is None else self._unsent.size
@@ -260,6 +254,18 @@ class Connection(asyncio.Transport):
             self._send(self._unsent)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+    def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
+        """The kernel has taken only so much: send the rest when it takes more."""
+        unsent = self._unsent
+        if unsent is None:
+            unsent = self._unsent = _Unsent()
+            self._watch()
+        unchanging = isinstance(data, bytes) or (isinstance(data, memoryview) and data.readonly)
+        unsent.add(memoryview(data if unchanging else bytes(data))[sent:])
+        if unsent.size > HIGH_WATER and not unsent.paused:
+            unsent.paused = True
+            self._protocol.pause_writing()
+
     def _read(self) -> None:
         try:
             data = os.read(self._descriptor, READ_BYTES)
@@ -330,20 +336,43 @@ class Connection(asyncio.Transport):
             self._connections.ended()
 
 
+def write_each(transports: Iterable[asyncio.Transport], data: bytes) -> None:
+    """Write the same to each. One that raises what it must not is cut off, and the others go on.
+
+    Where nothing waits, `Connection.write` is not called: it does no more than is done here, and between two system
+    calls, which drive all else out of the processor's caches, whatever Python does takes several times as long.
+    """
+    size, write = len(data), os.write
+    for transport in transports:
+        sent = 0
+        if type(transport) is Connection and transport._unsent is None and transport._phase == _OPEN:
+            try:
+                sent = write(transport._descriptor, data)
+            except OSError:
+                sent = 0  # what is the matter, the next try tells
+            if sent == size:
+                continue
+        try:
+            transport.write(memoryview(data)[sent:] if sent else data)
+        except Exception:
+            log.exception("a connection could not be written to; it is cut off, the others go on")
+            transport.abort()
+
+
 class _Unsent:
     """What the kernel has not taken yet. The pieces are shared with all others that they go to, not copied."""
 
     __slots__ = ("_pieces", "paused", "size")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes | memoryview] = []
+        self._pieces: list[memoryview] = []
         self.size = 0
         """Bytes."""
         self.paused = False
         """Whether the protocol was told."""
 
-    def add(self, data: bytes | bytearray | memoryview) -> None:
-        self._pieces.append(bytes(data) if isinstance(data, bytearray) else data)
+    def add(self, data: memoryview) -> None:
+        self._pieces.append(data)
         self.size += len(data)
 
     def send(self, descriptor: int) -> None:
@@ -358,4 +387,4 @@ class _Unsent:
             done += 1
         del self._pieces[:done]
         if sent:
-            self._pieces[0] = memoryview(self._pieces[0])[sent:]
+            self._pieces[0] = self._pieces[0][sent:]

@@ -53,6 +53,13 @@ class Recorder:
             self.paused = True
             self.hub.pause(self)
 
+    @property
+    def transport(self) -> Any:
+        return self
+
+    def write(self, data: bytes) -> None:
+        self.send(data)
+
     def drain(self) -> None:
         self.paused, self.pause_after = False, None
         self.hub.resume(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from athena.live.gate import Permit
@@ -34,6 +35,10 @@ class Client(Protocol):
     wants_ready: bool
     paused: bool
     closing: bool
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Where bytes go that many get; `send` is for its own."""
 
     @property
     def encoding(self) -> Encoding:

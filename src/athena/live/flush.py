@@ -14,13 +14,17 @@ from time import monotonic, perf_counter
 from athena.live.client import Client
 from athena.live.counts import Counts
 from athena.live.tail import Encoding, Tail
+from athena.sockets import write_each
 
 log = logging.getLogger("athena.live")
 
 CHUNK_BYTES = 128 * 1024
 """At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
 
-SLICE_CLIENTS = 400
+AT_ONCE = 40
+"""Clients that are looked at before they are written to, and before the time is."""
+
+SLICE_CLIENTS = 10 * AT_ONCE
 SLICE_SECONDS = 0.004
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
 
@@ -53,6 +57,9 @@ class Flush:
         self._began = 0.0  # when the present one began (`perf_counter`)
         self._spent = 0.0  # seconds that it has taken so far, without what others did in between
         self._rest_until = 0.0  # the loop's clock: none begins before
+        self._data = b""  # what brings a client at this position, with this encoding, to the end
+        self._position = NOWHERE
+        self._encoding: Encoding | None = None
 
     def wake(self) -> None:
         """Something was published: a flush follows in this iteration of the loop, after a rest, or after this one."""
@@ -78,28 +85,41 @@ class Flush:
     def _slice(self, remaining: list[Client]) -> None:
         """Bring so many of the remaining ones to the end of the tail."""
         began = perf_counter()
-        position, encoding, data = NOWHERE, None, b""
-        for count in range(1, len(remaining) + 1):
-            client = remaining.pop()
-            if client.live:  # it may have gone, or been paused, since the list was made
-                try:
-                    if client.position == position and client.encoding is encoding:  # as nearly all are
-                        client.position = self._tail.end
-                        client.send(data)
-                    else:
-                        position, encoding = client.position, client.encoding
-                        self._advance(client)
-                        data = self._all_since(position, encoding)
-                        position = position if data else NOWHERE
-                except Exception:
-                    log.exception("a client could not be written to; it is cut off, the others go on")
-                    client.abort()
-            if count == SLICE_CLIENTS or (count % 32 == 0 and perf_counter() > began + SLICE_SECONDS):
-                self._spent += perf_counter() - began
-                asyncio.get_running_loop().call_soon(self._pause, remaining)
-                return
+        self._position = NOWHERE
+        for _ in range(SLICE_CLIENTS // AT_ONCE):
+            self._bring(remaining[-AT_ONCE:])
+            del remaining[-AT_ONCE:]
+            if not remaining or perf_counter() > began + SLICE_SECONDS:
+                break
         self._spent += perf_counter() - began
-        self._end()
+        if remaining:
+            asyncio.get_running_loop().call_soon(self._pause, remaining)
+        else:
+            self._end()
+
+    def _bring(self, clients: list[Client]) -> None:
+        """Those that are where the one before them was, as nearly all are, get the same bytes, all at once."""
+        position, encoding, end = self._position, self._encoding, self._tail.end
+        alike: list[asyncio.Transport] = []
+        for client in clients:
+            if not client.live:  # it may have gone, or been paused, since the list was made
+                continue
+            if client.position == position and client.encoding is encoding:
+                client.position = end
+                alike.append(client.transport)
+                continue
+            write_each(alike, self._data)
+            alike = []
+            position, encoding = client.position, client.encoding
+            try:
+                self._advance(client)
+            except Exception:
+                log.exception("a client could not be written to; it is cut off, the others go on")
+                client.abort()
+            self._data = self._all_since(position, encoding)
+            position = position if self._data else NOWHERE
+        write_each(alike, self._data)
+        self._position, self._encoding = position, encoding
 
     def _pause(self, remaining: list[Client]) -> None:
         """Others get two turns of the loop between slices: what the first one reads is carried out in the second."""

@@ -54,12 +54,12 @@ class WebSocketProtocol(asyncio.Protocol):
         "_ping_at",
         "_shaken",
         "_silent_since",
-        "_transport",
         "closing",
         "live",
         "paused",
         "permit",
         "position",
+        "transport",
         "wants_ready",
     )
 
@@ -67,7 +67,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._hub: Hub = app_state["hub"]
         self._gate: Gate = app_state["gate"]
         self.permit: Permit | None = None
-        self._transport: asyncio.Transport
+        self.transport: asyncio.Transport
         self._parsing: _Parsing | None = None
         self._shaken = False
         self._inbound = 0  # bytes since our last ping
@@ -78,7 +78,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # ---- asyncio.Protocol --------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closing = True
@@ -140,11 +140,11 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             subprotocol = self._admit(path, target, headers)
         except AthenaError as error:
-            self._transport.write(_refuse(error).serialize())
-            self._gate.refused(target, headers, self._transport, error)
+            self.transport.write(_refuse(error).serialize())
+            self._gate.refused(target, headers, self.transport, error)
             self._end()
             return True
-        self._transport.write(switching(key, subprotocol))
+        self.transport.write(switching(key, subprotocol))
         self._shaken = True
         self._hub.attach(self, after)
         return True
@@ -155,7 +155,7 @@ class WebSocketProtocol(asyncio.Protocol):
             raise NotFound(f"expected a path that serves WebSockets, got {path[:200]!r}")
         if self._hub.closing:
             raise ShuttingDown
-        self.permit, subprotocol = self._gate.admit(target, headers, self._transport)
+        self.permit, subprotocol = self._gate.admit(target, headers, self.transport)
         return subprotocol
 
     def _accept(self, request: Request, parsing: _Parsing) -> None:
@@ -179,7 +179,7 @@ class WebSocketProtocol(asyncio.Protocol):
         parser.send_response(response)
         self._transmit(parser)
         if refusal is not None:
-            self._gate.refused(request.path, headers, self._transport, refusal)
+            self._gate.refused(request.path, headers, self.transport, refusal)
             return
         self._parsing = None
         self._shaken = True
@@ -205,10 +205,10 @@ class WebSocketProtocol(asyncio.Protocol):
     def _transmit(self, parser: ServerProtocol) -> None:
         """Send what the parser has to say: handshake, pongs, close frames; an empty piece means the end."""
         for data in parser.data_to_send():
-            if self._transport.is_closing():
+            if self.transport.is_closing():
                 return
             if data:
-                self._transport.write(data)
+                self.transport.write(data)
             else:
                 self._end()
 
@@ -217,16 +217,16 @@ class WebSocketProtocol(asyncio.Protocol):
         self.closing = True
         self._parsing = None
         self._hub.leave(self)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-        asyncio.get_running_loop().call_later(CLOSE_GRACE, self._transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        asyncio.get_running_loop().call_later(CLOSE_GRACE, self.transport.abort)
 
     # ---- hub.Client --------------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
-        self._transport.write(data)
+        self.transport.write(data)
 
     def buffered(self) -> int:
-        return self._transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     def keep_alive(self, now: float) -> None:
         if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
@@ -238,15 +238,15 @@ class WebSocketProtocol(asyncio.Protocol):
             self._ping_at = self._hub.keepalive.due(now)
             self._inbound = 0
             self._silent_since = self._silent_since or now
-            self._transport.write(PING)
+            self.transport.write(PING)
 
     def close(self, code: int, reason: str) -> None:
         if not self.closing:
-            self._transport.write(close_frame(code, reason))
+            self.transport.write(close_frame(code, reason))
             self._end()
 
     def abort(self) -> None:
-        self._transport.abort()
+        self.transport.abort()
 
 
 class _Parsing:
