@@ -204,6 +204,19 @@ def test_a_connection_on_which_nothing_is_asked_any_more_is_closed(requests: int
         assert is_cut(sock)
 
 
+def test_what_is_no_request_does_not_keep_a_connection_open(hasty: Athena) -> None:
+    """Line breaks may come before a request (RFC 9112, section 2.2), and a body after its answer."""
+    with tcp(hasty) as breaks, tcp(hasty) as late:
+        breaks.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert breaks.recv(65536).startswith(b"HTTP/1.1 200")
+        breaks.sendall(b"\r\n\r\n")
+        late.sendall(b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        assert late.recv(65536).startswith(b"HTTP/1.1 404")
+        late.sendall(b"hello")
+        assert is_cut(breaks)
+        assert is_cut(late)
+
+
 def test_a_request_may_take_longer_than_a_connection_may_be_idle(hasty: Athena) -> None:
     assert call(hasty, "GET", "/api/v3/notifications/changes?wait=2").status == 200
 

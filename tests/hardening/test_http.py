@@ -43,6 +43,19 @@ def test_a_head_that_stops_is_cut(target: Athena) -> None:
         assert is_cut(sock)
 
 
+def test_a_small_head_behind_a_large_body_is_read(target: Athena) -> None:
+    """They come in one piece that is nearly as long as a head may be; then comes the rest."""
+    head = request("GET", "/healthz", b"X-Long: " + b"y" * 8192 + b"\r\n" + CLOSE)
+    with tcp(target) as sock:
+        sock.sendall(request("POST", "/nowhere", b"Content-Length: 60000\r\n", b"x" * 60_000) + head[:2000])
+        received = sock.recv(65536)
+        assert received.startswith(b"HTTP/1.1 404")
+        sock.sendall(head[2000:])
+        while piece := sock.recv(65536):
+            received += piece
+    assert b"HTTP/1.1 200" in received
+
+
 # ---- framing ---------------------------------------------------------------------------------------------------------
 SMUGGLING = {
     "length, then chunked": b"Content-Length: 5\r\n" + CHUNKED,
@@ -62,6 +75,26 @@ SMUGGLING = {
     "the same length twice": b"Content-Length: 5\r\nContent-Length: 5\r\n",
     "a list of lengths": b"Content-Length: 5, 5\r\n",
 }
+
+
+@pytest.mark.parametrize("line", [b"X-Flood: " + b"y" * 65_000 + b"\r\n", b"y" * 65_536], ids=["lines", "one line"])
+def test_trailers_without_end_are_cut(line: bytes, target: Athena) -> None:
+    """Long before they have filled the memory."""
+    with tcp(target) as sock:
+        sock.sendall(request("POST", TXS, JSON + CHUNKED, b"1\r\n{\r\n0\r\nX-Flood: "))
+        try:
+            for _ in range(256):
+                sock.sendall(line)
+            cut = False
+        except OSError:
+            cut = True
+    assert cut, "16 MB, and still no end"
+
+
+def test_a_trailer_is_no_header(target: Athena) -> None:
+    """A proxy in front may have looked at the headers, and not at what comes behind the body."""
+    body = b"13\r\n" + BODY + b"\r\n0\r\nContent-Type: text/plain\r\n\r\n"
+    assert [reply.status for reply in exchange(target, request("POST", TXS, JSON + CHUNKED + CLOSE, body))] == [201]
 
 
 @pytest.mark.parametrize("name", SMUGGLING)

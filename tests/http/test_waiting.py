@@ -95,3 +95,32 @@ def test_who_says_something_and_waits_again_has_all_the_time_again() -> None:
     assert loop.ended == [silent, talker]
     assert silent.ended == until
     assert talker.ended == again
+
+
+def test_one_that_cannot_be_ended_keeps_nobody_else() -> None:
+    class Defect(Silent):
+        def time_is_up(self) -> None:
+            raise RuntimeError("a defect")
+
+    loop, waiting, due = arrive(1, apart=0.0)
+    waiting.add(Defect(loop), cast(asyncio.AbstractEventLoop, loop))
+    for _ in range(2):
+        waiting.add(Silent(loop), cast(asyncio.AbstractEventLoop, loop))
+    loop.run()
+    assert len(loop.ended) == 3
+    assert due[0][0].ended is not None
+
+
+def test_one_may_end_another_that_is_due() -> None:
+    class Killer(Silent):
+        def time_is_up(self) -> None:
+            super().time_is_up()
+            waiting.remove(victim)
+
+    loop, waiting, _ = arrive(0, apart=0.0)
+    victim, last = Silent(loop), Silent(loop)
+    for one in (Killer(loop), victim, last):
+        waiting.add(one, cast(asyncio.AbstractEventLoop, loop))
+    loop.run()
+    assert victim.ended is None
+    assert last.ended is not None

@@ -298,6 +298,28 @@ def test_a_client_that_cannot_be_written_to_is_cut_off_and_the_others_go_on() ->
     live(scenario)
 
 
+def test_an_encoding_that_fails_costs_its_client_and_nobody_else() -> None:
+    fails = False
+
+    def encode(epoch: str, entries: list[Entry]) -> bytes:
+        if fails:
+            raise MemoryError
+        return json_array(epoch, entries)
+
+    async def scenario(world: World) -> None:
+        nonlocal fails
+        first, broken, last = world.attach(), world.attach(encoding=encode), world.attach()
+        fails = True
+        for _ in range(2):
+            await world.publish()
+            await settle()
+        assert broken.aborted
+        assert first.cursors == last.cursors == [1, 2]
+        assert not world.hub.flush.going
+
+    live(scenario)
+
+
 def test_a_large_burst_is_handed_over_in_bounded_pieces() -> None:
     async def scenario(world: World) -> None:
         client = world.attach()

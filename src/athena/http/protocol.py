@@ -53,7 +53,10 @@ class HttpProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _receiving: Literal["headers", "body", None] = "headers"
     _head = 0  # bytes that came while the headers were not complete
-    _piece = 0  # bytes that came last, with them
+    _before = 0  # of them, bytes of a piece in which something else came before
+    _piece = 0  # bytes that came last
+    _fresh = True  # whether nothing was going on when they came
+    _trailers = 0  # bytes that came with nothing of a body in them
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
@@ -74,10 +77,13 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn does it only when there was no error
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         self._piece = len(data)
+        self._fresh = self._receiving is None or (self._receiving == "headers" and not self._head)
+        self._trailers += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -92,11 +98,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._receiving is None:  # the whole request came at once, as nearly all do: no timer is ever made
             self._disarm()
+            self._rest()
         elif self._receiving == "body":
             self._arm(self.body_timeout)
+            if self._trailers > self.max_head:
+                self._refuse(HeadTooLarge(self.max_head))
         else:
             self._head += len(data)
-            if self._head > self.max_head:
+            if self._head - self._before > self.max_head:
                 self._refuse(HeadTooLarge(self.max_head))
             elif self._deadline is None:
                 self._arm(self.header_timeout)
@@ -138,12 +147,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._receiving = "headers"
         self._head = 0
+        self._before = 0 if self._fresh else self._piece
+        self._fresh = False
         self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._receiving == "headers":  # what comes behind a body is none: a proxy in front has not looked at it
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._check_head()
         super().on_headers_complete()
         self._receiving = "body"
+        self._trailers = 0
         self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[assignment]
 
     def _check_head(self) -> None:
@@ -168,6 +184,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._trailers = 0
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -198,6 +218,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, if nothing of it is here and nothing of the last one is left to be done."""
+        if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
+            self._idle.remove(self)  # to be the last in its order
             self._idle.add(self, self.loop)
 
     def _unset_keepalive_if_required(self) -> None:

@@ -6,8 +6,11 @@ A timer of the event loop costs more than all else that is done about a connecti
 from __future__ import annotations
 
 import asyncio
+import logging
 from itertools import takewhile
 from typing import Protocol
+
+log = logging.getLogger("athena.http")
 
 LOOK_SECONDS = 0.25
 """Those that wait are not looked at more often."""
@@ -42,8 +45,12 @@ class Waiting:
         """Tell those whose time is up, and look again when that of the next one is."""
         now = loop.time()
         for waiter, _ in list(takewhile(lambda waiting: waiting[1] <= now, self._until.items())):
-            del self._until[waiter]
-            waiter.time_is_up()
+            if self._until.pop(waiter, None) is None:  # ended by one before it
+                continue
+            try:
+                waiter.time_is_up()
+            except Exception:
+                log.exception("a connection could not be ended; the others go on")
         self._watched = bool(self._until)
         if self._watched:
             loop.call_at(max(next(iter(self._until.values())), now + LOOK_SECONDS), self._watch, loop)

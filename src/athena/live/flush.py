@@ -110,13 +110,13 @@ class Flush:
                 continue
             write_each(alike, self._data)
             alike = []
-            position, encoding = client.position, client.encoding
+            position, encoding, self._data = client.position, client.encoding, b""
             try:
                 self._advance(client)
+                self._data = self._all_since(position, encoding)
             except Exception:
                 log.exception("a client could not be written to; it is cut off, the others go on")
                 client.abort()
-            self._data = self._all_since(position, encoding)
             position = position if self._data else NOWHERE
         write_each(alike, self._data)
         self._position, self._encoding = position, encoding
