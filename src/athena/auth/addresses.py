@@ -59,9 +59,11 @@ def counted_as(address: str) -> str:
     if ":" not in address:
         return address
     parsed = _parsed(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
-    return str(parsed or address)
+    if not isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed or address)
+    if parsed in _NAT64:
+        return str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -69,8 +71,5 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return None
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed in _NAT64:
-            return ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        return parsed.ipv4_mapped or parsed
-    return parsed
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
