@@ -142,6 +142,16 @@ class RawWebSocket:
         self._received += data
 
 
+def is_cut_in_a_flood(sock: socket.socket, more: bytes) -> bool:
+    """Send `more` again and again until the peer ends the connection (True), or has taken it 256 times (False)."""
+    try:
+        for _ in range(256):
+            sock.sendall(more)
+    except OSError:
+        return True
+    return False
+
+
 def is_cut(sock: socket.socket) -> bool:
     """Read until the peer ends the connection (True), or nothing happens for too long (False)."""
     try:
