@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.apollo import styles
 from tests.apollo.conftest import NewScreen
 from tests.apollo.host import Host, page, script
@@ -242,6 +243,7 @@ def test_taken_out_and_put_back(athena: Athena, host: Host, screen: Screen) -> N
     finished(athena, "While it is there")
     expect(screen.toast("While it is there")).to_be_visible()
     screen.open_panel()
+    expect(screen.row("While it is there")).to_have_count(1)
 
     screen.page.evaluate("window.kept = document.querySelector('athena-notifications'); kept.remove()")
     expect(screen.toasts).to_have_count(0)
@@ -257,3 +259,20 @@ def test_taken_out_and_put_back(athena: Athena, host: Host, screen: Screen) -> N
     finished(athena, "Live again")
     expect(screen.toast("Live again")).to_be_visible()
     assert len(sockets) == 2
+
+
+def test_taken_out_before_the_first_page_is_there(athena: Athena, host: Host, screen: Screen) -> None:
+    held: list[Route] = []
+    history = re.compile(r"/api/v3/notifications\?(?!.*status=)")
+    screen.page.route(history, lambda route: held.append(route))
+    screen.visit(host.add("/", page(f"{script(athena.url)}<nav>{ELEMENT}</nav><footer></footer>")))
+    finished(athena, "In the history")
+    expect(screen.toast("In the history")).to_be_visible()
+    screen.open_panel()
+    expect(screen.panel.get_by_role("status").filter(has_text="Loading")).to_be_visible()
+    assert len(held) == 1
+
+    screen.page.evaluate("window.kept = document.querySelector('athena-notifications'); kept.remove()")
+    screen.page.unroute(history)
+    screen.page.evaluate("document.querySelector('footer').append(kept)")
+    expect(screen.row("In the history")).to_have_count(1)

@@ -40,8 +40,13 @@ export class HistoryController implements ReactiveController {
     });
   }
 
+  hostConnected(): void {
+    if (this.loading) void this.load(); // taken out of the page while it was on its way
+  }
+
   hostDisconnected(): void {
     this.request?.abort();
+    this.loadingMore = false;
     clearTimeout(this.peekTimer);
     this.peekTimer = undefined;
   }
@@ -49,6 +54,7 @@ export class HistoryController implements ReactiveController {
   async load(filters: Filters = this.filters): Promise<void> {
     this.filters = filters;
     this.loading = true;
+    this.loadingMore = false; // its request goes with the list it belongs to
     this.meanwhile = [];
     this.error = undefined;
     this.host.requestUpdate();

@@ -106,6 +106,36 @@ test('what changes while the first page is on its way is not lost', async () => 
   expect(controller.list.all[0]!.id).toBe('new');
 });
 
+/** As `fetch` does: no answer, and an error once it is called off. */
+function unanswered(_filters: URLSearchParams, _limit: number, _next?: string, signal?: AbortSignal): Promise<Page> {
+  return new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason as Error)));
+}
+
+test('taken out of the page while the first page is on its way, and put back: it is asked for again', async () => {
+  const { client, controller, ids } = setup();
+  client.history.mockImplementationOnce(unanswered);
+  void controller.load();
+  controller.hostDisconnected();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(controller.error).toBeUndefined();
+  controller.hostConnected();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(ids()).toEqual(['r', 'a', 'b']);
+  expect(controller.loading).toBe(false);
+});
+
+test.each(['other filters', 'out of the page'])('a next page called off (%s) does not keep others from coming', async (why) => {
+  const { client, controller, ids } = setup();
+  await controller.load();
+  client.history.mockImplementationOnce(unanswered);
+  void controller.more();
+  if (why === 'other filters') await controller.load({ ...NO_FILTERS, search: 'x' });
+  else controller.hostDisconnected();
+  await controller.more();
+  expect(ids()).toEqual(['r', 'a', 'b', 'c']);
+  expect(controller.loadingMore).toBe(false);
+});
+
 test('rows taken away stay away, whatever is loaded or changes', async () => {
   const { controller, ids } = setup();
   await controller.load();
