@@ -138,7 +138,7 @@ class Producers(Program):
 def subscribers(tools: Tools, port: int, clients: int, dial: Dial = PLAIN, *, nice: int = 0) -> Iterator[Subscribers]:
     """`clients` WebSocket clients, connected; gone when the block ends."""
     command = tools.command("fanload", *dial.options(), str(port), dial.path, str(clients))
-    with _run(["nice", "-n", str(nice), *command] if nice else command) as process:
+    with run(["nice", "-n", str(nice), *command] if nice else command, cores().load) as process:
         program = Subscribers(process)
         program.seconds = float(program.hear().split()[1])
         yield program
@@ -157,15 +157,16 @@ def producers(
         file.flush()
         options = ["-r", str(rate)] if rate else []
         command = tools.command("httpload", *options, str(port), str(connections), file.name)
-        with _run(command) as process:
+        with run(command, cores().load) as process:
             program = Producers(process)
             program.hear()
             yield program
 
 
 @contextmanager
-def _run(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    with pinned(cores().load):
+def run(command: list[str], core: int) -> Iterator[subprocess.Popen[str]]:
+    """The process on `core` alone; ended with the block."""
+    with pinned(core):
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=FOLDER.parent
         )

@@ -6,16 +6,15 @@ changes something that clients would see, and each line of a bulk is for a trans
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from bench import contenders, servers, traffic
 from bench.context import Context
-from bench.loads import producers
+from bench.loads import Program, producers, run
 from bench.report import Figure, Target, ratio
-from bench.servers import Server, cores, pinned
+from bench.servers import Server, cores
 
 GROUP = "edits"
 CONNECTIONS = 64
@@ -86,13 +85,19 @@ def _single_figures(rates: list[float], no_op: list[float], bare: list[float], c
 
 
 def measure_bulk(context: Context) -> list[Figure]:
-    """Bulks of NDJSON lines."""
+    """Bulks of NDJSON lines; those of 1,000 on one connection in turns with the store's statements alone."""
     figures, costs = [], []
-    grouped = _floor(context, GROUPED)
-    same = _floor(context, 1000)
+    floors: list[Figure] = []
     for connections, lines in ((1, 1000), (2, 1000), (1, 10_000), (2, 10_000)):
         name = f"bulks of {lines:,} lines, {connections} connection{'s' if connections > 1 else ''}"
-        rates, cpu = _bulk(context, connections, lines)
+        with ExitStack() as stack:
+            sizes = () if floors else (GROUPED, lines)
+            bare = [stack.enter_context(_bare_sqlite(context, size)) for size in sizes]
+            rates, cpu, bare_rates = _bulk(context, connections, lines, bare)
+        floors += [
+            Figure(group=GROUP, name=f"bare SQLite, {size:,} edits a commit", unit="edits/s", samples=some)
+            for size, some in zip(sizes, bare_rates, strict=True)
+        ]
         figures.append(
             Figure(
                 group=GROUP,
@@ -104,6 +109,7 @@ def measure_bulk(context: Context) -> list[Figure]:
             )
         )
         costs += cpu
+    grouped, same = floors
     return [
         *figures,
         Figure(group=GROUP, name="server CPU an edit in a bulk", unit="µs", samples=costs),
@@ -114,20 +120,22 @@ def measure_bulk(context: Context) -> list[Figure]:
     ]
 
 
-def _floor(context: Context, lines: int) -> Figure:
-    """The store's statements alone, see peers/bare_sqlite.py."""
-    command = [sys.executable, "-m", "bench.peers.bare_sqlite", str(context.fresh("floor"))]
-    command += [str(lines), str(context.rounds), str(_seconds(context))]
-    with pinned(cores().server):
-        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=servers.REPOSITORY).stdout
-    return Figure(group=GROUP, name=f"bare SQLite, {lines:,} edits a commit", unit="edits/s", samples=json.loads(told))
+@contextmanager
+def _bare_sqlite(context: Context, lines: int) -> Iterator[Program]:
+    """The store's statements alone, where the server runs: see peers/bare_sqlite.py."""
+    command = [sys.executable, "-m", "bench.peers.bare_sqlite", str(context.fresh("floor")), str(lines)]
+    with run(command, cores().server) as process:
+        yield Program(process)
 
 
-def _bulk(context: Context, connections: int, lines: int) -> tuple[list[float], list[float]]:
-    """-> edits a second and µs of the server's CPU an edit, both a round."""
+def _bulk(
+    context: Context, connections: int, lines: int, floors: Sequence[Program]
+) -> tuple[list[float], list[float], list[list[float]]]:
+    """-> edits a second, µs of the server's CPU an edit, and of each floor the edits a second; all a round."""
     tx_ids = [traffic.ids(lines, f"bulk-{number}") for number in range(connections)]
     bulks = [traffic.bulk(some, turn) for turn in (0, 1) for some in tx_ids]
     rates, cpu = [], []
+    bare: list[list[float]] = [[] for _ in floors]
     with servers.athena(context.fresh("bulk")) as server:
         for some in tx_ids:
             traffic.open_all(server.port, some)
@@ -140,12 +148,15 @@ def _bulk(context: Context, connections: int, lines: int) -> tuple[list[float], 
                 cpu.append((server.cpu_seconds() - cpu_before) / (answers * lines) * 1e6)
                 counted += answers * lines
                 rates.append(answers * lines / seconds)
+                for floor, samples in zip(floors, bare, strict=True):
+                    floor.tell(str(_seconds(context)))
+                    samples.append(float(floor.hear()))
             _check(server, before, counted)
-    return rates, cpu
+    return rates, cpu, bare
 
 
 def _seconds(context: Context) -> float:
-    return 0.4 if context.quick else 1.2
+    return 0.4 if context.quick else 1.0
 
 
 def _check(server: Server, before: int, counted: int) -> None:

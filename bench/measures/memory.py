@@ -64,7 +64,7 @@ def _cost(context: Context, start: AbstractContextManager[Server], dial: Dial, c
     """KB (1,000 bytes) a client."""
     with start as server:
         with subscribers(context.tools, server.port, WARM_UP, dial):
-            _settled(server, settle)
+            pass
         before = _settled(server, settle)
         with subscribers(context.tools, server.port, clients, dial):
             after = _settled(server, settle)

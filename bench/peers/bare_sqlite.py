@@ -2,15 +2,14 @@
 
 No HTTP, no decoding, no lifecycle, no push; everything that is bound is made before the clock starts.
 
-    python -m bench.peers.bare_sqlite DIRECTORY LINES ROUNDS SECONDS
+    python -m bench.peers.bare_sqlite DIRECTORY LINES
 
-prints a JSON array: edits a second, a number for each round. Each edit of a batch is of another transaction, as in the
-bulks.
+works for as many seconds as a line of its input says, and prints how many edits a second that were. Each edit of a
+batch is of another transaction, as in the bulks.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -28,17 +27,16 @@ BATCHES = 8
 Row = tuple[object, ...]
 
 
-def main(directory: Path, lines: int, rounds: int, seconds: float) -> list[float]:
+def main(directory: Path, lines: int) -> None:
     db = connect(directory / "floor.db", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     make_durable(db)
     tune(db)
     migrate(db, "athena.store")
     ids = [f"bulk-0-{number:06}" for number in range(lines)]
     seq = _open(db, ids)
-    rates = []
-    for _ in range(rounds):
+    for told in sys.stdin:
         stored, spent = 0, 0.0
-        while spent < seconds:
+        while spent < float(told):
             batches = [_batch(ids, seq + turn * lines, turn) for turn in range(BATCHES)]
             begun = time.perf_counter()
             for states, changes in batches:
@@ -49,8 +47,7 @@ def main(directory: Path, lines: int, rounds: int, seconds: float) -> list[float
                     db.execute(SQL["advance"], (seq, 0, 0))
             spent += time.perf_counter() - begun
             stored += BATCHES * lines
-        rates.append(stored / spent)
-    return rates
+        print(stored / spent, flush=True)
 
 
 def _open(db: apsw.Connection, ids: list[str]) -> int:
@@ -79,5 +76,4 @@ def _batch(ids: list[str], seq: int, turn: int) -> tuple[list[Row], list[Row]]:
 
 
 if __name__ == "__main__":
-    folder, size, repeats, duration = sys.argv[1:5]
-    print(json.dumps(main(Path(folder), int(size), int(repeats), float(duration))))
+    main(Path(sys.argv[1]), int(sys.argv[2]))
