@@ -10,6 +10,7 @@ sources=$(cat apollo/package-lock.json apollo/vite.config.ts apollo/tsconfig.jso
     $(find apollo/src apollo/public -type f | LC_ALL=C sort) | sha256sum)
 [ "$(cat $into/.built-from 2>/dev/null)" = "$sources" ] && [ -d apollo/node_modules ] && exit 0
 
+echo "setup: the web UI, which takes a minute the first time" >&2
 command -v npm >/dev/null || debian nodejs npm
 cd apollo
 if ! cmp -s package-lock.json node_modules/lock.stamp; then

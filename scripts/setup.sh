@@ -12,6 +12,7 @@ stamp=.venv/requirements.stamp
 lock=requirements-dev.lock
 [ "${1:-}" = run ] && ! cmp -s $lock $stamp && lock=requirements.lock
 if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ]; then
+    echo "setup: Python packages into .venv" >&2
     python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
     python3 -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $lock

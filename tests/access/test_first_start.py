@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 from tests.access.conftest import StartGuarded
 from tests.access.guarded import LINKS, NOTIFICATIONS, SESSIONS, ask, eventually
 from tests.e2e.calls import TXS
-from tests.support.server import ATHENA, Athena, run_athena
+from tests.support.server import ATHENA, PATIENCE, Athena, environment, run_athena
 from tests.support.terminal import Terminal
 
 StartAthena = Callable[..., Athena]
@@ -31,6 +32,8 @@ def test_a_first_start_makes_one_key_that_only_its_owner_can_read(start_athena: 
     assert file.read_text().strip() == key
     listed = run_athena("keys", "list", "--json", variables={"ATHENA_DATA": str(tmp_path / "data")})
     assert len(listed.stdout.splitlines()) == 1
+    audit = run_athena("audit", variables={"ATHENA_DATA": str(tmp_path / "data")}).stdout.decode()
+    assert audit.count("create a key") == 1
 
 
 def test_the_link_signs_in_once(start_guarded: StartGuarded) -> None:
@@ -86,6 +89,27 @@ def test_the_commands_find_the_key_by_themselves(start_guarded: StartGuarded, tm
     link = run("sign-in").strip()
     assert link.startswith(f"{server.url}/sign-in#atl_")
     assert ask(server, "POST", SESSIONS, {"link": link.rpartition("#")[2]}).status == 201
+
+
+def test_a_command_begun_before_athena_finds_the_key_when_it_comes_up(
+    start_guarded: StartGuarded, tmp_path: Path
+) -> None:
+    server = start_guarded()
+    server.stop()
+    variables = {"ATHENA_URL": server.url, "XDG_STATE_HOME": str(server.state)}
+    go_on = tmp_path / "go on"
+    waiting = f"until [ -e '{go_on}' ]; do sleep 0.05; done"
+    with subprocess.Popen(
+        [ATHENA, "run", "-d", "a build", "--", "sh", "-c", waiting], env=environment(**variables)
+    ) as run:
+        try:
+            server.start()
+            eventually(lambda: "a build" in str(ask(server, "GET", NOTIFICATIONS, key=server.manager).body))
+        finally:
+            go_on.touch()
+        assert run.wait(PATIENCE) == 0
+    [row] = ask(server, "GET", NOTIFICATIONS, key=server.manager).body["notifications"]
+    assert row["status"] == "success"
 
 
 class Listener(HTTPServer):

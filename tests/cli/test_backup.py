@@ -75,3 +75,11 @@ def test_a_file_that_is_there_is_not_overwritten(athena: Athena, tmp_path: Path)
     assert there.read_text() == "mine"
     assert run_athena("backup", str(tmp_path / "x"), "--data", str(tmp_path / "nowhere")).returncode == 1
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_history_that_is_none_is_named_as_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "athena.db").write_text("garbage " * 1000)
+    done = run_athena("backup", str(tmp_path / "copy"), "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "athena.db: file is not a database" in done.stderr.decode()
+    assert not (tmp_path / "copy").exists()

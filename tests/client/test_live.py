@@ -240,4 +240,6 @@ def test_what_speaks_no_websocket_is_a_lost_connection(athena: Athena) -> None:
     with LiveStream(f"{athena.url}/nothing/here", backoff=Backoff(0.01, IMPATIENT)) as stream:
         event = stream.receive(PATIENCE)
     assert isinstance(event, Disconnected)
-    assert "404" in event.why
+    assert event.refusal is not None
+    assert event.refusal.http_status == 404
+    assert "nothing/here" in event.why

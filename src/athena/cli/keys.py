@@ -18,6 +18,9 @@ from athena.auth.store import AuthStore, Entry, StoredKey
 from athena.cli.text import harmless, local_time
 from athena.errors import AthenaError
 
+WHOLE = 500
+"""Columns in which every key has room."""
+
 
 class NoSuchKey(AthenaError):
     """The id is none of a key that is good."""
@@ -60,12 +63,15 @@ def show(data: Path, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "name", "role", "created", "expires", "last used", "state"):
-        table.add_column(heading, no_wrap=heading != "name")
+        table.add_column(heading, no_wrap=heading in ("id", "role"))
     for key in keys:
         moments = (key.created, key.expires, key.last_used)
         times = [local_time(moment, "%Y-%m-%d %H:%M") if moment else "–" for moment in moments]
         table.add_row(key.id, harmless(key.name), key.role, *times, _state(key))
-    Console().print(table if keys else "There are no keys yet: the first start of athena serve makes one.")
+    console = Console()
+    if not console.is_terminal:
+        console.width = WHOLE  # for a program or a file, nothing is cut or wrapped
+    console.print(table if keys else "There are no keys yet: the first start of athena serve makes one.")
 
 
 def audit(data: Path, since: int, limit: int, as_json: bool) -> None:

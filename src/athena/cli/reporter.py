@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +112,18 @@ class Reporter:
 
     `opening` is the body that opens the transaction, with `tx_id`: opening twice is the same transaction. `report()`
     never waits. `opened` tells whether Athena has the transaction. `ended` is set when no more will be tried. `problem`
-    says why the latest state is not with Athena, and is None if it is.
+    says why the latest state is not with Athena, and is None if it is. `find_key` is asked for another key when Athena
+    refuses that of `client`.
     """
 
-    def __init__(self, client: Client, opening: Mapping[str, Any], *, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(
+        self,
+        client: Client,
+        opening: Mapping[str, Any],
+        *,
+        heartbeat: float = HEARTBEAT,
+        find_key: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.ended = threading.Event()
         self.opened = False
         self.problem: str | None = "no answer in time"
@@ -123,6 +131,7 @@ class Reporter:
         self._opening = dict(opening)
         self._first_id = str(opening["tx_id"])
         self._heartbeat = heartbeat
+        self._find_key = find_key
         self._reopened = 0
         self._outbox = Outbox()
         self._initial = self._latest = State()
@@ -201,6 +210,8 @@ class Reporter:
     def _worth_another_attempt(self, error: ClientError, state: State) -> bool:
         if not isinstance(error, Refused) or error.worth_repeating:
             return True
+        if error.http_status == 401:
+            return self._has_another_key()
         if not self.opened:
             return False
         if error.error_code == "unknown_transaction":
@@ -211,6 +222,14 @@ class Reporter:
                 self._continue_as_new()
             return error.answer.get("status") == "error"
         return not state.final
+
+    def _has_another_key(self) -> bool:
+        """Look for the key again: there is none to be found while Athena is down, or before its first start."""
+        key = self._find_key()
+        if key in (None, self._client.key):
+            return False
+        self._client.key = key
+        return True
 
     def _continue_as_new(self) -> None:
         """Athena took the command for dead, after an outage or a suspended machine longer than the timeout.

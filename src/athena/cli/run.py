@@ -45,7 +45,8 @@ def run(
     _occupy_closed_descriptors()
     progress = Progress(steps)
     with Client(url, key=find_key(url), timeout=REQUEST_TIMEOUT) as client, blocked_signals() as signals:
-        reporter = Reporter(client, _opening(description, steps, by, component_id))
+        opening = _opening(description, steps, by, component_id)
+        reporter = Reporter(client, opening, find_key=lambda: find_key(url))
         try:
             running = Command(command, signals, on_step=lambda step: reporter.report(progress.step(step)))
         except OSError as error:

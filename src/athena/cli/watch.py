@@ -266,8 +266,8 @@ def elapsed(row: Row, until: int | None) -> int | None:
 
 # ---- the command -----------------------------------------------------------------------------------------------------
 def watch(url: str) -> None:
-    """Show what is going on until interrupted. Raises `ClientError` when Athena cannot be reached at the beginning;
-    after that it reconnects by itself."""
+    """Show what is going on until interrupted. Raises `ClientError` when Athena cannot be reached at the beginning, and
+    whenever it refuses the key; else it reconnects by itself."""
     board = Board()
     with Client(url, key=find_key(url)) as client, _display(board) as display:
 
@@ -296,7 +296,9 @@ def _show(event: Event, board: Board, display: Display) -> None:
             board.remove(ids)
         case Ready():
             display.connection(None)
-        case Disconnected(why, _):
+        case Disconnected(_, _, refusal) if refusal is not None and refusal.http_status in (401, 403):
+            raise refusal  # the key was revoked: trying again would change nothing
+        case Disconnected(why):
             display.connection(why)
         case Reset():
             pass  # the stream refetches

@@ -25,8 +25,8 @@ Parameter = str | int | bool | None
 class Client:
     """Athena's HTTP API over kept-alive connections; may be shared by threads.
 
-    `key` is an API key or a token, for an Athena with access control. `timeout` is in seconds, for connecting and for
-    each wait on an answer. All methods raise `ClientError`.
+    `key` is an API key or a token, for an Athena with access control; it may be set anew at any time. `timeout` is in
+    seconds, for connecting and for each wait on an answer. All methods raise `ClientError`.
 
     When a connection is lost before the answer, GET, PUT and what has an Idempotency-Key are sent once more; nothing
     else is repeated. `open` without a `tx_id` and `notify` always have a key, one of their own unless `key` is given.
@@ -35,11 +35,12 @@ class Client:
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 10.0) -> None:
         self.url = base_url(url)
+        self.key = key
         self._pool = urllib3.PoolManager(
             num_pools=1,
             retries=False,
             timeout=urllib3.Timeout(connect=timeout, read=timeout),
-            headers={"Accept": "application/json", "User-Agent": "athena-client", **authorization(key)},
+            headers={"Accept": "application/json", "User-Agent": "athena-client"},
         )
 
     def __enter__(self) -> Self:
@@ -123,7 +124,7 @@ class Client:
     def _send(
         self, method: str, target: str, body: Mapping[str, Any] | None, key: str | None
     ) -> urllib3.BaseHTTPResponse:
-        headers = {**self._pool.headers, **({} if key is None else {"Idempotency-Key": key})}
+        headers = {**self._pool.headers, **authorization(self.key), **({} if key is None else {"Idempotency-Key": key})}
         try:
             return self._pool.request(method, target, json=body, headers=headers, redirect=False)
         except urllib3.exceptions.ProtocolError as error:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import websockets.exceptions
 import websockets.sync.client
 
-from athena.client.errors import ClientError, Unreachable
+from athena.client.errors import ClientError, Refused, Unreachable
 from athena.client.http import API, JsonObject, authorization, base_url, json_object, why
 
 
@@ -71,6 +71,8 @@ class Disconnected:
 
     why: str
     retry_in: float
+    refusal: Refused | None = None
+    """What Athena answered instead, if it did: with the same key, 401 and 403 will stay so."""
 
 
 Event = Change | Archived | Reset | Ready | Disconnected
@@ -173,15 +175,21 @@ class LiveStream:
             self._connection = self._cleanup.enter_context(connection)
         except Unreachable as error:
             return self._lost(error.why)
+        except Refused as refused:
+            return self._lost(str(refused), refused)
+        except websockets.exceptions.InvalidStatus as error:
+            answer = json_object(bytes(error.response.body or b"")) or {}
+            refusal = Refused(error.response.status_code, answer)
+            return self._lost(str(refusal), refusal)
         except (ClientError, OSError, websockets.exceptions.WebSocketException) as error:
             return self._lost(why(error))
         return None
 
-    def _lost(self, why: str) -> Disconnected:
+    def _lost(self, why: str, refusal: Refused | None = None) -> Disconnected:
         self._disconnect()
         delay = self._backoff.next()
         self._retry_at = time.monotonic() + delay
-        return Disconnected(why, delay)
+        return Disconnected(why, delay, refusal)
 
     def _disconnect(self) -> None:
         self._cleanup.close()
