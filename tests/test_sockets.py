@@ -618,6 +618,35 @@ def test_without_a_descriptor_left_it_accepts_later(
     run(world())
 
 
+def test_room_is_used_as_soon_as_there_is_some(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sockets, "RETRY_SECONDS", 3600.0)
+
+    async def world() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        async with serving() as served:
+            with await served.peer() as first, socket.socket() as second:
+                second.settimeout(PATIENCE)
+                filled: list[int] = []
+                resource.setrlimit(resource.RLIMIT_NOFILE, (second.fileno() + 10, hard))
+                try:
+                    with contextlib.suppress(OSError):
+                        while True:
+                            filled.append(os.dup(second.fileno()))
+                    second.connect(served.listener.getsockname())
+                    await until(lambda: "no connection can be accepted" in caplog.text)
+                    assert len(served.protocols) == 1
+                    first.close()
+                    await until(lambda: len(served.protocols) == 2)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                    for descriptor in filled:
+                        os.close(descriptor)
+
+    run(world())
+
+
 def test_after_close_nobody_comes_and_nothing_is_left_behind(run: Run) -> None:
     async def world() -> None:
         before = set(os.listdir("/proc/self/fd"))

@@ -134,7 +134,7 @@ SETTINGS = (
     Setting("log_level", "info", "How much to log: debug, info, warning or error.", LOGS),
     Setting("log_format", "text", "text, or json: an object a line.", LOGS),
     Setting("access_log", "on", "A line a request: on, errors (4xx and 5xx alone) or off.", LOGS),
-    Setting("url", "http://127.0.0.1:8787", "Where the other commands find Athena.", CLIENT, client=True),
+    Setting("url", "http://127.0.0.1:8787", "Where Athena is.", CLIENT, client=True),
     Setting(
         "key",
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from athena.errors import StoreNotDurable, StoreTooNew
+from athena.errors import StoreNotDurable, StoreTooNew, StoreUnavailable
 
 
 def load_blocks(package: str, filename: str) -> dict[str, str]:
@@ -66,3 +67,29 @@ def migrate(db: apsw.Connection, package: str) -> None:
 def value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
     """The first column of the first row; None when there is no row."""
     return db.execute(statement, parameters).get
+
+
+class Files:
+    """The database that was opened at `path` and its log, by device and inode: so SQLite, too, knows its files."""
+
+    def __init__(self, path: Path) -> None:
+        """After SQLite has made both. Raises OSError."""
+        self._database = os.fspath(path)
+        self._log = f"{os.path.realpath(path)}-wal"  # of a symbolic link, beside what it leads to
+        self._opened = self._identity()
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` unless they are still the ones at `path`. Where somebody has moved or removed them,
+        SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
+        """
+        try:
+            in_place = self._identity() == self._opened
+        except OSError:
+            in_place = False
+        if not in_place:
+            name = os.path.basename(self._database)
+            raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or start Athena anew")
+
+    def _identity(self) -> tuple[int, int, int, int]:
+        database, log = os.stat(self._database), os.stat(self._log)
+        return database.st_dev, database.st_ino, log.st_dev, log.st_ino

@@ -225,7 +225,6 @@ class UpgradeRequired(AthenaError):
 class Conflict(AthenaError):
     """The request is well formed, but the transaction's present state does not allow it. Nothing was changed."""
 
-    code = "conflict"
     status = 409
 
 
@@ -295,7 +294,6 @@ class IdempotencyKeyReused(AthenaError):
 class Unavailable(AthenaError):
     """Athena cannot do this now. Nothing was stored; the same request may be sent again."""
 
-    code = "unavailable"
     status = 503
 
 

@@ -75,6 +75,21 @@ def test_the_link_leads_to_a_page_that_is_live(start_guarded: StartGuarded, scre
     assert "atl_" not in str(screen.page.evaluate("JSON.stringify(history.state) + location.href"))
 
 
+def test_a_link_for_a_tab_that_is_there_to_sign_in(
+    start_guarded: StartGuarded, screen: Screen, problems: Problems
+) -> None:
+    """Put into its address, it loads nothing: only what is behind the # is another."""
+    server = start_guarded()
+    screen.page.goto(server.url)
+    expect(screen.page).to_have_url(f"{server.url}/sign-in")
+    problems.allow("401")
+    screen.page.goto(f"{server.url}/sign-in#atl_bad")
+    expect(screen.page.get_by_role("alert")).to_contain_text("This link was used or is too old")
+    assert "atl_" not in screen.page.url
+    screen.page.goto(link(server))
+    expect(screen.page).to_have_url(f"{server.url}/")
+
+
 def test_a_key_by_the_form(guarded: Guarded, screen: Screen, problems: Problems) -> None:
     problems.allow("401")
     screen.page.goto(guarded.url)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from tests.access.guarded import (
     stream,
     websocket,
 )
-from tests.support.server import PATIENCE, run_athena
+from tests.support.server import ATHENA, PATIENCE, environment, run_athena
 
 from athena.auth.local import make_key
 from athena.auth.secrets import new_key
@@ -67,6 +68,57 @@ def test_made_listed_and_revoked_while_the_server_runs(start_guarded: StartGuard
     assert again.returncode == 1
     assert again.stderr.decode().count("\n") == 1
     assert status(server, server.keys["viewer"]) == 200
+
+
+def test_the_list_is_whole_where_it_is_no_terminal(guarded: Guarded) -> None:
+    listed = guarded.cli("keys", "list").splitlines()
+    for key_id, row in rows(guarded).items():
+        assert any(line.split()[0] == key_id and row["name"] in line for line in listed), listed
+
+
+def test_who_watches_with_a_key_that_is_revoked_is_told_so(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key = server.keys["viewer"]
+    variables = {"ATHENA_URL": server.url, "ATHENA_KEY": key}
+    command = [ATHENA, "watch"]
+    with subprocess.Popen(command, env=environment(**variables), stdout=PIPE, stderr=PIPE, text=True) as watching:
+        eventually(lambda: sample(server, 'athena_clients{transport="websocket"}') == 1)
+        server.revoke(key)
+        _, complaints = watching.communicate(timeout=PATIENCE)
+    assert watching.returncode == 1
+    assert "give a key by ATHENA_KEY" in complaints.splitlines()[-1]
+
+
+def sample(server: Guarded, name: str) -> float:
+    text = ask(server, "GET", "/metrics", key=server.manager).body
+    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+
+
+def test_while_its_file_is_not_in_its_place_nobody_is_let_in(start_guarded: StartGuarded) -> None:
+    """A key that is revoked then, in the file that took its place, would go on to be good."""
+    server = start_guarded()
+    key = server.keys["viewer"]
+    aside = server.data / "aside.db"
+    (server.data / "auth.db").rename(aside)
+    eventually(lambda: status(server, key) == 503)
+    refused = ask(server, "GET", NOTIFICATIONS, key=key)
+    assert refused.body["code"] == "store_unavailable"
+    assert "auth.db are not where they were" in refused.body["error"]
+    assert status(server, None) == 503
+    assert refusal(server, key=key) == (503, "store_unavailable")
+    eventually(lambda: not ready(server)["access"]["ok"])
+    assert ready(server)["store"]["ok"]
+
+    aside.rename(server.data / "auth.db")
+    eventually(lambda: status(server, key) == 200)
+    eventually(lambda: ready(server)["access"]["ok"])
+    server.revoke(key)
+    eventually(lambda: status(server, key) == 401)
+
+
+def ready(server: Guarded) -> dict[str, Any]:
+    checks: dict[str, Any] = ask(server, "GET", "/readyz").body["checks"]
+    return checks
 
 
 def test_bearer_and_basic(guarded: Guarded) -> None:

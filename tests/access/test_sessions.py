@@ -27,6 +27,7 @@ from tests.access.guarded import (
     stream,
     websocket,
 )
+from tests.support.server import run_athena
 
 from athena.auth.secrets import new_key, new_token
 
@@ -50,6 +51,27 @@ def test_the_cookie_is_out_of_reach(guarded: Guarded) -> None:
     who = ask(guarded, "GET", CURRENT, headers=page(guarded, cookie)).body
     assert (who["role"], who["name"], who["by"]) == ("reporter", "the reporter", "session")
     assert who["expires"] > time.time() * 1000
+
+
+def test_signed_out_while_the_file_is_away_is_signed_out_for_good(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    cookie = sign_in(server, server.keys["viewer"])
+    aside = server.data / "aside.db"
+    (server.data / "auth.db").rename(aside)
+    assert ask(server, "DELETE", CURRENT, headers=page(server, cookie)).status == 503
+    eventually(lambda: ask(server, "GET", NOTIFICATIONS, key=server.manager).status == 503)
+    link = {"link": server.link}
+    assert ask(server, "POST", SESSIONS, link).status == 503
+    made = run_athena("keys", "create", "--name", "x", "--role", "viewer", "--data", str(server.data))
+    assert "auth.db is gone" in made.stderr.decode(), (
+        "or it would have put an empty one there, and the log would be lost"
+    )
+    aside.rename(server.data / "auth.db")
+    eventually(lambda: status(server, cookie) == 401)
+    assert ask(server, "POST", SESSIONS, link).status == 201, "it was used up in vain"
+    eventually(lambda: ask(server, "GET", "/readyz").status == 200)
+    server.restart()
+    assert status(server, cookie) == 401
 
 
 @pytest.mark.parametrize(

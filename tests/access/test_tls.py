@@ -6,8 +6,10 @@ import datetime
 import ipaddress
 import socket
 import ssl
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from tests.access.guarded import NOTIFICATIONS, Guarded, ask, origin_of, sign_in, websocket
+from tests.e2e.calls import BULK
 from tests.support.server import PATIENCE, run_athena
 
 
@@ -43,13 +46,16 @@ def make_pair(folder: Path) -> tuple[Path, Path]:
     return folder / "cert.pem", folder / "key.pem"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp("tls")
+def with_tls(folder: Path, *flags: str) -> Guarded:
     certificate, key = make_pair(folder / "pair")
     context = ssl.create_default_context(cafile=str(certificate))
-    flags = ("--host", "0.0.0.0", "--tls-cert", str(certificate), "--tls-key", str(key))
-    with Guarded(folder / "data", *flags, context=context) as server:
+    pair = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    return Guarded(folder / "data", "--host", "0.0.0.0", *pair, *flags, context=context)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    with with_tls(tmp_path_factory.mktemp("tls")) as server:
         yield server
 
 
@@ -65,6 +71,81 @@ def test_wss_with_a_cookie_of_this_very_host(server: Guarded) -> None:
     assert cookie.startswith("__Host-athena_session=")
     with websocket(server, headers={"Cookie": cookie, "Origin": origin_of(server)}) as client:
         assert client.ping().wait(PATIENCE)
+
+
+def test_a_stop_does_not_wait_for_those_who_never_agree_to_it(tmp_path: Path) -> None:
+    """TLS ends when both sides have said so. Who sleeps says nothing."""
+    with with_tls(tmp_path) as server, ExitStack() as asleep:
+        assert server.context is not None
+        for request in (b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"):
+            plain = asleep.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))
+            secret = asleep.enter_context(server.context.wrap_socket(plain, server_hostname="127.0.0.1"))
+            if request:
+                secret.sendall(request)
+                assert b" 200 OK" in secret.recv(1000)
+        asleep.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE))  # and says nothing at all
+        server.stop()
+        assert "exceeded" not in server.log()
+        assert "tended" not in server.log()
+
+
+def test_who_reads_slowly_gets_the_whole_answer(tmp_path: Path) -> None:
+    """Also where the connection is closed behind it: the end of TLS waits for what is still to be sent."""
+    with with_tls(tmp_path) as server:
+        assert server.context is not None
+        line = {
+            "op": "open",
+            "description": "\u4e2d" * 256,
+            "athena_msg": "\u4e2d" * 1024,
+        }  # more than the kernel keeps
+        for some in range(4):
+            lines = [{**line, "tx_id": f"large-{some}-{number}"} for number in range(250)]
+            assert ask(server, "POST", BULK, lines, key=server.manager).status == 200
+        with closing(socket.socket()) as plain:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+            plain.settimeout(PATIENCE)
+            plain.connect(("127.0.0.1", server.port))
+            secret = server.context.wrap_socket(plain, server_hostname="127.0.0.1")
+            head = "GET /api/v3/notifications?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            secret.sendall(f"{head}Authorization: Bearer {server.manager}\r\n\r\n".encode())
+            got = bytearray()
+            while piece := secret.recv(16_384):
+                got += piece
+                threading.Event().wait(0.02)
+            secret.close()
+    answer_head, _, body = bytes(got).partition(b"\r\n\r\n")
+    assert int(answer_head.lower().partition(b"content-length: ")[2].split()[0]) == len(body) > 3_000_000
+
+
+def test_a_websocket_ends_as_tls_does(server: Guarded) -> None:
+    """When both have said goodbye, the server closes (RFC 6455 section 7.1.1), and not by cutting."""
+    assert server.context is not None
+    handshake = (
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Authorization: Bearer {server.keys['viewer']}\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain,
+        server.context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as secret,
+    ):
+        secret.sendall(handshake.encode())
+        assert b" 101 " in secret.recv(4000)
+        secret.sendall(bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8]))  # close, 1000, masked by nothing
+        assert secret.recv(100) == bytes([0x88, 2, 0x03, 0xE8])
+        assert secret.recv(100) == b""
+
+
+def test_a_handshake_that_never_comes_is_not_waited_for(tmp_path: Path) -> None:
+    with (
+        with_tls(tmp_path, "--handshake-timeout", "0.3") as server,
+        socket.create_connection(("127.0.0.1", server.port), PATIENCE) as silent,
+    ):
+        try:
+            assert silent.recv(1000) == b""
+        except ConnectionResetError:
+            pass
 
 
 def test_plain_http_is_not_spoken(server: Guarded) -> None:

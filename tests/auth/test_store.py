@@ -7,7 +7,7 @@ import pytest
 
 from athena.auth.local import make_key
 from athena.auth.store import AuthStore, Entry, StoredSession
-from athena.errors import DataDirectoryUnusable
+from athena.errors import DataDirectoryUnusable, StoreUnavailable
 
 ENTRY = Entry(1_000, "key 1 (ann)", "10.0.0.1", "sign in", "ok")
 
@@ -21,6 +21,25 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
                 assert path.stat().st_mode & 0o077 == 0, path
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("name", ["auth.db", "auth.db-wal"])
+def test_nothing_is_written_where_nobody_would_find_it(name: str, store: AuthStore, tmp_path: Path) -> None:
+    make_key(store, "ann", "viewer")
+    (tmp_path / name).rename(tmp_path / "aside")
+    for put in ("nothing", "another"):
+        if put == "another":
+            (tmp_path / name).touch()
+        with pytest.raises(StoreUnavailable, match=r"auth\.db are not where they were"):
+            store.check()
+        with pytest.raises(StoreUnavailable):
+            make_key(store, "ben", "viewer")
+        with pytest.raises(StoreUnavailable):
+            store.add_audit([ENTRY])
+    (tmp_path / "aside").rename(tmp_path / name)
+    store.check()
+    make_key(store, "ben", "viewer")
+    assert len(store.keys()) == 2
 
 
 def test_no_secret_is_stored(store: AuthStore, tmp_path: Path) -> None:

@@ -211,6 +211,45 @@ def test_what_is_no_request_does_not_keep_a_connection_open(hasty: Athena) -> No
         assert is_cut(late)
 
 
+@pytest.fixture(scope="module")
+def page(hasty: Athena) -> bytes:
+    """The request for an answer of four megabytes, more than the kernel keeps for a client that reads nothing."""
+    large = "\u4e2d" * 1024  # 3 KB
+    line = {"op": "open", "description": large[:256]}
+    for some in range(4):
+        lines = [{**line, "tx_id": f"large-{some}-{n}", "athena_msg": large} for n in range(250)]
+        assert call(hasty, "POST", BULK, lines).status == 200
+    return b"GET /api/v3/notifications?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_who_reads_slowly_gets_the_whole_answer(page: bytes, hasty: Athena) -> None:
+    """It takes longer than a connection may be idle."""
+    with tcp(hasty, receive_buffer=16_384) as sock:
+        sock.sendall(page)
+        head, _, came = sock.recv(65536).partition(b"\r\n\r\n")
+        size, got = int(head.lower().partition(b"content-length: ")[2].split()[0]), len(came)
+        assert size > 3_000_000
+        while got < size:
+            threading.Event().wait(0.02)
+            piece = sock.recv(16_384)
+            assert piece, f"cut after {got:,} of {size:,} bytes"
+            got += len(piece)
+
+
+def test_who_never_reads_the_answer_is_cut(page: bytes, hasty: Athena) -> None:
+    descriptors = Path(f"/proc/{hasty.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    with ExitStack() as stack:
+        for _ in range(20):
+            sock = stack.enter_context(tcp(hasty, receive_buffer=4096))
+            sock.sendall(page)
+            assert sock.recv(10)
+        deadline = Deadline()
+        while len(list(descriptors.iterdir())) > before + 5:
+            assert not deadline.passed, "they may go on not to read for ever"
+            threading.Event().wait(0.1)
+
+
 def test_a_request_may_take_longer_than_a_connection_may_be_idle(hasty: Athena) -> None:
     assert call(hasty, "GET", "/api/v3/notifications/changes?wait=2").status == 200
 

@@ -254,4 +254,5 @@ def test_the_store_and_its_disk(shared: Athena) -> None:
 
 
 def test_readiness_is_told_check_by_check(shared: Athena) -> None:
-    assert [number(shared, "athena_ready", check=check) for check in ("store", "disk", "journal")] == [1, 1, 1]
+    checks = ("store", "disk", "journal", "access")
+    assert [number(shared, "athena_ready", check=check) for check in checks] == [1, 1, 1, 1]

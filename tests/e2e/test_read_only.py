@@ -180,9 +180,9 @@ def test_a_file_that_was_moved_away_and_put_back(file: str, athena: Athena) -> N
     tx_id = open_tx(athena)
     aside = athena.data / "aside"
     (athena.data / file).rename(aside)
-    check_that_it_only_reads(athena, beginning, tx_id, "the database's files are not where they were")
+    check_that_it_only_reads(athena, beginning, tx_id, "the files of athena.db are not where they were")
     (athena.data / file).touch()  # another one is no better
-    check_that_it_only_reads(athena, beginning, tx_id, "the database's files are not where they were")
+    check_that_it_only_reads(athena, beginning, tx_id, "the files of athena.db are not where they were")
     aside.rename(athena.data / file)
     after = until_open(athena)
     until_ready(athena)
@@ -197,7 +197,7 @@ def test_a_data_directory_that_is_gone(start_athena: StartAthena) -> None:
     athena.data.rename(athena.data.with_name("elsewhere"))
     check_error(call(athena, "POST", TXS, OPENING), 503, "store_unavailable")
     error = call(athena, "GET", "/readyz").body["error"]
-    assert "the database's files are not where they were" in error
+    assert "the files of athena.db are not where they were" in error
     assert "a disk that cannot be asked" in error
     athena.data.with_name("elsewhere").rename(athena.data)
     after = until_open(athena)

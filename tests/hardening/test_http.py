@@ -3,6 +3,9 @@ the one shape of errors and the end of the connection, or is harmless; none is t
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
 import pytest
 from tests.e2e.calls import NOTIFICATIONS, TXS, position
 from tests.e2e.rawsocket import is_cut, is_cut_in_a_flood, tcp
@@ -155,6 +158,45 @@ def test_answers_come_in_the_order_of_the_requests(target: Athena) -> None:
     first, *rest = exchange(target, request("POST", TXS, JSON + length, BODY) + b"nonsense\r\n\r\n")
     assert first.status == 201, first
     assert [reply.status for reply in rest] in ([], [400])
+
+
+WAITING = b"GET /api/v3/notifications/changes?wait=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BAD_CHUNK = b"POST /api/v3/webhooks/txs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+@pytest.mark.parametrize("bad", [b"no request at all\r\n\r\n", BAD_CHUNK], ids=["head", "body"])
+def test_what_is_no_request_waits_for_the_answers_before_it(bad: bytes, target: Athena) -> None:
+    with tcp(target) as sock:
+        sock.sendall(WAITING + bad)
+        answers = all_of(sock)
+    assert answers.startswith(b"HTTP/1.1 200 OK")
+    assert answers.count(b"HTTP/1.1") == 1
+
+
+def test_a_body_that_breaks_behind_its_answer_gets_no_second_one(target: Athena) -> None:
+    with tcp(target) as sock:
+        sock.sendall(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        answer = sock.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 404")
+        sock.sendall(b"zz\r\n")
+        assert all_of(sock) == b""
+
+
+def test_behind_what_is_no_request_nothing_is_collected(target: Athena) -> None:
+    """Headers without end, while an answer before them is on its way."""
+    pages = Path(f"/proc/{target.pid}/statm")
+    before = int(pages.read_text().split()[1])
+    with tcp(target) as sock:
+        sock.sendall(WAITING.replace(b"wait=1", b"wait=30") + b"no request at all\r\n\r\n")
+        sock.settimeout(1)
+        with pytest.raises(TimeoutError):
+            sock.sendall(b"X-A: b\r\n" * 8_000_000)
+        assert int(pages.read_text().split()[1]) - before < 8 * 256, "pages of 4 KiB: more than 8 MiB"
+
+
+def all_of(sock: socket.socket) -> bytes:
+    """Until the other end closes."""
+    return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def test_a_thousand_requests_at_once_are_answered_in_order(target: Athena) -> None:

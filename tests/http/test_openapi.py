@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import jsonschema
@@ -38,6 +39,13 @@ def test_the_limits_are_the_ones_that_are_enforced() -> None:
     assert schemas["Open"]["properties"]["description"]["maxLength"] == 256
     assert schemas["Edit"]["additionalProperties"] is False
     assert schemas["Edit"]["required"] == ["status"]
+
+
+def test_patterns_are_those_of_json_schema() -> None:
+    """ECMA-262 knows no backslash-Z; the end of the text is `$`, which in Python is before a last line break, too."""
+    described = json.dumps(document())
+    assert described.count('"pattern": "') > 10
+    assert "\\\\Z" not in described
 
 
 def test_the_page_names_every_route_and_needs_nothing_from_elsewhere() -> None:

@@ -51,7 +51,7 @@ class World:
     async def begin(self) -> Readiness:
         tail = Tail(await self.store.position(), 1000)
         self.hub = Hub(tail, self.store, SlowClients(60), KeepAlive(25, 60))
-        return Readiness(self.store, self.journal, self.hub, Disk(self.data), self.min_free)
+        return Readiness(self.store, self.journal, self.hub, Disk(self.data), self.min_free, None)
 
 
 @pytest.fixture

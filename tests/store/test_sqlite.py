@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
+from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Edit, Hide, Open
 from athena.errors import (
     DataDirectoryInUse,
@@ -52,6 +54,33 @@ def test_commits_are_durable(tmp_path: Path) -> None:
         writer = store._writer
         assert writer.execute("PRAGMA journal_mode").get == "wal"
         assert writer.execute("PRAGMA synchronous").get == 2
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_whoever_is_cancelled_during_a_commit_leaves_the_store_to_the_next(tmp_path: Path) -> None:
+    """The thread has the connection until the disk has answered; only then may others go on with it."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        statuses: set[str] = set()
+        for number in range(200):
+            tx = f"tx-{number}"
+            await store.write([Command(tx, Open(description="d"))], 1000)
+            writing = asyncio.create_task(store.write([Command(tx, Edit(status="success"))], 1000))
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
+            assert not store._writer.in_transaction
+            found = await store.get(tx)
+            [outcome] = (await store.write([Command(tx, Edit(status="error"))], 1000)).outcomes
+            assert found is not None
+            assert isinstance(outcome, Decision) == (found[0].status == "pending")
+            statuses.add(found[0].status)
+        assert statuses == {"pending", "success"}, "some came to be stored, and some did not"
         await store.close()
 
     asyncio.run(main())

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -70,8 +71,18 @@ class Access:
         self._thread = ThreadPoolExecutor(1, "athena-auth")  # for `store`
         self._reader = AuthStore(config.data)  # for the event loop's own thread
         self._look_at = 0.0
+        self._signed_out: deque[bytes] = deque()  # sessions that are over, and still on disk
+        self._astray: str | None = None  # what is to be said of the file while it is not in its place
+        self.trouble: str | None = None
+        """Why what others write cannot be followed at this time; None while it can."""
 
     # ---- who is it ---------------------------------------------------------------------------------------------------
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when nobody can be told to be good: somebody has moved or replaced the file, so that
+        whoever revokes a key now, does it where we would never see it."""
+        if self._astray is not None:
+            raise StoreUnavailable(self._astray)
+
     def authorized(self, authorization: str) -> Identity:
         """Whose credentials an `Authorization` header has. Those of a key are taken apart and proved once: after that,
         one hash of the whole header finds its owner, which is what most requests of a producer cost."""
@@ -143,6 +154,7 @@ class Access:
     # ---- sessions ----------------------------------------------------------------------------------------------------
     async def sign_in(self, key: str | None, link: str | None) -> NewSession:
         """A session for whoever has a key or a link."""
+        self.check()  # before anything is used up
         if link is None:
             issuer = self.key(key or "")
             return await self.open_session(issuer.name, issuer.role, issuer)
@@ -153,6 +165,7 @@ class Access:
 
     async def exchange(self, ticket: str, role: Role | None) -> NewSession:
         """A session for a ticket; with `role`, only if the ticket is for just that."""
+        self.check()
         redeemed = self.tickets.redeem(ticket)
         if redeemed is None or role not in (None, redeemed.role):
             raise BadCredentials("a ticket")
@@ -177,7 +190,17 @@ class Access:
     async def sign_out(self, secret: str) -> None:
         mark = self._sessions.remove(secret)
         if mark is not None:
-            await self._in_thread(lambda: self._store.remove_session(mark))
+            self._signed_out.append(mark)
+            await self._forget()
+
+    async def _forget(self) -> None:
+        """Take those who have signed out from the disk, too, or a restart would let them in again. What fails is tried
+        again."""
+        while self._signed_out:
+            mark = self._signed_out[0]
+            await self._in_thread(lambda: self._store.remove_session(mark))  # noqa: B023 - awaited here
+            if self._signed_out and self._signed_out[0] == mark:
+                self._signed_out.popleft()
 
     # ---- what is written down ----------------------------------------------------------------------------------------
     async def record(self, who: str, address: str, action: str, detail: str = "") -> None:
@@ -194,12 +217,17 @@ class Access:
                 await asyncio.sleep(LOOK_SECONDS)
                 try:
                     await self._look()
+                    await self._forget()
                     await self._write_audit()
                     if asyncio.get_running_loop().time() - tidied >= TIDY_SECONDS:
                         tidied = asyncio.get_running_loop().time()
                         await self._tidy()
                 except StoreUnavailable as error:
-                    log.error("access control cannot reach its file: %s", error)
+                    if error.why != self.trouble:
+                        log.error("access control cannot reach its file: %s", error.why)
+                    self.trouble = error.why
+                else:
+                    self.trouble = None
         finally:
             if fetching is not None:
                 fetching.cancel()
@@ -209,6 +237,7 @@ class Access:
         self.audit.close()
         try:
             await self._write_audit()
+            await self._forget()
             await self._tidy()
         except StoreUnavailable as error:
             log.error("the last entries of the audit log are lost: %s", error)
@@ -217,6 +246,12 @@ class Access:
         self._store.close()
 
     async def _look(self) -> None:
+        try:
+            await self._in_thread(self._store.check)
+            self._astray = None
+        except StoreUnavailable as error:
+            self._astray = error.why
+            raise
         self._stale = await self._in_thread(self._store.changed) or self._stale
         if self._stale:
             self._keys.replace(await self._in_thread(self._store.keys))

@@ -146,6 +146,7 @@ class Gate:
         self.check_query(asked, streams)
         if self.access is None:
             return NOBODY
+        self.access.check()
         try:
             identity = self._identify(self.access, asked, streams)
         except BadCredentials as error:
@@ -229,7 +230,7 @@ class Gate:
     def connect(self, identity: Identity, asked: Asked) -> Permit:
         """Take a place for a live connection; its `release` gives it back. Raises `TooMany`."""
         address = asked.source(self.proxies)[0]
-        counted = not address.startswith(("127.", "::1")) and address != ""
+        counted = address not in ("", "::1") and not address.startswith("127.")
         if identity.connections >= self._limits.per_identity:
             raise TooMany("live connections with this key", 30)
         where = counted_as(address) if counted else ""

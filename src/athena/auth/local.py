@@ -8,7 +8,7 @@ from pathlib import Path
 from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.auth.secrets import ApiKey, fingerprint, new_key, parse_key
-from athena.auth.store import AuthStore, StoredKey
+from athena.auth.store import AuthStore, Entry, StoredKey
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
 
@@ -28,6 +28,7 @@ def ensure_key(store: AuthStore, directory: Path) -> bool:
     if store.keys():
         return False
     key = make_key(store, NAME, "manager")
+    store.add_audit([Entry(int(now_ms()), "the first start", "", "create a key", "ok", f"{key.id} ({NAME}), manager")])
     try:
         # Made with its mode, not changed to it: there is no moment in which others could open it.
         (directory / FILE).unlink(missing_ok=True)

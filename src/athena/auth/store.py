@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import apsw
 
 from athena.auth.roles import Role
-from athena.database import connect, load_blocks, make_durable, migrate, value
+from athena.database import Files, connect, load_blocks, make_durable, migrate, value
 from athena.datadir import make
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
@@ -64,13 +64,18 @@ class Entry(NamedTuple):
 
 
 class AuthStore:
-    """One connection, for one thread at a time. Each method is one durable commit. Raises `apsw.Error`."""
+    """One connection, for one thread at a time. Each method is one durable commit. Raises `apsw.Error`, and
+    `StoreUnavailable` for what is to be written while its files are not in their place."""
 
     def __init__(self, directory: Path, must_exist: bool = False) -> None:
         """Open or create. Raises `DataDirectoryUnusable`, `StoreTooNew`."""
         path = directory / "auth.db"
         if must_exist and not path.is_file():
             raise DataDirectoryUnusable(str(directory), "there are no keys")
+        if not path.exists() and path.with_name("auth.db-wal").exists():
+            # It may be that of a running server, and SQLite would remove it beside a database that is empty.
+            why = "auth.db is gone, and its log (auth.db-wal) is still there; put it back, or remove the log, too"
+            raise DataDirectoryUnusable(str(directory), why)
         try:
             make(directory)
             # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too. A file
@@ -81,12 +86,18 @@ class AuthStore:
             self._db = connect(path, apsw.SQLITE_OPEN_READWRITE)
             make_durable(self._db)
             migrate(self._db, PACKAGE)
+            self._files = Files(path)
         except (OSError, apsw.Error) as error:
             raise DataDirectoryUnusable(str(directory), str(error)) from error
         self._version = self._data_version()
 
     def close(self) -> None:
         self._db.close()
+
+    def check(self) -> None:
+        """Raise `StoreUnavailable` when what others write cannot be seen here: somebody has moved or replaced the
+        files."""
+        self._files.check()
 
     def changed(self) -> bool:
         """Whether somebody else, such as `athena keys`, has written since this was last asked."""
@@ -96,16 +107,20 @@ class AuthStore:
     def _data_version(self) -> int:
         return int(value(self._db, "PRAGMA data_version"))
 
+    def _to_write(self) -> apsw.Connection:
+        self.check()
+        return self._db
+
     # ---- keys --------------------------------------------------------------------------------------------------------
     def keys(self) -> list[StoredKey]:
         return [StoredKey(*cast(Any, row)) for row in self._db.execute(SQL["keys"])]
 
     def add_key(self, key: StoredKey) -> None:
-        self._db.execute(SQL["add_key"], key[:6])
+        self._to_write().execute(SQL["add_key"], key[:6])
 
     def revoke_key(self, key_id: str, now: int) -> bool:
         """-> whether there was such a key, and it was not revoked before."""
-        self._db.execute(SQL["revoke_key"], (now, key_id))
+        self._to_write().execute(SQL["revoke_key"], (now, key_id))
         return self._db.changes() == 1
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
@@ -113,17 +128,17 @@ class AuthStore:
         return [StoredSession(*cast(Any, row)) for row in self._db.execute(SQL["sessions"], (now,))]
 
     def add_session(self, session: StoredSession) -> None:
-        self._db.execute(SQL["add_session"], session)
+        self._to_write().execute(SQL["add_session"], session)
 
     def remove_session(self, fingerprint: bytes) -> None:
-        self._db.execute(SQL["remove_session"], (fingerprint,))
+        self._to_write().execute(SQL["remove_session"], (fingerprint,))
 
     def tidy(
         self, used_keys: Sequence[tuple[int, str]], used_sessions: Sequence[tuple[int, bytes]], now: int, idle: int
     ) -> None:
         """Note when keys and sessions were last used, and forget sessions that are over: ended, or not used since
         `idle` (ms)."""
-        with self._db:
+        with self._to_write():
             self._db.executemany(SQL["touch_key"], used_keys)
             self._db.executemany(SQL["touch_session"], used_sessions)
             self._db.execute(SQL["prune_sessions"], (now, idle))
@@ -131,7 +146,7 @@ class AuthStore:
     # ---- audit log ---------------------------------------------------------------------------------------------------
     def add_audit(self, entries: Sequence[Entry]) -> None:
         masked = [entry._replace(who=mask_emails(entry.who), detail=mask_emails(entry.detail)) for entry in entries]
-        with self._db:
+        with self._to_write():
             self._db.executemany(SQL["add_audit"], masked)
 
     def audit(self, since: int, limit: int) -> list[Entry]:

@@ -159,10 +159,17 @@ class JournalCheck(Struct):
     lag_ms: int
 
 
+class AccessCheck(Struct):
+    """Whether a key that is revoked now would be refused."""
+
+    ok: bool
+
+
 class Checks(Struct):
     store: StoreCheck
     disk: DiskCheck
     journal: JournalCheck
+    access: AccessCheck
 
 
 class Ready(Struct):

@@ -100,6 +100,7 @@ class Application:
             answer = await self._answer(scope, receive, asked, visit)
         except AthenaError as error:
             answer = error_response(error, self._admission.errors)
+            error.__traceback__ = None  # frames on it have the error among their outcomes: they would go in circles
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             answer = error_response(InternalError(), self._admission.errors)

@@ -13,7 +13,7 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from athena.http.protocol import HOST, HttpProtocol
+from athena.http.protocol import HOST, HttpProtocol, close_soon
 from athena.http.waiting import Waiting
 from athena.live.handshake import Header
 
@@ -55,7 +55,7 @@ class FrontDoor(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops (uvicorn's name for it)."""
-        self._transport.close()
+        close_soon(self._transport, self._loop)
 
     def time_is_up(self) -> None:
         self._transport.abort()

@@ -61,7 +61,7 @@ class Watched(NamedTuple):
 def watch(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Watched:
     """What there is to look at in a node."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
-    readiness = Readiness(store, journal, hub, disk, config.min_free_bytes)
+    readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
     return Watched(store, journal, hub, admission, workers, disk, readiness)
 
 
@@ -142,6 +142,7 @@ GAUGES = (
             ("store",): s.checks.store.ok,
             ("disk",): s.checks.disk.ok,
             ("journal",): s.checks.journal.ok,
+            ("access",): s.checks.access.ok,
         },
         ("check",),
     ),

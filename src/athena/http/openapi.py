@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from html import escape
 from typing import Any
@@ -73,9 +74,21 @@ def document() -> dict[str, Any]:
             "/api/v1, /api/v2 and, with /ak in front, under each of the three.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": paths,
-        "components": {"schemas": components, "securitySchemes": SECURITY_SCHEMES},
+        "paths": _portable(paths),
+        "components": {"schemas": _portable(components), "securitySchemes": SECURITY_SCHEMES},
     }
+
+
+def _portable(described: Any) -> Any:
+    """With patterns as JSON Schema has them (ECMA-262): there `$` is the very end, and backslash-Z a letter."""
+    if isinstance(described, list):
+        return [_portable(item) for item in described]
+    if not isinstance(described, dict):
+        return described
+    portable = {name: _portable(item) for name, item in described.items()}
+    if isinstance(pattern := described.get("pattern"), str):
+        portable["pattern"] = re.sub(r"\\Z$", "$", pattern)
+    return portable
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -184,7 +197,7 @@ def as_html(spec: dict[str, Any]) -> str:
 
 def _operation_html(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = [
-        f"<tr><td><code>{escape(p['name'])}</code><td>{p['in']}<td>{escape(p['schema'].get('description', ''))}"
+        f"<tr><td><code>{escape(p['name'])}</code><td>{p['in']}<td>{_said(p['schema'])}"
         for p in operation["parameters"]
     ]
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -196,6 +209,12 @@ def _operation_html(path: str, method: str, operation: dict[str, Any]) -> str:
         f"<h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2><p>{escape(operation['summary'])} "
         f"<small>needs: {operation['x-athena-action']}</small></p><table>{''.join(rows)}</table>"
     )
+
+
+def _said(schema: dict[str, Any]) -> str:
+    """A parameter's description, also where it may be null."""
+    texts = [part["description"] for part in (schema, *schema.get("anyOf", ())) if "description" in part]
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(texts)))
 
 
 def _links(schema: dict[str, Any]) -> str:

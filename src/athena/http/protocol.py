@@ -4,10 +4,14 @@ and answers in one piece."""
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import http
 import re
+import socket
+import termios
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
+from weakref import ref
 
 import httptools
 import msgspec
@@ -22,6 +26,29 @@ from athena.live.sse import TRANSPORT
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
 """RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
+
+
+TLS_CLOSE_SECONDS = 1.0
+"""How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
+do; in asyncio's transports they have half a minute."""
+
+
+def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    """Close a connection, without waiting long for a peer that has everything, and does not agree to the end of TLS."""
+    transport.close()
+    if is_ssl(transport):
+        loop.call_later(TLS_CLOSE_SECONDS, _cut, transport, transport.get_extra_info("socket"))
+
+
+def _cut(transport: asyncio.Transport, connected: socket.socket) -> None:
+    """Unless something is still on its way: a transport with TLS does not tell, but the kernel does (tcp(7),
+    `SIOCOUTQ`; the name is that of terminals, the number the same)."""
+    try:
+        on_its_way = any(fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)))
+    except (OSError, ValueError):  # closed, or a system that cannot say
+        on_its_way = False
+    if not on_its_way:
+        transport.abort()
 
 
 class CommonHeaders:
@@ -57,6 +84,10 @@ class HttpProtocol(HttpToolsProtocol):
     _piece = 0  # bytes that came last
     _fresh = True  # whether nothing was going on when they came
     _trailers = 0  # bytes that came with nothing of a body in them
+    _refused = False  # whether what comes is no request any more
+    _earlier: RequestResponseCycle | None = None  # of the request before the last one, if that has to wait for it
+    _stopping = False  # whether the server is
+    _unsent = 0  # bytes of answers that waited to be sent when this was last looked at
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
@@ -78,8 +109,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn does it only when there was no error
+        # They refer back to this object, which would live on until looked for. Whoever works on an answer has its own.
+        self.cycle = self._earlier = None  # type: ignore[assignment]
+        self.scope = cast(Any, {})
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self.flow.pause_reading()
+            return
         self._unset_keepalive_if_required()
         self._piece = len(data)
         self._fresh = self._receiving is None or (self._receiving == "headers" and not self._head)
@@ -128,10 +165,23 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser = None  # type: ignore[assignment]  # and so does it
 
     def _refuse(self, error: AthenaError) -> None:
-        """What is no request for the application gets an answer in the shape of all errors; then the end."""
+        """What is no request for the application gets an answer in the shape of all errors; then the end.
+
+        Answers come in order: what could be read before it gets its own, and then the connection is over."""
         self._disarm()
-        if self._receiving != "body" and self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False  # answers come in order: what could be read gets its own, then it is over
+        self._refused = True
+        if self._receiving == "body" and self.pipeline:  # it is the last of those that wait
+            self.pipeline.popleft()
+            self.cycle = self._earlier  # type: ignore[assignment]
+        elif self._receiving == "body" and self.cycle.response_started:
+            self.transport.close()
+            return
+        elif self._receiving == "body":
+            self.cycle.disconnected = True  # it is answered here
+            self.cycle.message_event.set()
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.disconnected:
+            self.cycle.keep_alive = False
+            self.headers = []
             return
         self.app_state["gate"].errors[error.code] += 1
         body = msgspec.json.encode(error.as_dict())
@@ -157,10 +207,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
+        before = self.cycle
         super().on_headers_complete()
+        self._earlier = before if self.pipeline else None
         self._receiving = "body"
         self._trailers = 0
-        self.scope["extensions"][ANSWER] = partial(self._answer, self.cycle)  # type: ignore[assignment]
+        if self.cycle is not before:  # a request, and no handshake
+            # A weak reference: it would refer to itself, and live on until it is looked for.
+            self.scope["extensions"][ANSWER] = partial(self._answer, ref(self.cycle))  # type: ignore[assignment]
 
     def _check_head(self) -> None:
         """What the parser lets through. Raises `BadRequest` and `HeadTooLarge`."""
@@ -193,13 +247,16 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._receiving = None
 
-    def _answer(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+    def _answer(self, of: ref[RequestResponseCycle], status: int, head: bytes, body: bytes) -> bool:
         """Write a whole answer as one piece, where ASGI's two events would be two. The caller vouches for `head`, the
         lines of its headers.
 
         False when the answer has to go the ordinary way; then nothing was written.
         """
-        if cycle.disconnected or not cycle.keep_alive or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        cycle = of()
+        if cycle is None or cycle.disconnected or not cycle.keep_alive:
+            return False
+        if cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
@@ -213,6 +270,8 @@ class HttpProtocol(HttpToolsProtocol):
         """As uvicorn's, without a timer for each request."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            if self._stopping:
+                close_soon(self.transport, self.loop)
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -225,13 +284,28 @@ class HttpProtocol(HttpToolsProtocol):
         if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
             self._idle.remove(self)  # to be the last in its order
             self._idle.add(self, self.loop)
+            self._unsent = 0
 
     def _unset_keepalive_if_required(self) -> None:
         """Something came, or the connection is over (uvicorn's name for it)."""
         self._idle.remove(self)
 
     def time_is_up(self) -> None:
-        self.timeout_keep_alive_handler()
+        unsent, before = self.transport.get_write_buffer_size(), self._unsent
+        if not unsent:
+            self.transport.close()
+        elif unsent == before:
+            self.transport.abort()  # nobody reads the answer
+        else:
+            self._unsent = unsent
+            self._idle.add(self, self.loop)
+
+    def shutdown(self) -> None:
+        """The server stops (uvicorn's name for it)."""
+        self._stopping = True
+        super().shutdown()
+        if self.transport.is_closing():
+            close_soon(self.transport, self.loop)
 
     # ---- deadlines ---------------------------------------------------------------------------------------------------
     def _arm(self, seconds: float) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from time import monotonic
 
 import athena
+from athena.auth.access import Access
 from athena.errors import AthenaError, NotReady, ShuttingDown, StoreUnavailable
-from athena.http.answers import Checks, DiskCheck, JournalCheck, Ready, StoreCheck
+from athena.http.answers import AccessCheck, Checks, DiskCheck, JournalCheck, Ready, StoreCheck
 from athena.journal import Journal
 from athena.live.hub import Hub
 from athena.store.base import Store
@@ -29,13 +30,16 @@ MOST_LAG = 5.0
 class Readiness:
     """Makes the checks when asked. While edits are committed, that costs the disk nothing."""
 
-    def __init__(self, store: Store, journal: Journal, hub: Hub, disk: Disk, min_free: int) -> None:
+    def __init__(
+        self, store: Store, journal: Journal, hub: Hub, disk: Disk, min_free: int, access: Access | None
+    ) -> None:
         """`min_free`: bytes of the disk."""
         self._store = store
         self._journal = journal
         self._hub = hub
         self._disk = disk
         self._min_free = min_free
+        self._access = access
         self._probe: asyncio.Task[None] | None = None
         self._retry_at = 0.0
 
@@ -65,6 +69,7 @@ class Readiness:
             StoreCheck(refusal is None),
             DiskCheck(free is not None and free >= self._min_free, free),
             JournalCheck(lag <= MOST_LAG, int(lag * 1000)),
+            AccessCheck(self._trouble() is None),
         )
         return checks, refusal
 
@@ -76,8 +81,13 @@ class Readiness:
             (checks.store, f"a store that takes no changes ({refusal})"),
             (checks.disk, f"a disk {room}"),
             (checks.journal, f"a change that has waited for {checks.journal.lag_ms:,} ms"),
+            (checks.access, f"access control that cannot follow its file ({self._trouble()})"),
         )
         return [what for check, what in said if not check.ok]
+
+    def _trouble(self) -> str | None:
+        """Why nobody knows which keys are good; None when that is known."""
+        return None if self._access is None else self._access.trouble
 
     async def _refusal(self) -> str | None:
         """Why the store cannot be written and read; None when it can."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 
 from athena.http.door import FrontDoor
+from athena.http.protocol import HttpProtocol
 from athena.sockets import AVAILABLE, Connections
 
 
@@ -16,10 +18,19 @@ class Server(uvicorn.Server):
     """Serves listening sockets by `athena.sockets` where those can be had, else by the event loop, which knows TLS."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        config = self.config
-        if config.is_ssl or not AVAILABLE:
-            await super().startup(sockets)
-            return
         await super().startup([])
+        for listener in sockets or []:
+            self.servers.append(await self._listen(listener))
+
+    async def _listen(self, listener: socket.socket) -> asyncio.Server:
+        config = self.config
         door = partial(FrontDoor, config, self.server_state, self.lifespan.state)
-        self.servers += [cast(Any, Connections(listener, door, config.backlog)) for listener in sockets or []]
+        if AVAILABLE and not config.is_ssl:
+            return cast(asyncio.Server, Connections(listener, door, config.backlog))
+        return await asyncio.get_running_loop().create_server(
+            door,
+            sock=listener,
+            backlog=config.backlog,
+            ssl=config.ssl,
+            ssl_handshake_timeout=HttpProtocol.header_timeout if config.is_ssl else None,
+        )

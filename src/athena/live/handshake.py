@@ -30,16 +30,18 @@ Header = tuple[bytes, bytes]
 
 def plain_key(headers: Sequence[Header]) -> bytes | None:
     """The client's key, if this is a handshake in which nothing has to be decided; else None. Names are lower case."""
-    if len(headers) > MOST_HEADERS or any(len(value) > LONGEST_VALUE for _, value in headers):
-        return None
     said = dict(headers)
+    if len(headers) > MOST_HEADERS or max([len(value) for _, value in headers], default=0) > LONGEST_VALUE:
+        return None
     if len(said) < len(headers) and _repeats_what_is_said_once(headers):
         return None
     if said.get(b"sec-websocket-version") != b"13" or said.get(b"upgrade", b"").lower() != b"websocket":
         return None
-    if b"upgrade" not in [token.strip() for token in said.get(b"connection", b"").lower().split(b",")]:
+    connection = said.get(b"connection", b"").lower()
+    if connection != b"upgrade" and b"upgrade" not in [token.strip() for token in connection.split(b",")]:
         return None
-    if not _PROTOCOLS.match(said.get(b"sec-websocket-protocol", b"athena")):
+    protocols = said.get(b"sec-websocket-protocol")
+    if protocols is not None and not _PROTOCOLS.match(protocols):
         return None
     key = said.get(b"sec-websocket-key", b"")
     return key if _KEY.match(key) else None

@@ -102,6 +102,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._silent_since = 0.0
         if self.closing and self._parsing is None:
+            if not self.transport.can_write_eof():
+                self.transport.close()  # over TLS, see `_end`: it has answered
             return  # what comes after the goodbye is read, so that the peer gets to see it, and dropped
         self._inbound += len(data)
         flood = self._inbound > self.max_inbound
@@ -210,15 +212,19 @@ class WebSocketProtocol(asyncio.Protocol):
             if data:
                 self.transport.write(data)
             else:
-                self._end()
+                self._end(answered=True)
 
-    def _end(self) -> None:
-        """Half-close and read on until the peer is gone: closing at once could make it lose the close frame."""
+    def _end(self, answered: bool = False) -> None:
+        """Half-close and read on until the peer is gone: closing at once could make it lose the close frame.
+
+        TLS has no half-close: there, close when the peer has said goodbye (`answered`), now or soon."""
         self.closing = True
         self._parsing = None
         self._hub.leave(self)
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        elif answered:
+            self.transport.close()
         asyncio.get_running_loop().call_later(CLOSE_GRACE, self.transport.abort)
 
     # ---- hub.Client --------------------------------------------------------------------------------------------------

@@ -30,7 +30,8 @@ def back_up(directory: Path, file: Path) -> Position:
     """Write a copy to `file`, which must not be there yet -> the position that it holds.
 
     It is one read of the database, so it sees whole commits, and producers do not wait for it. Raises
-    `DataDirectoryUnusable` where there is no history, `BackupUnusable` where `file` cannot be written.
+    `DataDirectoryUnusable` where there is no history, or a damaged one, and `BackupUnusable` where `file` cannot be
+    written.
     """
     source_path = directory / "athena.db"
     if not source_path.is_file():
@@ -41,6 +42,7 @@ def back_up(directory: Path, file: Path) -> Position:
         try:
             source = connect(source_path, apsw.SQLITE_OPEN_READONLY)
             try:
+                _look_at(source, directory)
                 position = _copy(source, draft)
             finally:
                 source.close()
@@ -67,6 +69,14 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
         return position, aside
     finally:
         os.close(held)
+
+
+def _look_at(history: apsw.Connection, directory: Path) -> None:
+    """Raise `DataDirectoryUnusable` when it is none; copying would say "not an error"."""
+    try:
+        value(history, "PRAGMA schema_version")
+    except apsw.Error as error:
+        raise DataDirectoryUnusable(str(directory), f"athena.db: {error}") from error
 
 
 def _copy(source: apsw.Connection, draft: Path) -> Position:

@@ -82,7 +82,7 @@ class Batch:
             decision = decide(command, current, self._now, self.seq + 1)
         except (Conflict, NotFound) as refused:
             self._seen[key] = current
-            return refused
+            return refused.with_traceback(None)  # whose frames have it among their outcomes: it would go in circles
         if decision is None or decision.effect == "nothing":
             self._seen[key] = current
             return decision

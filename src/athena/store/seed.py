@@ -19,6 +19,11 @@ SQL = load_blocks(PACKAGE, "seed.sql")
 PATTERNS = 20_000
 """After so many rows a history repeats itself, at other times: to make up a row takes longer than to insert it."""
 
+FILLING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536")
+INDEXING = ("threads = 2", "cache_size = -4096")
+"""SQLite sorts as much at a time as its cache could hold. With little room, one thread sorts while another one reads
+the rows for the next sort; with much, there is but one sort."""
+
 RUNNING = 40
 """Transactions that still go on, the last ones."""
 
@@ -60,7 +65,7 @@ def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], 
 def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], None]) -> None:
     db = connect(path, apsw.SQLITE_OPEN_READWRITE)
     try:
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536", "threads = 2"):
+        for setting in FILLING:
             db.execute(f"PRAGMA {setting}")
         migrate(db, PACKAGE)
         indexes = list(db.execute(SQL["indexes"]))
@@ -77,6 +82,8 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         ends = rows - running - patterns
         _fill(db, values | {"before": ends, "first": patterns + 1, "last": patterns + running})
         told(rows)
+        for setting in INDEXING:
+            db.execute(f"PRAGMA {setting}")
         for _, statement in indexes:
             db.execute(str(statement))
         with db:

@@ -21,13 +21,13 @@ import apsw
 import msgspec
 
 from athena.clock import Anchor
-from athena.database import connect, load_blocks, make_durable, migrate, value
+from athena.database import Files, connect, load_blocks, make_durable, migrate, value
 from athena.domain.model import ACTIVE, Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
-from athena.store.sqlite_file import Files, check_version, lock, make_file, tune, why
+from athena.store.sqlite_file import check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 
@@ -155,6 +155,7 @@ class SqliteStore:
             if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in FAILED_SYNCS:
                 end_process(error)
             self._roll_back()
+            self._known.clear()  # one cancelled in the middle of its COMMIT may be stored
             raise self._as_unavailable(error) from error
 
     def _begin(self) -> None:
@@ -201,12 +202,17 @@ class SqliteStore:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Whoever is cancelled meanwhile waits for the end: until then the connection is not theirs."""
-        working = asyncio.get_running_loop().run_in_executor(self._committing, work, *arguments)
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        working = self._committing.submit(work, *arguments)
+        # Not `run_in_executor`, whose future and `shield`'s tell each other in two more turns of the loop.
+        working.add_done_callback(lambda _: loop.call_soon_threadsafe(_wake, ended))
         try:
-            return await asyncio.shield(working)
+            await ended
         except asyncio.CancelledError:
-            await asyncio.wait([working])
+            await asyncio.wait([asyncio.wrap_future(working)])
             raise
+        return working.result()
 
     def _as_unavailable(self, error: BaseException) -> BaseException:
         return StoreUnavailable(why(self._writer, error)) if isinstance(error, apsw.Error) else error
@@ -290,6 +296,11 @@ def end_process(error: apsw.Error) -> NoReturn:
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():  # whoever waited was cancelled
+        waiter.set_result(None)
+
+
 def _state(row: Any) -> Notification:
     """A row of the block `load`. SQLite has no booleans."""
     columns = list(row)

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from athena.datadir import LOCK, make
-from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld, StoreUnavailable
+from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
 """Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
@@ -40,31 +40,6 @@ def tune(db: apsw.Connection) -> None:
     """A page cache for the indexes that every commit touches, and a WAL that holds some seconds of full load."""
     db.execute("PRAGMA cache_size = -16384")  # KiB
     db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
-
-
-class Files:
-    """The database that was opened at `path` and its log, by device and inode: so SQLite, too, knows its files."""
-
-    def __init__(self, path: Path) -> None:
-        """After SQLite has made both. Raises OSError."""
-        self._database = os.fspath(path)
-        self._log = f"{os.path.realpath(path)}-wal"  # of a symbolic link, beside what it leads to
-        self._opened = self._identity()
-
-    def check(self) -> None:
-        """Raise `StoreUnavailable` unless they are still the ones at `path`. Where somebody has moved or removed them,
-        SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
-        """
-        try:
-            in_place = self._identity() == self._opened
-        except OSError:
-            in_place = False
-        if not in_place:
-            raise StoreUnavailable("the database's files are not where they were; put them back, or start Athena anew")
-
-    def _identity(self) -> tuple[int, int, int, int]:
-        database, log = os.stat(self._database), os.stat(self._log)
-        return database.st_dev, database.st_ino, log.st_dev, log.st_ino
 
 
 def why(db: apsw.Connection, error: apsw.Error) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from athena.clock import DAY_MS, Clock
-from athena.errors import AthenaError
+from athena.errors import AthenaError, ShuttingDown
 from athena.journal import Journal
 
 log = logging.getLogger("athena.tending")
@@ -47,6 +47,8 @@ class Tending:
             began = loop.time()
             try:
                 more = await self.step()
+            except ShuttingDown:
+                more = False
             except AthenaError as error:
                 log.warning("the store cannot be tended now: %s", error)
                 more = False

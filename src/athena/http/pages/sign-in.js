@@ -49,11 +49,15 @@ form.addEventListener('submit', (event) => {
   void signIn({ key: input.value.trim() });
 });
 
-const link = location.hash.slice(1);
-if (link.startsWith('atl_')) {
+/** Follows the link that led here, if one did. */
+function follow() {
+  const link = location.hash.slice(1);
+  if (!link.startsWith('atl_')) return false;
   // Out of the address and the history at once, used or not.
   history.replaceState(null, '', location.pathname + location.search);
   void signIn({ link }, 'This link was used or is too old. Ask for another: athena sign-in');
-} else {
-  input.focus();
+  return true;
 }
+
+addEventListener('hashchange', follow); // a link that is put into the address of this very page loads nothing
+if (!follow()) input.focus();
