@@ -1,18 +1,43 @@
-"""What a change costs, counted and not timed: it is encoded once for all clients, and written once to each."""
+"""What a change costs, counted and not timed: it is encoded once for all clients, written once to each, and leaves
+nothing that has to be looked for."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.calls import open_tx
+from tests.support import collected
 from tests.support.server import Athena
 from websockets.sync.client import ClientConnection, connect
 
 EDITS = 200
+TIMES = 20
+
+API = "/api/v3"
+TX = f"{API}/webhooks/txs"
+KINDS: list[tuple[str, str, Any, int]] = [
+    ("PUT", f"{TX}/a", {"status": "pending", "athena_msg": "number {}"}, 200),
+    ("PUT", f"{TX}/unknown", {"status": "pending"}, 404),
+    ("PUT", f"{TX}/over", {"status": "error"}, 409),
+    ("PUT", f"{TX}/a", {"status": "?"}, 400),
+    ("POST", f"{TX}/bulk", [{"op": "edit", "tx_id": "a", "status": "pending", "athena_msg": "once more {}"}], 200),
+    ("POST", f"{TX}/bulk", [{"op": "edit", "tx_id": "over", "status": "error"}, {"op": "?"}], 200),
+    ("GET", f"{TX}/a", None, 200),
+    ("GET", f"{API}/notifications?search=once&status=pending", None, 200),
+    ("GET", f"{API}/notifications/changes?after=", None, 200),
+    ("GET", "/nothing", None, 404),
+    ("GET", "/metrics", None, 200),
+    ("GET", "/readyz", None, 200),
+    ("GET", "/docs", None, 200),
+]
 
 
 def metric(athena: Athena, name: str) -> int:
@@ -61,3 +86,50 @@ def test_a_burst_reaches_a_socket_in_one_write(athena: Athena) -> None:
         assert athena.request("POST", "/api/v3/webhooks/txs/bulk", more)[0] == 200
         plain.settimeout(30)
         assert plain.recv(1 << 20).count(b'"webhook_tx"') == 40
+
+
+def test_nothing_is_left_for_the_garbage_collector(tmp_path: Path) -> None:
+    """At 2,000 edits a second it would have 30,000 objects a second to find, and everybody would wait for it."""
+    variables = {"PYTHONPATH": str(Path(collected.__file__).parent)}
+    with Athena(tmp_path / "athena-data", variables=variables) as athena:
+        _look_for_garbage(athena)
+
+
+def _look_for_garbage(athena: Athena) -> None:
+    open_tx(athena, tx_id="a", description="A")
+    open_tx(athena, tx_id="over", description="Over")
+    assert athena.request("PUT", f"{TX}/over", {"status": "success"})[0] == 200
+
+    def answered(method: str, path: str, body: Any, status: int, number: int) -> None:
+        if isinstance(body, dict):
+            body = {name: str(value).format(number) for name, value in body.items()}
+        elif body is not None:
+            body = [{name: value.format(number) for name, value in line.items()} for line in body]
+        assert athena.request(method, path, body)[0] == status
+
+    def connected() -> None:
+        with connect(f"{athena.ws_url}?after=", proxy=None) as client:
+            client.recv(timeout=30)
+
+    def told() -> tuple[int, str]:
+        """What only the collector has found since this was asked for last: how many objects, and of which kinds."""
+        before = athena.log().count("garbage: ")
+        os.kill(athena.pid, signal.SIGUSR1)
+        while athena.log().count("garbage: ") == before:
+            assert athena.request("GET", "/healthz")[0] == 200
+        line = athena.log().rpartition("garbage: ")[2]
+        return int(line.split()[0]), line
+
+    for kind in KINDS:
+        answered(*kind, -1)  # what is made once, and first, is no matter here
+    connected()
+    told()
+    for kind in KINDS:
+        for number in range(TIMES):
+            answered(*kind, number)
+        objects, line = told()
+        assert objects < TIMES, f"{kind}: {line}"
+    for _ in range(TIMES):
+        connected()
+    objects, line = told()
+    assert objects < TIMES, f"WebSocket: {line}"

@@ -14,7 +14,7 @@ from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import encode_changes
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
-from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS
+from athena.live.flush import CHUNK_BYTES, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
@@ -217,11 +217,10 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
     live(scenario)
 
 
-@pytest.mark.parametrize("busy", [True, False])
-def test_a_flush_rests_while_others_want_the_loop(monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
-    """Half of the time belongs to the edits, if there are any. The clock here goes on with what is sent, and with what
-    others do in between, however fast the machine is."""
-    moment = 0.0
+def test_a_flush_waits_until_the_loop_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock here goes on with what is sent, and with what others do in between, however fast the machine is."""
+    moment, work = 0.0, 0.0
+    looks: list[float] = []
     send = Recorder.send
 
     def sent(self: Recorder, data: bytes) -> None:
@@ -231,28 +230,62 @@ def test_a_flush_rests_while_others_want_the_loop(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("athena.live.flush.perf_counter", lambda: moment)
     monkeypatch.setattr(Recorder, "send", sent)
+    monkeypatch.setattr(Flush, "_look_soon", lambda self: looks.append(moment + LOOK_SECONDS))
 
-    async def others() -> None:
+    async def others(flush: Flush) -> None:
         nonlocal moment
         while True:
-            moment += 0.1 if busy else 0.0
+            moment += work if flush.going else 0
+            await asyncio.sleep(0)
+
+    async def turns() -> None:
+        for _ in range(50):
             await asyncio.sleep(0)
 
     async def scenario(world: World) -> None:
-        working = asyncio.create_task(others())
+        nonlocal moment, work
+        working = asyncio.create_task(others(world.hub.flush))
         clients = [world.attach() for _ in range(2 * SLICE_CLIENTS)]
+
+        def have(count: int) -> bool:
+            return all(client.cursors == list(range(1, count + 1)) for client in clients)
+
+        for count in (1, 2):
+            await world.publish()
+            await turns()
+            assert have(count), "nobody else wants the loop: nobody waits"
+        assert not looks
+
+        work = 0.1
         await world.publish()
-        await settle()
-        assert all(client.cursors == [1] for client in clients)
+        await turns()
+        work = 0.0
+        await world.publish()
+        await turns()
+        assert have(3), "there was much to do for others: it waits"
+        moment = looks.pop()
+        world.hub.flush._look(moment)
+        await turns()
+        assert have(4), "the timer was on time: the loop has time"
+
+        work = 0.1
+        await world.publish()
+        await turns()
+        work = 0.0
+        begun = world.hub.flush.begun
         for _ in range(5):
             await world.publish()
-            for _ in range(5):
-                await asyncio.sleep(0)
-        if busy:
-            assert all(client.cursors == [1] for client in clients), "it rests"
-        await settle()
-        assert all(client.cursors == [1, 2, 3, 4, 5, 6] for client in clients)
-        assert (world.hub.flush.begun == 2) == busy
+            await turns()
+            due = looks.pop()
+            moment = due + 0.01
+            world.hub.flush._look(due)
+            await turns()
+            assert have(5), "the timer was late: it goes on waiting"
+        moment = (due := looks.pop()) + 10
+        world.hub.flush._look(due)
+        await turns()
+        assert have(10), "it has waited for long enough"
+        assert world.hub.flush.begun == begun + 1
         working.cancel()
 
     live(scenario)

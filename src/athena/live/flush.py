@@ -25,14 +25,19 @@ AT_ONCE = 40
 """Clients that are looked at before they are written to, and before the time is."""
 
 SLICE_CLIENTS = 10 * AT_ONCE
-SLICE_SECONDS = 0.004
+SLICE_SECONDS = 0.003
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
 
 REST = 2.0
-"""After a flush the next one waits this many times the time that others used the event loop during it, or that it took
-itself, whichever is less. Under load most of the time belongs to the edits, and what comes in between goes out at once,
-so that the cost of a message falls instead of the edits' share. Where nobody else wants the loop, nobody waits.
-docs/decisions/0020-who-waits-for-whom-in-a-flush.md."""
+"""After a flush the next one waits until the loop has time for it, and at most this many times the time that others
+used the loop during it, or that it took itself, whichever is less. Under load the edits that wait come first, and what
+comes in between goes out at once, so that the cost of a message falls instead of the edits' share. Where nobody else
+wants the loop, nobody waits. docs/decisions/0020-who-waits-for-whom-in-a-flush.md."""
+
+LOOK_SECONDS = 0.001
+"""How often a flush that waits looks whether the loop has time: whether this timer comes when it is due, and not more
+than `LATE_SECONDS` later, after something else."""
+LATE_SECONDS = 0.0015
 
 NOWHERE = -2
 """No client's position."""
@@ -56,7 +61,7 @@ class Flush:
         self._again = False  # something was published while one went on
         self._began = 0.0  # when the present one began (`perf_counter`)
         self._spent = 0.0  # seconds that it has taken so far, without what others did in between
-        self._rest_until = 0.0  # the loop's clock: none begins before
+        self._rest_until = 0.0  # none waits longer for the loop (`perf_counter`)
         self._data = b""  # what brings a client at this position, with this encoding, to the end
         self._position = NOWHERE
         self._encoding: Encoding | None = None
@@ -68,12 +73,22 @@ class Flush:
             return
         self.going = True
         self.begun += 1
-        loop = asyncio.get_running_loop()
-        rest = self._rest_until - loop.time()
-        if rest > 0:
-            loop.call_later(rest, self._begin)
+        if perf_counter() < self._rest_until:
+            self._look_soon()
         else:
-            loop.call_soon(self._begin)
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _look_soon(self) -> None:
+        due = perf_counter() + LOOK_SECONDS
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, due)
+
+    def _look(self, due: float) -> None:
+        """Begin, if the loop has time or has been waited for long enough."""
+        now = perf_counter()
+        if now <= due + LATE_SECONDS or now >= self._rest_until:
+            self._begin()
+        else:
+            self._look_soon()
 
     def _begin(self) -> None:
         self._again = False
@@ -135,7 +150,7 @@ class Flush:
     def _end(self) -> None:
         self.going = False
         others = perf_counter() - self._began - self._spent
-        self._rest_until = asyncio.get_running_loop().time() + min(self._spent, others) * REST
+        self._rest_until = perf_counter() + min(self._spent, others) * REST
         if self._again:  # what was published while this went on has reached only the clients that came after it
             self._counts.flushed(monotonic())
             self.wake()
