@@ -171,13 +171,14 @@ static void run(Connection *connections, double seconds, int epoll) {
 static void run_paced(Connection *connections, double seconds, double rate, int epoll) {
     static size_t upcoming;  // goes on from round to round
     struct epoll_event events[EVENTS];
-    size_t wanted = rate * seconds, sent = 0, answers = 0, free_count = connection_count;
-    Connection **free_ones = calloc(connection_count, sizeof *free_ones);
-    for (size_t i = 0; i < connection_count; i++) free_ones[i] = &connections[i];
+    size_t wanted = rate * seconds, sent = 0, answers = 0;
+    // Whoever has rested longest goes first, so that all of them are used.
+    Connection **resting = calloc(connection_count, sizeof *resting);
+    for (size_t i = 0; i < connection_count; i++) resting[i] = &connections[i];
     double begun = now(), last_answer = begun;
     while (answers < wanted) {
-        for (; sent < wanted && free_count && now() >= begun + sent / rate; sent++) {
-            Connection *c = free_ones[--free_count];
+        for (; sent < wanted && sent - answers < connection_count && now() >= begun + sent / rate; sent++) {
+            Connection *c = resting[sent % connection_count];
             c->next = upcoming++ % request_count;
             send_next(c, epoll);
         }
@@ -186,15 +187,14 @@ static void run_paced(Connection *connections, double seconds, double rate, int 
             Connection *c = events[i].data.ptr;
             if (events[i].events & EPOLLOUT) send_on(c, epoll);
             if (!(events[i].events & ~EPOLLOUT) || !feed(c, buffer, receive(c, answers))) continue;
-            answers++;
-            free_ones[free_count++] = c;
+            resting[answers++ % connection_count] = c;
             last_answer = now();
         }
         if (sent > answers && now() > last_answer + PATIENCE_MS / 1000) fail("no answer for %d s", PATIENCE_MS / 1000);
     }
     printf("{\"answers\": %zu, \"seconds\": %.6f, \"begun\": %.6f}\n", answers, now() - begun, begun);
     fflush(stdout);
-    free(free_ones);
+    free(resting);
 }
 
 int main(int argc, char **argv) {

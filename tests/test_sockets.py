@@ -18,7 +18,16 @@ import pytest
 import uvloop
 
 from athena import sockets
-from athena.sockets import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Connection, Connections, write_each
+from athena.sockets import (
+    HIGH_WATER,
+    LOW_WATER,
+    MOST_AT_ONCE,
+    SHARED_BY,
+    SHARED_BYTES,
+    Broadcast,
+    Connection,
+    Connections,
+)
 
 PATIENCE = 20.0
 MUCH = os.urandom(1 << 20) * 12
@@ -303,15 +312,16 @@ def test_those_that_read_do_not_wait_for_those_that_do_not(run: Run) -> None:
     run(world())
 
 
-def test_the_same_bytes_for_all_whatever_each_is_like(run: Run) -> None:
+@pytest.mark.parametrize("more", [0, SHARED_BY], ids=["a copy each", "shared"])
+def test_the_same_bytes_for_all_whatever_each_is_like(run: Run, more: int) -> None:
     """One that reads, one that does not and gets more later, one whose peer was reset, one that has been closed, one
-    that closes as soon as everything is sent, and one that is no connection of ours."""
+    that closes as soon as everything is sent, one that is no connection of ours, and `more` that read late."""
 
     async def world() -> None:
         async with serving() as served:
-            peers = [await served.peer() for _ in range(5)]
+            peers = [await served.peer() for _ in range(5 + more)]
             transports = [heard.transport for heard in served.protocols]
-            reads, deaf, reset, closed, closing = transports
+            reads, deaf, reset, closed, closing, *others = transports
             reset.pause_reading()
             peers[2].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peers[2].close()
@@ -319,10 +329,11 @@ def test_the_same_bytes_for_all_whatever_each_is_like(run: Run) -> None:
             closing.write(MUCH)
             closing.close()
             other = Other()
-            everyone = [deaf, reset, closed, closing, cast(asyncio.Transport, other), reads]
-            write_each(everyone, MUCH)
+            everyone = [deaf, reset, closed, closing, cast(asyncio.Transport, other), *others, reads]
+            broadcast = Broadcast()
+            broadcast.write(everyone, MUCH)
             assert await read(peers[0], len(MUCH)) == MUCH
-            write_each(everyone, b"the end")
+            broadcast.write(everyone, b"the end")
             assert await read(peers[0], 7) == b"the end"
             assert await read(peers[1], len(MUCH) + 7) == MUCH + b"the end"
             assert served.protocols[1].told[:3] == ["made", "pause", "resume"]
@@ -330,6 +341,8 @@ def test_the_same_bytes_for_all_whatever_each_is_like(run: Run) -> None:
             assert await read(peers[4], 2 * len(MUCH) + 7) == 2 * MUCH + b"the end"
             await served.protocols[4].over.wait()
             assert other.got == [MUCH, b"the end"]
+            for peer in peers[5:]:
+                assert await read(peer, len(MUCH) + 7) == MUCH + b"the end"
             for peer in peers:
                 peer.close()
 
@@ -345,7 +358,7 @@ def test_one_that_fails_to_write_is_cut_off_and_the_others_get_theirs(run: Run) 
         async with serving() as served:
             with await served.peer() as peer:
                 defect = Defect()
-                write_each([cast(asyncio.Transport, defect), served.protocols[0].transport], b"hello")
+                Broadcast().write([cast(asyncio.Transport, defect), served.protocols[0].transport], b"hello")
                 assert defect.aborted
                 assert await read(peer, 5) == b"hello"
 
@@ -359,16 +372,90 @@ def test_what_nobody_takes_is_kept_once_for_all(run: Run) -> None:
                 for _ in range(20):
                     stack.enter_context(await served.peer())
                 transports = [heard.transport for heard in served.protocols]
-                write_each(transports, MUCH)  # fills what the kernel takes
+                broadcast = Broadcast()
+                broadcast.write(transports, MUCH)  # fills what the kernel takes
                 data = os.urandom(1 << 20)
                 tracemalloc.start()
                 try:
-                    write_each(transports, data)
+                    broadcast.write(transports, data)
                     kept = tracemalloc.get_traced_memory()[0]
                 finally:
                     tracemalloc.stop()
+                    broadcast.forget()
                 assert kept < len(data), "not even once more"
                 assert all(transport.get_write_buffer_size() > len(data) for transport in transports)
+
+    run(world())
+
+
+# ---- pages that many share -------------------------------------------------------------------------------------------
+def shared_files() -> int:
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the one that lists them
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+    return sum("memfd:push" in link for link in links)
+
+
+def test_what_is_large_is_one_file_for_all_that_get_it(run: Run) -> None:
+    async def world() -> None:
+        async with serving() as served:
+            with contextlib.ExitStack() as stack:
+                peers = [stack.enter_context(await served.peer()) for _ in range(2 * SHARED_BY)]
+                transports = [heard.transport for heard in served.protocols]
+                broadcast = Broadcast()
+                for data, files in [
+                    (os.urandom(SHARED_BYTES - 1), 0),
+                    (os.urandom(SHARED_BYTES), 1),
+                    (os.urandom(5 * SHARED_BYTES), 1),
+                ]:
+                    for some in (transports[:SHARED_BY], transports[SHARED_BY:]):
+                        broadcast.write(some, data)
+                        assert shared_files() == files
+                    assert [await read(peer, len(data)) for peer in peers] == [data] * len(peers)
+                broadcast.forget()
+                assert shared_files() == 0
+                broadcast.write(transports[1:SHARED_BY], data)
+                assert shared_files() == 0, "for so few it is not worth it"
+
+    run(world())
+
+
+def test_what_comes_later_does_not_change_what_is_on_its_way(run: Run) -> None:
+    """The kernel sends the very pages: whoever reads late reads them late."""
+
+    async def world() -> None:
+        async with serving() as served:
+            with contextlib.ExitStack() as stack:
+                peers = [stack.enter_context(await served.peer()) for _ in range(SHARED_BY)]
+                transports = [heard.transport for heard in served.protocols]
+                everything = [os.urandom(SHARED_BYTES + number) for number in range(40)]
+                broadcast = Broadcast()
+                for data in everything:
+                    broadcast.write(transports, data)
+                broadcast.forget()
+                expected = b"".join(everything)
+                for peer in peers:
+                    assert await read(peer, len(expected)) == expected
+
+    run(world())
+
+
+def test_without_a_descriptor_left_each_gets_a_copy(run: Run) -> None:
+    async def world() -> None:
+        async with serving() as served:
+            with contextlib.ExitStack() as stack:
+                peers = [stack.enter_context(await served.peer()) for _ in range(SHARED_BY)]
+                transports = [heard.transport for heard in served.protocols]
+                data = os.urandom(SHARED_BYTES)
+                before = resource.getrlimit(resource.RLIMIT_NOFILE)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+                try:
+                    Broadcast().write(transports, data)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+                for peer in peers:
+                    assert await read(peer, len(data)) == data
 
     run(world())
 

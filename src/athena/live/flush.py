@@ -14,7 +14,7 @@ from time import monotonic, perf_counter
 from athena.live.client import Client
 from athena.live.counts import Counts
 from athena.live.tail import Encoding, Tail
-from athena.sockets import write_each
+from athena.sockets import Broadcast
 
 log = logging.getLogger("athena.live")
 
@@ -65,6 +65,7 @@ class Flush:
         self._data = b""  # what brings a client at this position, with this encoding, to the end
         self._position = NOWHERE
         self._encoding: Encoding | None = None
+        self._broadcast = Broadcast()
 
     def wake(self) -> None:
         """Something was published: a flush follows in this iteration of the loop, after a rest, or after this one."""
@@ -123,7 +124,7 @@ class Flush:
                 client.position = end
                 alike.append(client.transport)
                 continue
-            write_each(alike, self._data)
+            self._broadcast.write(alike, self._data)
             alike = []
             position, encoding, self._data = client.position, client.encoding, b""
             try:
@@ -133,7 +134,7 @@ class Flush:
                 log.exception("a client could not be written to; it is cut off, the others go on")
                 client.abort()
             position = position if self._data else NOWHERE
-        write_each(alike, self._data)
+        self._broadcast.write(alike, self._data)
         self._position, self._encoding = position, encoding
 
     def _pause(self, remaining: list[Client]) -> None:
@@ -149,6 +150,7 @@ class Flush:
 
     def _end(self) -> None:
         self.going = False
+        self._broadcast.forget()
         others = perf_counter() - self._began - self._spent
         self._rest_until = perf_counter() + min(self._spent, others) * REST
         if self._again:  # what was published while this went on has reached only the clients that came after it
