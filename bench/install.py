@@ -45,7 +45,7 @@ def _npm() -> str:
 def _venv() -> str:
     quiet = ["--quiet", "--disable-pip-version-check"]
     make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-    fill = [str(VENV / "bin/python"), "-m", "pip", "install", *quiet, "--require-hashes", "-r", str(LOCK)]
+    fill = [str(VENV / "bin/python"), "-m", "pip", "install", *quiet, "--no-deps", "--require-hashes", "-r", str(LOCK)]
     return _once(LOCK, VENV / "lock.stamp", [make, fill], FOLDER)
 
 

@@ -15,7 +15,8 @@ if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ]; then
     echo "setup: Python packages into .venv" >&2
     python3 -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
     python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $lock
+    # --no-deps: the lock names every package; an older pip would take a newer release for "package[extra]" and then refuse it.
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $lock
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
     cp $lock $stamp
 fi
