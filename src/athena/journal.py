@@ -79,13 +79,12 @@ class Journal:
         """Call `listener` after each commit with the states that its commands led to, heartbeats included."""
         self._listeners.append(listener)
 
-    async def submit(self, commands: Sequence[Command]) -> list[Outcome]:
+    def submit(self, commands: Sequence[Command]) -> asyncio.Future[list[Outcome]]:
         """Decide and store `commands`, all in one commit, in order -> one outcome each, when they are durable.
 
-        Raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
+        The future raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
         """
-        outcomes: list[Outcome] = await self._enqueue(commands, len(commands))
-        return outcomes
+        return self._enqueue(commands, len(commands))
 
     async def submit_once(self, once: Once[list[Outcome]]) -> Told:
         """The same for a request with a key, unless it was carried out before -> what its sender is told."""

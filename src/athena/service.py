@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, cast
@@ -37,11 +38,15 @@ class Service:
     async def open(self, wish: Open, encode: Encode[Notification], key: Key | None = None) -> Answered:
         """Open a transaction, or return the one that was opened with the same content. Raises `TransactionExists`."""
         command = Command(wish.tx_id or new_id(), wish)
-        return await self._change([command], lambda outcomes: encode(_granted(outcomes[0]).state), key)
+        return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).state), key)
 
     async def edit(self, tx_id: str, wish: Edit, encode: Encode[str], key: Key | None = None) -> Answered:
         """Report on a transaction -> its id. Raises a `Conflict` or `UnknownTransaction`; then nothing has changed."""
-        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(_granted(outcomes[0]).state.id), key)
+        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(granted(outcomes[0]).state.id), key)
+
+    def report(self, tx_id: str, wish: Edit) -> asyncio.Future[list[Outcome]]:
+        """The same as an edit, for those who do without a task: its one outcome, by `granted`."""
+        return self.journal.submit([Command(tx_id, wish)])
 
     async def bulk(
         self,
@@ -61,7 +66,7 @@ class Service:
     async def post(self, wish: Notice, encode: Encode[str], key: Key | None = None) -> Answered:
         """Store and push a generic notice -> its id."""
         command = Command(new_id(), wish)
-        return await self._change([command], lambda outcomes: encode(_granted(outcomes[0]).state.id), key)
+        return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).state.id), key)
 
     async def archive(self, ids: Sequence[str], encode: Encode[int], key: Key | None = None) -> Answered:
         """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
@@ -101,7 +106,7 @@ class Service:
         return told
 
 
-def _granted(outcome: Outcome) -> Decision:
+def granted(outcome: Outcome) -> Decision:
     """The decision, or the error that refused it."""
     decided = _decided(outcome)
     if isinstance(decided, AthenaError):

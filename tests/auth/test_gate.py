@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
-from athena.auth.gate import COOKIE, Asked, Gate
+from athena.auth.gate import COOKIE, Asked, Gate, relevant
 from athena.auth.local import ensure_key, make_key
 from athena.auth.roles import ROLES
 from athena.auth.secrets import ApiKey, new_key, new_token
@@ -53,7 +53,7 @@ def gate(build: BuildGate) -> Gate:
 
 def asked(method: str = "GET", query: str = "", peer: str = "203.0.113.9", **headers: str) -> Asked:
     said = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    return Asked(method, query, [(b"host", b"athena.example"), *said], lambda: peer, "http")
+    return Asked(method, query, relevant([(b"host", b"athena.example"), *said]), lambda: peer, "http")
 
 
 def session_of(gate: Gate, role: Any = "viewer") -> str:

@@ -41,6 +41,13 @@ class Written:
         pass
 
 
+class NoneOrdinary:
+    """An express lane that nothing takes."""
+
+    def send(self, data: bytes, connection: Any) -> None:
+        pass
+
+
 async def nothing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
@@ -58,7 +65,9 @@ def test_a_request_that_is_answered_is_gone_without_the_garbage_collector(app: A
         config = uvicorn.Config(app, log_config=None, lifespan="off")
         config.load()
         transport = Written()
-        protocol = HttpProtocol(config, ServerState(), {"idle": Waiting(10)}, asyncio.get_running_loop())
+        protocol = HttpProtocol(
+            config, ServerState(), {"idle": Waiting(10), "express": NoneOrdinary()}, asyncio.get_running_loop()
+        )
         protocol.connection_made(cast(asyncio.Transport, transport))
         cycles: list[weakref.ref[Any]] = []
         for _ in range(5):
@@ -84,7 +93,9 @@ def test_a_connection_that_is_over_waits_for_nothing(error: Exception | None) ->
         config = uvicorn.Config(nothing, log_config=None, lifespan="off")
         config.load()
         waiting, transport = Waiting(10), Written()
-        protocol = HttpProtocol(config, ServerState(), {"idle": waiting}, asyncio.get_running_loop())
+        protocol = HttpProtocol(
+            config, ServerState(), {"idle": waiting, "express": NoneOrdinary()}, asyncio.get_running_loop()
+        )
         protocol.connection_made(cast(asyncio.Transport, transport))
         protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await transport.answered.wait()

@@ -94,6 +94,10 @@ class Access:
                 self._keys.remember(mark, identity)
         return identity
 
+    def recall(self, mark: bytes) -> Identity | None:
+        """Whose key was proved by the header that `mark` is the fingerprint of; None when that has to be looked at."""
+        return None if self._astray is not None else self._keys.recall(mark)
+
     def _credentials(self, authorization: str) -> Identity:
         scheme, _, rest = authorization.partition(" ")
         if scheme.lower() == "bearer":

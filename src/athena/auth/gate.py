@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -27,7 +27,7 @@ SUBPROTOCOL = "athena"
 _BEARER_PROTOCOL = "athena.bearer."
 _COOKIES = re.compile(r"(?:^|;)\s*(__Host-)?athena_session=([^;\s]+)")
 _SECRET = re.compile("|".join(PREFIXES))
-_RELEVANT = frozenset(
+RELEVANT = frozenset(
     {
         b"authorization",
         b"cookie",
@@ -40,7 +40,7 @@ _RELEVANT = frozenset(
         b"x-forwarded-proto",
     }
 )
-OF_HANDSHAKES = _RELEVANT - {b"sec-fetch-site", b"x-athena-page"}
+OF_HANDSHAKES = RELEVANT - {b"sec-fetch-site", b"x-athena-page"}
 """What is looked at of a handshake. It is no request of a page for its own data: browsers name the page in `Origin`,
 always."""
 
@@ -57,24 +57,24 @@ class Limits(NamedTuple):
     per_identity: int
 
 
+Said = Mapping[bytes, str]
+"""The headers that count, by their names in lower case."""
+
+
+def relevant(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = RELEVANT) -> Said:
+    """Of `headers` (names in lower case), those with one of `names`."""
+    return {name: value.decode("latin-1") for name, value in headers if name in names}
+
+
 class Asked:
     """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
 
     __slots__ = ("_peer", "_said", "_scheme", "method", "query")
 
-    def __init__(
-        self,
-        method: str,
-        query: str,
-        headers: Iterable[tuple[bytes, bytes]],
-        peer: Callable[[], str],
-        scheme: str,
-        relevant: frozenset[bytes] = _RELEVANT,
-    ) -> None:
-        """`relevant`: the names (in lower case) of the headers that count."""
+    def __init__(self, method: str, query: str, said: Said, peer: Callable[[], str], scheme: str) -> None:
         self.method = method
         self.query = query
-        self._said = {name: value.decode("latin-1") for name, value in headers if name in relevant}
+        self._said = said
         self._peer = peer
         self._scheme = scheme
 
@@ -156,6 +156,14 @@ class Gate:
             self._deny(str(identity), asked, action)
             raise Forbidden(action, identity.role)
         return identity
+
+    def recall(self, mark: bytes | None, action: Action) -> Identity | None:
+        """Who is asking by an `Authorization` header with the fingerprint `mark`, if that was proved before and is all
+        that there is to know, and they may do `action`. None where `admit` has to look."""
+        if self.access is None:
+            return NOBODY
+        identity = None if mark is None else self.access.recall(mark)
+        return identity if identity is not None and identity.allows(action) else None
 
     def _identify(self, access: Access, asked: Asked, streams: bool) -> Identity:
         if authorization := asked.said(b"authorization"):

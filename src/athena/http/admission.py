@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from athena.auth.gate import OF_HANDSHAKES, SUBPROTOCOL, Asked, Gate
+from athena.auth.gate import OF_HANDSHAKES, SUBPROTOCOL, Asked, Gate, Said, relevant
 from athena.auth.identity import Identity
 from athena.errors import AthenaError
 from athena.http.access_log import AccessLog
@@ -35,7 +35,16 @@ class Admission:
         """What a request says about who asks."""
         transport = scope.get("extensions", {}).get(TRANSPORT)
         query = scope["query_string"].decode("latin-1")
-        return Asked(scope["method"], query, scope["headers"], lambda: self._peer(transport), scope["scheme"])
+        return self.heard(scope["method"], query, relevant(scope["headers"]), transport, scope["scheme"])
+
+    def heard(self, method: str, query: str, said: Said, transport: Any, scheme: str) -> Asked:
+        """The same of one that is no scope."""
+        return Asked(method, query, said, lambda: self._peer(transport), scheme)
+
+    @property
+    def logs(self) -> bool:
+        """Whether a line is written about each request."""
+        return self._log is not None
 
     def log(self, asked: Asked, who: str, path: str, status: int, seconds: float) -> None:
         if self._log is not None:
@@ -64,7 +73,7 @@ class Admission:
     def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:
         scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         query = target.partition("#")[0].partition("?")[2]
-        return Asked("GET", query, headers, lambda: self._peer(transport), scheme, OF_HANDSHAKES)
+        return self.heard("GET", query, relevant(headers, OF_HANDSHAKES), transport, scheme)
 
     def _peer(self, transport: Any) -> str:
         """The address at the other end. Finding it out takes time, and with TLS makes an object that is kept as long as

@@ -29,10 +29,15 @@ class JsonResponse:
         self.status = status
         self.headers = headers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head = _HEAD % len(self.body)
+    def lines(self) -> bytes:
+        """Those of the headers that are its own."""
+        lines = _HEAD % len(self.body)
         if self.headers:
-            head += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode("latin-1")
+            lines += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode("latin-1")
+        return lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = self.lines()
         at_once = scope.get("extensions", {}).get(ANSWER)
         if at_once is not None and at_once(self.status, head, self.body):
             return

@@ -19,6 +19,7 @@ from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
+from athena.http.express import Express
 from athena.http.metrics import Workers
 from athena.http.protocol import HttpProtocol
 from athena.http.routes import ROUTES, Route
@@ -50,7 +51,8 @@ Table = dict[str, dict[str, Bound]]
 
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
-    watched = metrics.watch(service, hub, admission, config, workers)
+    express = Express(service, admission, config.max_body_bytes)
+    watched = metrics.watch(service, hub, admission, config, workers, express)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
     sessions = Sessions(admission, config.max_body_bytes, secure)
@@ -67,7 +69,7 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
         handler = others.get(route.handler) or getattr(endpoints, route.handler, None)
         bound = Bound(route, handler or getattr(sessions, route.handler))
         table.setdefault(route.path, {})[route.method] = bound
-    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission)
+    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, express)
 
 
 class Application:
@@ -78,7 +80,9 @@ class Application:
     searched, and there is no middleware: docs/decisions/0006-a-dispatcher-of-forty-lines.md.
     """
 
-    def __init__(self, table: Table, pages: dict[str, Handler], hub: Hub, admission: Admission) -> None:
+    def __init__(
+        self, table: Table, pages: dict[str, Handler], hub: Hub, admission: Admission, express: Express
+    ) -> None:
         self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
         self._open_ended = [
             (path.removesuffix(PARAMETER), methods) for path, methods in table.items() if path.endswith(PARAMETER)
@@ -87,6 +91,7 @@ class Application:
         self._pages = pages
         self._hub = hub
         self._admission = admission
+        self._express = express
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -164,6 +169,7 @@ class Application:
                 scope["state"] |= {
                     "hub": self._hub,
                     "gate": self._admission,
+                    "express": self._express,
                     "silent": Waiting(HttpProtocol.header_timeout),
                     "idle": Waiting(HttpProtocol.idle_timeout),
                 }

@@ -29,7 +29,7 @@ _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 async def read(request: Request, limit: int, types: tuple[str, ...]) -> bytes:
     """The body. Raises `UnsupportedMediaType` and `BodyTooLarge`; a missing Content-Type is taken for the right one."""
     for name, value in request.scope["headers"]:
-        if name == b"content-type" and _media_type(value) not in types:
+        if name == b"content-type" and not is_of(value, types):
             raise UnsupportedMediaType(value.decode("latin-1"), " or ".join(types))
         if name == b"content-length" and int(value) > limit:  # the HTTP parser lets only digits through
             raise BodyTooLarge(limit)
@@ -47,9 +47,9 @@ async def read(request: Request, limit: int, types: tuple[str, ...]) -> bytes:
     return b"".join(pieces)
 
 
-def _media_type(value: bytes) -> str:
-    """The type of a Content-Type header, without parameters."""
-    return value.partition(b";")[0].strip().lower().decode("latin-1")
+def is_of(value: bytes | None, types: tuple[str, ...]) -> bool:
+    """Whether a Content-Type header names one of `types`, whatever its parameters; a missing one is taken to."""
+    return value is None or value.partition(b";")[0].strip().lower().decode("latin-1") in types
 
 
 async def decode(request: Request, decoder: Callable[[bytes], T], limit: int) -> T:

@@ -13,14 +13,12 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from athena.http.protocol import HOST, HttpProtocol, close_soon
+from athena.http.head import LINE, said_in
+from athena.http.protocol import HttpProtocol, close_soon
 from athena.http.waiting import Waiting
 from athena.live.handshake import Header
 
-_HANDSHAKE = re.compile(
-    rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n"
-    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n){4,40})\r\n\Z"  # RFC 9110 section 5.1, 5.5
-)
+_HANDSHAKE = re.compile(rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n((?:%b){4,40})\r\n\Z" % LINE)
 """A whole request in which nothing is unusual, and nothing behind it."""
 
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
@@ -82,20 +80,11 @@ class FrontDoor(asyncio.Protocol):
 
 
 def read_handshake(data: bytes) -> tuple[str, list[Header]] | None:
-    """The target and the headers (names in lower case) of an ordinary WebSocket handshake; None for all else.
-
-    It need not know what is wrong with a request, nor accept all that is right: the HTTP protocol does both.
-    """
+    """The target and the headers (names in lower case) of an ordinary WebSocket handshake; None for all else."""
     found = _HANDSHAKE.match(data)
     if found is None:
         return None
-    target, head = found.groups()
-    said: dict[bytes, bytes] = {}
-    lines = head.split(b"\r\n")
-    lines.pop()  # behind the last line break
-    for line in lines:
-        name, _, value = line.partition(b":")
-        said[name.lower()] = value.strip(b" \t")
-    if len(said) < len(lines) or b"sec-websocket-key" not in said or not _OF_A_BODY.isdisjoint(said):
+    said = said_in(found[2])
+    if said is None or b"sec-websocket-key" not in said or not _OF_A_BODY.isdisjoint(said):
         return None
-    return (target.decode(), list(said.items())) if HOST.match(said.get(b"host", b"?")) else None
+    return found[1].decode(), list(said.items())

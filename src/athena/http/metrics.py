@@ -15,6 +15,7 @@ from athena.errors import AthenaError
 from athena.histogram import Histogram
 from athena.http.admission import Admission
 from athena.http.answers import Checks
+from athena.http.express import Express
 from athena.http.readiness import PATIENCE, Readiness
 from athena.journal import Journal
 from athena.live.hub import Hub
@@ -56,13 +57,16 @@ class Watched(NamedTuple):
     workers: Workers
     disk: Disk
     readiness: Readiness
+    express: Express
 
 
-def watch(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Watched:
+def watch(
+    service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers, express: Express
+) -> Watched:
     """What there is to look at in a node."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
     readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
-    return Watched(store, journal, hub, admission, workers, disk, readiness)
+    return Watched(store, journal, hub, admission, workers, disk, readiness, express)
 
 
 class Seen(NamedTuple):
@@ -97,6 +101,11 @@ COUNTERS = (
         "athena_store_failures",
         "Commits and other work on the store that failed; nothing of it was stored.",
         lambda s: _one(s.parts.journal.failed),
+    ),
+    Metric(
+        "athena_express_edits",
+        "Edits that went the short way from their bytes to the journal.",
+        lambda s: _one(s.parts.express.sent),
     ),
     Metric("athena_changes", "Position of the newest change.", lambda s: _one(s.parts.hub.tail.end)),
     Metric(

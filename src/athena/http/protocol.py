@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import http
-import re
 import socket
 import termios
 from functools import partial
@@ -21,12 +20,10 @@ from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER
+from athena.http.express import Errand, Express
+from athena.http.head import HOST
 from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
-
-HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
-"""RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
-
 
 TLS_CLOSE_SECONDS = 1.0
 """How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
@@ -97,6 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = FlowControl(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
         self._idle: Waiting = self.app_state["idle"]
+        self._express: Express = self.app_state["express"]
         self._arm(self.header_timeout)
 
     def take_over(self, transport: asyncio.Transport, data: bytes, seconds_left: float) -> None:
@@ -116,6 +114,8 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             self.flow.pause_reading()
+            return
+        if self._is_at_rest() and self._go_express(data):
             return
         self._unset_keepalive_if_required()
         self._piece = len(data)
@@ -146,6 +146,37 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(HeadTooLarge(self.max_head))
             elif self._deadline is None:
                 self._arm(self.header_timeout)
+
+    def _is_at_rest(self) -> bool:
+        """Whether nothing of a request is here, and nothing of one before it is left to be done."""
+        if self.flow.write_paused or self.transport.is_closing():
+            return False
+        if self.cycle is None:
+            return self._receiving == "headers" and not self._head
+        return self._receiving is None and self.cycle.response_complete
+
+    def _go_express(self, data: bytes) -> bool:
+        """Carry out what has come, if that is an ordinary report; False when nothing was done."""
+        errand = self._express.send(data, self)
+        if errand is None:
+            return False
+        self._unset_keepalive_if_required()
+        self._disarm()
+        self._receiving = None
+        self.cycle = errand  # type: ignore[assignment]
+        return True
+
+    def conclude(self, errand: Errand, status: int, lines: bytes, body: bytes) -> None:
+        """Write the answer to an errand; `lines` are those of its headers. Nothing when the connection is over."""
+        errand.response_started = errand.response_complete = True
+        if errand.disconnected:
+            return
+        common = self._common.lines(self.server_state.default_headers)
+        end = b"\r\n" if errand.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], common, lines, end, body)))
+        if not errand.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def _upgrade(self, rest: bytes) -> None:
         """Hand the connection to the WebSocket protocol, with what the peer sent before it had its answer."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-_PREFIX = re.compile(r"(?:/ak)?/api/v[123](?=/)")
+PREFIX = "(?:/ak)?/api/v[123]"
+"""The pattern of what is in front of every route."""
+
+_PREFIX = re.compile(f"{PREFIX}(?=/)")
 
 
 def strip_prefix(path: str) -> str | None:

@@ -1,0 +1,203 @@
+"""Reports on transactions, the requests that come most by far, from their bytes to their answer.
+
+By way of ASGI each gets a parser's calls, a scope, a task and a route that nobody ever looks at again: two thirds of
+what an edit cost. Here an ordinary one goes straight to the journal. What is not quite ordinary, and what is to be
+refused before anything is stored, goes the way of all requests, which finds out the same and says what is wrong.
+docs/decisions/0023-an-express-lane-for-edits.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from athena.auth.gate import RELEVANT, Said, relevant
+from athena.auth.identity import Identity
+from athena.auth.secrets import fingerprint
+from athena.domain.model import Edit
+from athena.errors import AthenaError, InternalError
+from athena.http import body
+from athena.http.admission import Admission
+from athena.http.answers import Edited, JsonResponse, error_response
+from athena.http.head import LINE, said_in
+from athena.live.routes import PREFIX
+from athena.service import Service, granted
+from athena.store.base import Outcome
+
+log = logging.getLogger("athena.http")
+
+MOST_HEADS = 1_000
+"""Heads that are remembered at a time (a producer's differ by the length of what it says); then all are forgotten."""
+
+_REPORT = re.compile(rb"PUT (%b/webhooks/txs/([A-Za-z0-9._-]{1,128})) HTTP/1\.1\r\n" % PREFIX.encode())
+_LINES = re.compile(rb"(?:%b){2,40}\Z" % LINE)
+_LENGTH = re.compile(rb"[0-9]{1,7}\Z")
+
+_UNUSUAL = (RELEVANT - {b"authorization", b"host", b"x-forwarded-for", b"x-forwarded-proto"}) | {
+    b"expect",
+    b"idempotency-key",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+}
+"""What a head that says more than an ordinary one has in it: pages and cookies to be looked at, answers to be kept."""
+
+_edit = msgspec.json.Decoder(Edit).decode
+
+
+class Head(NamedTuple):
+    """What the header lines of an ordinary report say."""
+
+    length: int
+    """Of the body, in bytes."""
+    mark: bytes | None
+    """The fingerprint of the credentials."""
+    said: Said
+    """As for `Asked`, without the credentials: what is remembered holds no secret."""
+
+
+class Connection(Protocol):
+    """Where a report came from: what is asked of the HTTP protocol."""
+
+    transport: asyncio.Transport
+    scheme: Any
+
+    def conclude(self, errand: Errand, status: int, lines: bytes, body: bytes) -> None:
+        """Write the answer to an errand; `lines` are those of its headers."""
+
+
+class Express:
+    """Looks at requests that came in one piece, and sends the ordinary reports among them on their way."""
+
+    def __init__(self, service: Service, admission: Admission, max_body: int) -> None:
+        """`max_body` is in bytes."""
+        self.sent = 0
+        """How many there were."""
+        self._service = service
+        self._admission = admission
+        self._max_body = max_body
+        self._heads: dict[bytes, Head] = {}  # by the fingerprint of their lines
+
+    def send(self, data: bytes, connection: Connection) -> Errand | None:
+        """Hand the report that `data` is to the journal; None, and nothing is done, when it is anything else."""
+        found = _REPORT.match(data)
+        if found is None:
+            return None
+        begun = perf_counter()
+        behind = data.find(b"\r\n\r\n", found.end()) + 2
+        head = self._head(data[found.end() : behind])
+        if head is None or len(data) != behind + 2 + head.length:
+            return None
+        identity = self._admission.gate.recall(head.mark, "report")
+        if identity is None:
+            return None
+        path, tx_id = found.groups()
+        try:
+            wish = _edit(data[behind + 2 :])
+            self._admission.gate.count(identity)
+            done = self._service.report(tx_id.decode(), wish)
+        except (AthenaError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        self.sent += 1
+        errand = Errand(self, connection, _Request(head, path, identity, begun))
+        done.add_done_callback(errand.told)
+        return errand
+
+    def _head(self, lines: bytes) -> Head | None:
+        """What header lines say, if they are ordinary. Most are those of an earlier report, byte for byte."""
+        mark = hashlib.sha256(lines).digest()
+        head = self._heads.get(mark)
+        if head is None:
+            head = self._understood(lines)
+            if head is not None:
+                if len(self._heads) >= MOST_HEADS:
+                    self._heads.clear()
+                self._heads[mark] = head
+        return head
+
+    def _understood(self, lines: bytes) -> Head | None:
+        said = said_in(lines) if _LINES.match(lines) else None
+        if said is None or not _UNUSUAL.isdisjoint(said):
+            return None
+        if said.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+            return None
+        length = said.get(b"content-length", b"")
+        if not _LENGTH.match(length) or int(length) > self._max_body:
+            return None
+        if not body.is_of(said.get(b"content-type"), body.JSON):
+            return None
+        heard = dict(relevant(said.items()))
+        if not self._admission.gate.origins.host_is_ours(heard[b"host"]):
+            return None
+        credentials = heard.pop(b"authorization", None)
+        return Head(int(length), None if credentials is None else fingerprint(credentials), heard)
+
+    def answer(self, outcome: asyncio.Future[list[Outcome]]) -> JsonResponse:
+        """The same that the route answers."""
+        try:
+            return JsonResponse(body.answer(Edited(granted(outcome.result()[0]).state.id)))
+        except AthenaError as error:
+            answer = error_response(error, self._admission.errors)
+            error.__traceback__ = None  # frames on it have the error among their outcomes: they would go in circles
+            return answer
+        except Exception:
+            log.exception("a report has failed")
+            return error_response(InternalError(), self._admission.errors)
+
+    def write_down(self, request: _Request, connection: Connection, status: int) -> None:
+        """A line in the access log, if there is one."""
+        if self._admission.logs:
+            asked = self._admission.heard("PUT", "", request.head.said, connection.transport, connection.scheme)
+            seconds = perf_counter() - request.begun
+            self._admission.log(asked, str(request.identity), request.path.decode(), status, seconds)
+
+
+class _Request(NamedTuple):
+    """What is to be known of a report when it is answered."""
+
+    head: Head
+    path: bytes
+    identity: Identity
+    begun: float
+
+
+class _NobodyWaits:
+    """In the place of the event that tells an application of more of a body."""
+
+    def set(self) -> None:
+        pass
+
+
+class Errand:
+    """A report on its way to the disk, in the place of uvicorn's `RequestResponseCycle`: what is asked of one."""
+
+    __slots__ = (
+        "_connection",
+        "_express",
+        "_request",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+        "response_started",
+    )
+
+    message_event = _NobodyWaits()
+
+    def __init__(self, express: Express, connection: Connection, request: _Request) -> None:
+        self._express = express
+        self._connection = connection
+        self._request = request
+        self.disconnected = self.response_started = self.response_complete = False
+        self.keep_alive = True
+
+    def told(self, outcome: asyncio.Future[list[Outcome]]) -> None:
+        """The commit is over, one way or the other."""
+        answer = self._express.answer(outcome)
+        self._connection.conclude(self, answer.status, answer.lines(), answer.body)
+        self._express.write_down(self._request, self._connection, answer.status)

@@ -1,0 +1,26 @@
+"""Request heads in which nothing is unusual, read without a parser.
+
+It need not know what is wrong with a head, nor accept all that is right: the HTTP protocol does both.
+"""
+
+from __future__ import annotations
+
+import re
+
+HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?\Z")
+"""RFC 3986 section 3.2.2: a name or IPv4 address, or an IPv6 address in brackets, and a port."""
+
+LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n"
+"""The pattern of a header line (RFC 9110 sections 5.1, 5.5)."""
+
+
+def said_in(lines: bytes) -> dict[bytes, bytes] | None:
+    """What header lines of that pattern say, names in lower case; None when one is there twice, or the host is no host
+    (RFC 9112 section 3.2)."""
+    said: dict[bytes, bytes] = {}
+    each = lines.split(b"\r\n")
+    each.pop()  # behind the last line break
+    for line in each:
+        name, _, value = line.partition(b":")
+        said[name.lower()] = value.strip(b" \t")
+    return said if len(said) == len(each) and HOST.match(said.get(b"host", b"?")) else None
