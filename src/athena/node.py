@@ -22,7 +22,6 @@ from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
 from athena.clock import Clock
 from athena.config import Config
-from athena.domain.wire import encode_changes
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
@@ -119,7 +118,7 @@ async def _preload(tail: Tail, store: SqliteStore) -> None:
     """The newest changes again: most clients that come back after a restart are only a little behind."""
     start = max(0, tail.end - PRELOADED)
     found = await store.changed_since(start, PRELOADED)
-    tail.preload(max(start, found.retired), encode_changes(found.rows, found.position.epoch))
+    tail.preload(max(start, found.retired), [(row.seq, row) for row in found.rows])
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 from athena.domain.lifecycle import Decision
@@ -51,7 +51,7 @@ class Service:
     async def bulk(
         self,
         lines: Sequence[BulkOpen | BulkEdit],
-        encode: Encode[Iterable[tuple[str, Decision | AthenaError]]],
+        encode: Callable[[Sequence[str], Sequence[Decision | AthenaError]], bytes],
         key: Key | None = None,
     ) -> Answered:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
@@ -59,7 +59,7 @@ class Service:
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
             decided = cast(Sequence[Decision | AthenaError], outcomes)  # as in _decided
-            return encode(zip([command.id for command in commands], decided, strict=True))
+            return encode([command.id for command in commands], decided)
 
         return await self._change(commands, answer, key)
 

@@ -5,8 +5,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from athena.domain.model import Position
+from athena.domain.lifecycle import decide
+from athena.domain.model import Command, Notification, Open, Position
+from athena.domain.wire import encode_state, weight
 from athena.live.encoding import json_array, websocket_frames
 from athena.live.tail import TRIM, UNKNOWN, Tail
 
@@ -93,6 +96,55 @@ def test_a_restart_sends_everyone_a_reset() -> None:
 def test_an_unknown_position_is_reset_from_the_start() -> None:
     tail = tail_at(7)
     assert json.loads(tail.read(UNKNOWN, json_array, 100).data) == [{"type": "reset", "cursor": "e.7"}]
+
+
+def changed(seq: int, *, archived: bool = False) -> tuple[int, Notification]:
+    opened = decide(Command(f"t{seq}", Open(description="d")), None, 1000, seq)
+    assert opened is not None
+    return seq, replace(opened.state, archived=archived)
+
+
+def test_a_state_is_encoded_when_it_is_first_read_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+
+    def encode(state: Notification, epoch: str) -> bytes:
+        encoded.append(state.seq)
+        return encode_state(state, epoch)
+
+    monkeypatch.setattr("athena.live.tail.encode_state", encode)
+    tail = tail_at(0)
+    tail.append([changed(1), changed(2)])
+    assert encoded == []
+    assert [item["id"] for item in json.loads(tail.read(1, json_array, 10**6).data)] == ["t2"]
+    assert encoded == [2]
+    tail.append([changed(3)])
+    for encoding in (json_array, websocket_frames):
+        for seq in (0, 1, 2):
+            tail.read(seq, encoding, 10**6)
+    assert sorted(encoded) == [1, 2, 3]
+
+
+def test_it_stays_within_its_bytes_whether_it_was_read_or_not() -> None:
+    tail = tail_at(0, max_bytes=100_000)
+    for seq in range(1, 2001):
+        tail.append([changed(seq)])
+        if seq % 3:
+            tail.read(max(seq - 5, tail.start), json_array, 10**6)
+    held = [weight(message) for _, message in tail._entries[tail._first :]]
+    assert sum(held) == tail._bytes <= 100_000
+    assert 100 < len(held) < 2000
+
+
+def test_archived_neighbours_share_a_message_and_a_reader_among_them_gets_the_rest() -> None:
+    tail = tail_at(0)
+    tail.append([changed(1), *(changed(seq, archived=True) for seq in range(2, 6)), changed(6)])
+    whole = json.loads(tail.read(0, json_array, 10**6).data)
+    assert [item.get("ids", item.get("id")) for item in whole] == ["t1", ["t2", "t3", "t4", "t5"], "t6"]
+    assert json.loads(tail.read(3, json_array, 10**6).data)[0] == {
+        "type": "archived",
+        "ids": ["t4", "t5"],
+        "cursor": "e.5",
+    }
 
 
 def test_readers_at_the_same_place_share_one_buffer() -> None:

@@ -20,7 +20,11 @@ MAX_TIMEOUT_MS = 31 * 24 * 3600 * 1000
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,128}\Z"
 SUB_TYPE_PATTERN = r"^[a-z0-9_-]{1,32}\Z"
 
-Id = Annotated[str, Meta(pattern=ID_PATTERN, description="Letters, digits, `.`, `_` and `-`; 1 to 128 of them.")]
+_ID = "Letters, digits, `.`, `_` and `-`; 1 to 128 of them."
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description=_ID)]
+LineId = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN}, description=_ID)]
+"""An `Id` that is checked after decoding, together with those of all other lines (http/bulk.py): one by one it would be
+most of what decoding a line costs."""
 SubType = Annotated[str, Meta(pattern=SUB_TYPE_PATTERN, description='`"template"` or another short name of yours.')]
 Description = Annotated[str, Meta(min_length=1, max_length=256, description="What is being done, in a few words.")]
 Message = Annotated[str, Meta(max_length=1024, description="What just happened, for people to read.")]
@@ -67,11 +71,13 @@ class Edit(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class BulkOpen(Open, gc=False, tag_field="op", tag="open", frozen=True, kw_only=True):
     """One line of a bulk: `open`, with the members of `Open`."""
 
+    tx_id: LineId | None = None
+
 
 class BulkEdit(Edit, gc=False, tag_field="op", tag="edit", frozen=True, kw_only=True):
     """One line of a bulk: `edit`, with the members of `Edit` and the id."""
 
-    tx_id: Id
+    tx_id: LineId
 
 
 class Details(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):

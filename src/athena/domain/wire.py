@@ -107,30 +107,49 @@ ARCHIVED_IDS_A_MESSAGE = 256
 """How many ids one `archived` message holds at the most (32 KiB of the longest ids)."""
 
 
-def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int, bytes]]:
-    """Live messages for changes in the order of their `seq`, each with the seq up to which it tells everything.
+Message = bytes | Notification
+"""A live message: as clients get it, or the state that `encode_state` makes it from as soon as somebody wants it."""
 
-    Neighbouring archived rows share one message.
-    """
-    messages: list[tuple[int, bytes]] = []
+Published = tuple[int, Message]
+"""A change as it is handed to readers: (the seq up to which the message tells everything, the message)."""
+
+
+def weight(message: Message) -> int:
+    """About how many bytes a message has, once it is made."""
+    if isinstance(message, bytes):
+        return len(message)
+    return 256 + len(message.description) + len(message.message or "")
+
+
+def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int, bytes]]:
+    """Live messages for changes in the order of their `seq`, each with the seq up to which it tells everything."""
+    return encode_messages(((state.seq, state) for state in states), epoch)
+
+
+def encode_messages(messages: Iterable[tuple[int, Message]], epoch: str) -> list[tuple[int, bytes]]:
+    """The same for some that are encoded already. Neighbouring archived rows share one message."""
+    entries: list[tuple[int, bytes]] = []
     archived: list[str] = []
     last = 0
 
     def close() -> None:
         if archived:
-            messages.append((last, _encode(ArchivedMessage(ids=archived, cursor=f"{epoch}.{last}"))))
+            entries.append((last, _encode(ArchivedMessage(ids=archived, cursor=f"{epoch}.{last}"))))
             archived.clear()
 
-    for state in states:
-        if archived and (not state.archived or len(archived) == ARCHIVED_IDS_A_MESSAGE):
+    for seq, message in messages:
+        gone = isinstance(message, Notification) and message.archived
+        if archived and (not gone or len(archived) == ARCHIVED_IDS_A_MESSAGE):
             close()
-        if state.archived:
-            archived.append(state.id)
+        if not isinstance(message, Notification):
+            entries.append((seq, message))
+        elif gone:
+            archived.append(message.id)
         else:
-            messages.append((state.seq, encode_state(state, epoch)))
-        last = state.seq
+            entries.append((seq, encode_state(message, epoch)))
+        last = seq
     close()
-    return messages
+    return entries
 
 
 # ---- HTTP answers ----------------------------------------------------------------------------------------------------

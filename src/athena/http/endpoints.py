@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -13,15 +13,11 @@ from starlette.requests import Request
 
 import athena
 from athena.domain import wire
-from athena.domain.lifecycle import Decision
-from athena.domain.masking import mask_emails
-from athena.domain.model import Archive, BulkEdit, BulkOpen, Edit, Notice, Notification, Open
-from athena.errors import AthenaError, InvalidField, InvalidJson, Unauthorized
-from athena.http import body, idempotency
+from athena.domain.model import Archive, Edit, Notice, Notification, Open
+from athena.errors import Unauthorized
+from athena.http import body, bulk, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
-    BulkAnswer,
-    BulkResult,
     Done,
     Edited,
     Health,
@@ -41,14 +37,10 @@ from athena.store.base import Answered, Key, Query
 
 T = TypeVar("T")
 
-MAX_BULK_LINES = 10_000
-
 _open = msgspec.json.Decoder(Open).decode
 _edit = msgspec.json.Decoder(Edit).decode
 _notice = msgspec.json.Decoder(Notice).decode
 _archive = msgspec.json.Decoder(Archive).decode
-_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_line = msgspec.json.Decoder(BulkOpen | BulkEdit).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +70,8 @@ class Endpoints:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
         raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
         key = idempotency.key_of(request, raw)
-        pieces = _pieces(raw, request.headers.get("content-type", ""))
-        if len(pieces) > MAX_BULK_LINES:
-            raise InvalidField("body", f"expected at most {MAX_BULK_LINES:,} lines, got {len(pieces):,}")
-        lines, bad = _lines(pieces)
-
-        def answer(decided: Iterable[tuple[str, Decision | AthenaError]]) -> bytes:
-            results = [
-                BulkResult(tx_id, 200) if isinstance(outcome, Decision) else _failed(tx_id, outcome)
-                for tx_id, outcome in decided
-            ]
-            if bad:
-                others = iter(results)
-                results = [bad.get(index) or next(others) for index in range(len(pieces))]
-            return body.answer(BulkAnswer(results))
-
-        return _told(await self.service.bulk(lines, answer, key))
+        lines, bad = bulk.read(raw, request.headers.get("content-type", ""))
+        return _told(await self.service.bulk(lines, partial(bulk.answer, bad), key))
 
     async def transaction(self, request: Request) -> JsonResponse:
         """A transaction with all its messages."""
@@ -206,45 +184,3 @@ def _posted(notice_id: str) -> bytes:
 
 def _done(action: str, count: int) -> bytes:
     return body.answer(Done(f"{action} {count} notification(s)"))
-
-
-# ---- bulk ------------------------------------------------------------------------------------------------------------
-def _pieces(raw: bytes, content_type: str) -> list[bytes] | list[msgspec.Raw]:
-    """The lines of a bulk: by its type, and where that is plain JSON, by whether it begins as an array."""
-    if content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"["):
-        lines = [line for line in raw.split(b"\n") if line.strip()]
-        if not lines:
-            raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
-        return lines
-    return body.parse(raw, _array)
-
-
-def _lines(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[list[BulkOpen | BulkEdit], dict[int, BulkResult]]:
-    """What the lines ask for, in order, and by their index the answers to those that cannot be read."""
-    try:
-        return [_line(piece) for piece in pieces], {}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # once more, to find out about each: nearly always all are good, and none needs a look of its own
-    lines: list[BulkOpen | BulkEdit] = []
-    bad: dict[int, BulkResult] = {}
-    for index, piece in enumerate(pieces):
-        try:
-            lines.append(body.parse(piece, _line))
-        except AthenaError as error:
-            bad[index] = _failed(_id_of(piece), error)
-    return lines, bad
-
-
-def _id_of(piece: bytes | msgspec.Raw) -> str | None:
-    """The id of a line that could not be read, if that much can be made out."""
-    try:
-        tx_id = msgspec.json.decode(piece)["tx_id"]
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
-        return None
-    return tx_id[:128] if isinstance(tx_id, str) else None
-
-
-def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:
-    """Of what a line held, nothing is repeated that must not be stored: the answer may be kept for a retry."""
-    shown = None if tx_id is None else mask_emails(tx_id)
-    return BulkResult(shown, error.status, error.code, mask_emails(str(error)), error.data.get("field"))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from time import monotonic
 
 from athena.domain.model import Position, parse_cursor
-from athena.domain.wire import encode_ready
+from athena.domain.wire import Published, encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
@@ -20,7 +20,7 @@ from athena.live.counts import Counts, Resume, Transport
 from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS, Flush
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.streams import Streams
-from athena.live.tail import UNKNOWN, Chunk, Encoding, Entry, Tail
+from athena.live.tail import UNKNOWN, Chunk, Encoding, Tail
 
 LOOK_SECONDS = 2.0
 """How often clients are looked at, at least: those whose permit has ended are gone within this time."""
@@ -49,7 +49,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
-    def publish(self, entries: Iterable[Entry], since: float | None = None) -> None:
+    def publish(self, entries: Iterable[Published], since: float | None = None) -> None:
         """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration.
 
         `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).

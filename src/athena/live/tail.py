@@ -1,4 +1,4 @@
-"""The newest messages, encoded once, in one bounded log that all clients read."""
+"""The newest messages, encoded once and not before somebody reads them, in one bounded log that all clients read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from athena.domain.model import Position
-from athena.domain.wire import encode_reset
+from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weight
 
 Entry = tuple[int, bytes]
 """(seq up to which the message tells everything, the message as JSON)"""
@@ -44,7 +44,7 @@ class Tail:
         self.encoded = 0
         """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
         self._max_bytes = max_bytes
-        self._entries: list[Entry] = []
+        self._entries: list[Published] = []
         self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
         self._bytes = 0
         self._joined: dict[tuple[Encoding, int, int], Chunk] = {}
@@ -53,23 +53,23 @@ class Tail:
     def position(self) -> Position:
         return Position(self.epoch, self.end)
 
-    def append(self, entries: Iterable[Entry]) -> None:
+    def append(self, entries: Iterable[Published]) -> None:
         """Add messages in the order of their seq. The oldest ones go when there is no room."""
         for entry in entries:
             self._entries.append(entry)
-            self._bytes += len(entry[1])
+            self._bytes += weight(entry[1])
             self.end = entry[0]
         self._joined.clear()
         while self._bytes > self._max_bytes and self._first < len(self._entries):
             seq, message = self._entries[self._first]
-            self._bytes -= len(message)
+            self._bytes -= weight(message)
             self._first += 1
             self.start = seq
         if self._first >= TRIM:
             del self._entries[: self._first]
             self._first = 0
 
-    def preload(self, start: int, entries: list[Entry]) -> None:
+    def preload(self, start: int, entries: list[Published]) -> None:
         """Begin with what was before: `entries` are all that changed after `start`, the latest states alone."""
         end = self.end
         self.append(entries)
@@ -101,13 +101,24 @@ class Tail:
     def _join(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
         if seq < self.floor:
             return Chunk(encoding(self.epoch, [(self.end, encode_reset(self.position))]), self.end)
-        begin = stop = bisect_right(self._entries, seq, lo=self._first, key=itemgetter(0))
-        size = 0
-        while stop < len(self._entries) and (size := size + len(self._entries[stop][1])) <= max_bytes:
+        stop = bisect_right(self._entries, seq, lo=self._first, key=itemgetter(0))
+        first, size = stop, 0
+        while stop < len(self._entries):
+            self._encode(stop)
+            size += weight(self._entries[stop][1])
+            if size > max_bytes and stop > first:
+                break
             stop += 1
-        stop = max(stop, begin + 1)
-        entries = self._entries[begin:stop]
+        entries = encode_messages(self._entries[first:stop], self.epoch)
         if not entries:  # a position that we never gave out, from before a purge and a restart: it misses nothing
             return Chunk(b"", max(seq, self.end))
         self.encoded += 1
         return Chunk(encoding(self.epoch, entries), entries[-1][0])
+
+    def _encode(self, index: int) -> None:
+        """From now on the entry there is bytes; but archived ones, since neighbours share a message."""
+        seq, message = self._entries[index]
+        if not isinstance(message, bytes) and not message.archived:
+            made = encode_state(message, self.epoch)
+            self._bytes += len(made) - weight(message)
+            self._entries[index] = seq, made

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from athena.domain.model import Position
+from athena.domain.wire import Published
 
 
 class Committed(NamedTuple):
-    """What a commit has to tell clients, encoded once: (seq up to which it tells everything, message) in order.
+    """What a commit has to tell clients: (seq up to which it tells everything, message) in order. A relay between
+    machines encodes those that are not yet.
 
     `since` is when the oldest of the commit's commands was submitted (`time.monotonic` of this node; None from others).
     `restart` is set when the commit began a new epoch; then there are no messages.
     """
 
-    messages: list[tuple[int, bytes]]
+    messages: list[Published]
     restart: Position | None = None
     since: float | None = None
 

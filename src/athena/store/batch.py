@@ -43,27 +43,33 @@ class Batch:
         self._now = now
         self._load = load
         self._find = find
-        self._seen: dict[str, Notification | None] = {}
+        self._seen: dict[str, Notification | None] = {}  # those that were looked up and are not dirty
 
-    def run(self, wishes: Sequence[Command | Once[list[Outcome]]]) -> Iterator[None]:
+    def run(self, wishes: Sequence[Command | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
         """Decide each wish on the state that the ones before it have left.
 
-        Rests after each command, where an engine may let others go on.
+        Rests after every `slice_` commands, where an engine may let others go on.
         """
+        decided = 0  # since the last rest
         for wish in wishes:
+            if decided >= slice_:
+                decided = 0
+                yield
             if isinstance(wish, Once):
-                yield from self._carry_out(wish)
+                yield from self._carry_out(wish, slice_)
+                decided += len(wish.commands)
             else:
                 self.outcomes.append(self._decide(wish))
-                yield
+                decided += 1
 
-    def _carry_out(self, once: Once[list[Outcome]]) -> Iterator[None]:
+    def _carry_out(self, once: Once[list[Outcome]], slice_: int) -> Iterator[None]:
         told: Told | None = repeated(once.key, self.receipts.get(once.key.id) or self._find(once.key.id))
         if told is None:
             outcomes: list[Outcome] = []
-            for command in once.commands:
-                outcomes.append(self._decide(command))
-                yield
+            for begin in range(0, len(once.commands), slice_):
+                if begin:
+                    yield
+                outcomes += map(self._decide, once.commands[begin : begin + slice_])
             told = self._receipt(once, outcomes)
         self.outcomes.append(told)
 
@@ -77,7 +83,9 @@ class Batch:
 
     def _decide(self, command: Command) -> Outcome:
         key = command.id
-        current = self._seen[key] if key in self._seen else self._load(key)
+        current = self.dirty.get(key)
+        if current is None:
+            current = self._seen[key] if key in self._seen else self._load(key)
         try:
             decision = decide(command, current, self._now, self.seq + 1)
         except (Conflict, NotFound) as refused:
@@ -87,7 +95,7 @@ class Batch:
             self._seen[key] = current
             return decision
         state = decision.state
-        self._seen[key] = self.dirty[key] = state
+        self.dirty[key] = state
         if decision.effect == "changed":
             self.seq += 1
             self.changes.append(state)

@@ -27,6 +27,7 @@ from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
+from athena.store.side_thread import SideThread
 from athena.store.sqlite_file import check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
@@ -38,7 +39,7 @@ SLICE = 128
 """Commands applied before the event loop gets a turn: about 2 ms."""
 
 KNOWN = 20_000
-"""Active transactions whose state is kept in memory, the last edited ones: about 12 MiB. Two full bulks fit."""
+"""Active transactions whose state is kept in memory: about 12 MiB. Two full bulks fit."""
 
 PACKAGE = "athena.store"
 TENDED_BLOCKS, TENDED_SECONDS = 32, 0.05
@@ -79,7 +80,7 @@ class SqliteStore:
             raise
         self._searchable = sqlite_search.newest(self._writer)
         self._known: dict[str, Notification] = {}
-        self._committing = ThreadPoolExecutor(1, "athena-commit")
+        self._beside = SideThread("athena-commit")
         self._reading = ThreadPoolExecutor(READERS, "athena-read")
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         for _ in range(READERS):
@@ -90,9 +91,8 @@ class SqliteStore:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
             batch = Batch(seq, now, self._load, lambda key: sqlite_receipts.find(self._writer, key, now))
-            for count, _ in enumerate(batch.run(wishes), 1):
-                if not count % SLICE:
-                    await asyncio.sleep(0)
+            for _ in batch.run(wishes, SLICE):
+                await asyncio.sleep(0)
             await self._save(batch, now)
         self._remember(batch)
         return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), list(batch.dirty.values()))
@@ -122,7 +122,7 @@ class SqliteStore:
             give_up = monotonic() + TENDED_SECONDS
             for _ in range(TENDED_BLOCKS):
                 # On the thread: all that ended in one commit is one block, a quarter of a second for 10,000 rows.
-                more = await self._in_thread(sqlite_search.extend, self._writer, now)
+                more = await self._beside.run(sqlite_search.extend, self._writer, now)
                 if not more or monotonic() > give_up:
                     break
         self._searchable = sqlite_search.newest(self._writer)
@@ -159,9 +159,7 @@ class SqliteStore:
             raise self._as_unavailable(error) from error
 
     def _begin(self) -> None:
-        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout. Raises
-        `StoreUnavailable` when the files are not where they were."""
-        self._files.check()
+        """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
         self._writer.execute("BEGIN IMMEDIATE")
 
     def _row(self, block: str) -> Any:
@@ -175,12 +173,14 @@ class SqliteStore:
         return None if row is None else _state(row)
 
     def _remember(self, batch: Batch) -> None:
-        """Spare the next edit of an active transaction the read: what was committed last is what is stored."""
+        """Spare the next edit of an active transaction the read: what was committed last is what is stored. Those that
+        came first go first, whenever they were edited: who is edited again comes back."""
         known = self._known
         for key, state in batch.dirty.items():
-            known.pop(key, None)
             if state.status in ACTIVE:
                 known[key] = state
+            else:
+                known.pop(key, None)
         while len(known) > KNOWN:
             del known[next(iter(known))]
 
@@ -198,21 +198,12 @@ class SqliteStore:
 
     async def _commit(self) -> None:
         """The one step that waits for the disk, on a thread so that nobody else does."""
-        await self._in_thread(self._writer.execute, "COMMIT")
+        await self._beside.run(self._finish)
 
-    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Whoever is cancelled meanwhile waits for the end: until then the connection is not theirs."""
-        loop = asyncio.get_running_loop()
-        ended = loop.create_future()
-        working = self._committing.submit(work, *arguments)
-        # Not `run_in_executor`, whose future and `shield`'s tell each other in two more turns of the loop.
-        working.add_done_callback(lambda _: loop.call_soon_threadsafe(_wake, ended))
-        try:
-            await ended
-        except asyncio.CancelledError:
-            await asyncio.wait([asyncio.wrap_future(working)])
-            raise
-        return working.result()
+    def _finish(self) -> None:
+        """Raises `StoreUnavailable` when the files are not where they were."""
+        self._files.check()
+        self._writer.execute("COMMIT")
 
     def _as_unavailable(self, error: BaseException) -> BaseException:
         return StoreUnavailable(why(self._writer, error)) if isinstance(error, apsw.Error) else error
@@ -279,7 +270,7 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._reading, run)
 
     async def close(self) -> None:
-        self._committing.shutdown()
+        self._beside.close()
         self._reading.shutdown()
         while not self._readers.empty():
             self._readers.get().close()
@@ -296,11 +287,6 @@ def end_process(error: apsw.Error) -> NoReturn:
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():  # whoever waited was cancelled
-        waiter.set_result(None)
-
-
 def _state(row: Any) -> Notification:
     """A row of the block `load`. SQLite has no booleans."""
     columns = list(row)

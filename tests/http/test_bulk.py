@@ -1,0 +1,61 @@
+"""Bulks are read and answered all at once; that gives what a look at each line gives."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from athena.domain.lifecycle import Decision, decide
+from athena.domain.model import ID_PATTERN, Command, Open
+from athena.errors import InvalidField, UnknownTransaction
+from athena.http import bulk
+from athena.http.answers import BulkAnswer, BulkResult
+
+IDS = st.from_regex(ID_PATTERN)
+OPENED = decide(Command("t", Open(description="d")), None, 1000, 1)
+assert OPENED is not None
+DONE: Decision = OPENED
+
+
+def line(tx_id: str | None) -> str:
+    return json.dumps({"op": "open", "tx_id": tx_id, "description": "d"})
+
+
+@given(st.lists(st.one_of(st.none(), IDS, st.text(max_size=3), st.sampled_from(["a\nb", "", "a" * 129, "a\n", "ä"]))))
+def test_bad_ids_are_found_wherever_they_are(ids: list[str | None]) -> None:
+    raw = json.dumps([json.loads(line(tx_id)) for tx_id in ids]).encode()
+    lines, bad = bulk.read(raw, "application/json")
+    good = [tx_id is None or bool(re.match(ID_PATTERN, tx_id)) for tx_id in ids]
+    assert [found.tx_id for found in lines] == [tx_id for tx_id, is_good in zip(ids, good, strict=True) if is_good]
+    assert sorted(bad) == [index for index, is_good in enumerate(good) if not is_good]
+    assert {(result.status, result.field) for result in bad.values()} <= {(400, "tx_id")}
+
+
+@given(st.lists(IDS, min_size=1, max_size=20))
+def test_an_answer_that_all_is_well_is_what_encoding_it_gives(ids: list[str]) -> None:
+    expected = msgspec.json.encode(BulkAnswer([BulkResult(tx_id, 200) for tx_id in ids]))
+    assert bulk.answer({}, ids, [DONE] * len(ids)) == expected
+
+
+def test_refused_and_bad_lines_are_in_their_places() -> None:
+    raw = "\n".join([line("a"), "{", line("b"), line("-/-")]).encode()
+    lines, bad = bulk.read(raw, "application/x-ndjson")
+    answer = json.loads(bulk.answer(bad, [str(found.tx_id) for found in lines], [UnknownTransaction("a"), DONE]))
+    told = [(result["tx_id"], result["status"]) for result in answer["results"]]
+    assert told == [("a", 404), (None, 400), ("b", 200), ("-/-", 400)]
+
+
+def test_no_lines_are_an_answer_without_results() -> None:
+    lines, bad = bulk.read(b"[]", "application/json")
+    assert json.loads(bulk.answer(bad, [], [])) == {"results": [], "message": "ok"}
+    assert not lines
+
+
+def test_too_many_lines_are_refused() -> None:
+    with pytest.raises(InvalidField, match="10,000 lines, got 10,001"):
+        bulk.read(b"1\n" * 10_001, "application/x-ndjson")
