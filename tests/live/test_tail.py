@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification, Open, Position
-from athena.domain.wire import encode_state, weight
+from athena.domain.wire import encode_state, weigh
 from athena.live.encoding import json_array, websocket_frames
 from athena.live.tail import TRIM, UNKNOWN, Tail
 
@@ -51,7 +51,7 @@ def test_a_reader_within_a_message_of_several_changes_gets_it_whole() -> None:
 
 def test_a_read_is_at_most_max_bytes_but_at_least_one_message() -> None:
     tail = tail_at(0)
-    tail.append(entry(seq) for seq in range(1, 10))
+    tail.append([entry(seq) for seq in range(1, 10)])
     size = len(entry(1)[1])
     assert seqs(tail, 0, max_bytes=3 * size) == [1, 2, 3]
     assert seqs(tail, 3, max_bytes=3 * size + 1) == [4, 5, 6]
@@ -61,7 +61,7 @@ def test_a_read_is_at_most_max_bytes_but_at_least_one_message() -> None:
 def test_it_is_bounded_and_knows_what_it_no_longer_has() -> None:
     size = len(entry(10**6)[1])
     tail = tail_at(10**6 - 1, max_bytes=100 * size)
-    tail.append(entry(10**6 + n) for n in range(5 * TRIM))
+    tail.append([entry(10**6 + n) for n in range(5 * TRIM)])
     assert tail.end == 10**6 + 5 * TRIM - 1
     assert tail.start == tail.end - 100
     assert tail.covers(tail.start)
@@ -130,8 +130,8 @@ def test_it_stays_within_its_bytes_whether_it_was_read_or_not() -> None:
         tail.append([changed(seq)])
         if seq % 3:
             tail.read(max(seq - 5, tail.start), json_array, 10**6)
-    held = [weight(message) for _, message in tail._entries[tail._first :]]
-    assert sum(held) == tail._bytes <= 100_000
+    held = tail._entries[tail._first :]
+    assert weigh(held) == tail._bytes <= 100_000
     assert 100 < len(held) < 2000
 
 
@@ -198,7 +198,7 @@ def test_frames_of_every_length() -> None:
 @pytest.mark.parametrize("after", [0, 5])
 def test_a_chunk_is_the_same_whoever_asks_first(after: int) -> None:
     tail = tail_at(0)
-    tail.append(entry(seq) for seq in range(1, 10))
+    tail.append([entry(seq) for seq in range(1, 10)])
     assert tail.read(after, json_array, 100) == tail.read(after, json_array, 100)
 
 

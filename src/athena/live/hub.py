@@ -8,7 +8,7 @@ Server-Sent Events and long poll read by the same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from time import monotonic
 
 from athena.domain.model import Position, parse_cursor
@@ -49,7 +49,7 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
-    def publish(self, entries: Iterable[Published], since: float | None = None) -> None:
+    def publish(self, entries: Sequence[Published], since: float | None = None) -> None:
         """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration.
 
         `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).

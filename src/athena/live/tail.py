@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from athena.domain.model import Position
-from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weight
+from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weigh
 
 Entry = tuple[int, bytes]
 """(seq up to which the message tells everything, the message as JSON)"""
@@ -53,18 +53,19 @@ class Tail:
     def position(self) -> Position:
         return Position(self.epoch, self.end)
 
-    def append(self, entries: Iterable[Published]) -> None:
-        """Add messages in the order of their seq. The oldest ones go when there is no room."""
-        for entry in entries:
-            self._entries.append(entry)
-            self._bytes += weight(entry[1])
-            self.end = entry[0]
+    def append(self, entries: Sequence[Published]) -> None:
+        """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time."""
         self._joined.clear()
+        if entries:
+            self._entries += entries
+            self._bytes += weigh(entries)
+            self.end = entries[-1][0]
         while self._bytes > self._max_bytes and self._first < len(self._entries):
-            seq, message = self._entries[self._first]
-            self._bytes -= weight(message)
-            self._first += 1
-            self.start = seq
+            some = max(1, (len(self._entries) - self._first) // 128)
+            oldest = self._entries[self._first : self._first + some]
+            self._bytes -= weigh(oldest)
+            self._first += some
+            self.start = oldest[-1][0]
         if self._first >= TRIM:
             del self._entries[: self._first]
             self._first = 0
@@ -105,7 +106,7 @@ class Tail:
         first, size = stop, 0
         while stop < len(self._entries):
             self._encode(stop)
-            size += weight(self._entries[stop][1])
+            size += weigh((self._entries[stop],))
             if size > max_bytes and stop > first:
                 break
             stop += 1
@@ -120,5 +121,5 @@ class Tail:
         seq, message = self._entries[index]
         if not isinstance(message, bytes) and not message.archived:
             made = encode_state(message, self.epoch)
-            self._bytes += len(made) - weight(message)
+            self._bytes += len(made) - weigh((self._entries[index],))
             self._entries[index] = seq, made

@@ -176,11 +176,10 @@ class SqliteStore:
         """Spare the next edit of an active transaction the read: what was committed last is what is stored. Those that
         came first go first, whenever they were edited: who is edited again comes back."""
         known = self._known
-        for key, state in batch.dirty.items():
-            if state.status in ACTIVE:
-                known[key] = state
-            else:
-                known.pop(key, None)
+        known |= batch.dirty
+        for key in batch.new.keys() | batch.moved:
+            if batch.dirty[key].status not in ACTIVE:
+                del known[key]
         while len(known) > KNOWN:
             del known[next(iter(known))]
 

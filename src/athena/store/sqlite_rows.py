@@ -28,16 +28,13 @@ class Rows(NamedTuple):
 
 def bound(batch: Batch, now: int) -> tuple[Rows, ...]:
     """What a batch writes, in the order in which it has to be run."""
-    updates: list[Notification] = []
-    progress: list[Notification] = []
-    for state in batch.dirty.values():
-        if state.id not in batch.new:
-            (updates if state.id in batch.moved else progress).append(state)
-    steps = [index for index, state in enumerate(batch.changes) if state.type == "webhook_tx"]
+    placed_anew = batch.new.keys() | batch.moved
+    updates = [batch.dirty[key] for key in batch.moved if key not in batch.new]
+    progress = [state for key, state in batch.dirty.items() if key not in placed_anew]
+    steps = [step for step in zip(batch.changes, batch.previous, strict=True) if step[0].type == "webhook_tx"]
 
-    def change(index: int) -> Parameters:
-        state = batch.changes[index]
-        before = batch.previous[index]
+    def change(step: tuple[Notification, int | None]) -> Parameters:
+        state, before = step
         return state.seq, before, now, state.status, state.message, state.on_step, state.total_steps, state.archived
 
     return (
