@@ -45,10 +45,10 @@ def cores() -> Cores:
 
 
 @contextmanager
-def pinned(core: int) -> Iterator[None]:
-    """Processes started in here run on `core` alone."""
+def pinned(*cores: int) -> Iterator[None]:
+    """Processes started in here run on these cores alone."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

@@ -31,13 +31,13 @@ def test_a_server_serves_what_was_seeded(start_athena: Callable[..., Athena], tm
     assert {row["status"] for row in page["notifications"]} == {"pending", "undoing", "success", "error"}
     assert {row["type"] for row in page["notifications"]} == {"webhook_tx", "notification"}
     _, last = athena.request("GET", "/api/v3/notifications?skip=2999")
-    assert [row["id"] for row in last["notifications"]] == ["seed-00000001"]
-    _, found = athena.request("GET", "/api/v3/webhooks/txs/seed-00003000")
+    assert [row["id"] for row in last["notifications"]] == ["seed-00003000"]
+    _, found = athena.request("GET", "/api/v3/webhooks/txs/seed-00000001")
     assert len(found["changes"]) == 1
-    status, _ = athena.request("PUT", "/api/v3/webhooks/txs/seed-00003000", {"status": "error", "athena_msg": "over"})
+    status, _ = athena.request("PUT", "/api/v3/webhooks/txs/seed-00000001", {"status": "error", "athena_msg": "over"})
     assert status == 200
     _, after = athena.request("GET", "/api/v3/notifications?search=over&status=error")
-    assert "seed-00003000" in [row["id"] for row in after["notifications"]]
+    assert "seed-00000001" in [row["id"] for row in after["notifications"]]
 
 
 @pytest.mark.parametrize("rows", [1, 40, 41, PATTERNS + 40, PATTERNS + 41])

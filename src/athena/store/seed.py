@@ -75,13 +75,20 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         patterns = min(PATTERNS, rows - running)
         values = {"rows": rows, "days": days, "now": now}
         db.execute(SQL["make_patterns"], _words() | {"now": now, "patterns": patterns, "running": running})
-        for before in range(0, rows - running, PATTERNS):
-            last = min(PATTERNS, rows - running - before)
-            _fill(db, values | {"before": before, "first": 1, "last": last})
-            told(before + last)
-        ends = rows - running - patterns
-        _fill(db, values | {"before": ends, "first": patterns + 1, "last": patterns + running})
-        told(rows)
+        pieces = [
+            {"before": before, "first": 1, "last": min(PATTERNS, rows - running - before)}
+            for before in range(0, rows - running, PATTERNS)
+        ]
+        pieces += [{"before": rows - running - patterns, "first": patterns + 1, "last": patterns + running}]
+        for piece in pieces:
+            with db:
+                db.execute(SQL["fill_changes"], values | piece)
+        made = 0
+        for piece in reversed(pieces):
+            with db:
+                db.execute(SQL["fill"], values | piece)
+            made += piece["last"] - piece["first"] + 1
+            told(made)
         for setting in INDEXING:
             db.execute(f"PRAGMA {setting}")
         for _, statement in indexes:
@@ -92,12 +99,6 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
             db.execute(SQL["finish"], {"rows": rows})
     finally:
         db.close()
-
-
-def _fill(db: apsw.Connection, bounds: dict[str, int]) -> None:
-    with db:
-        db.execute(SQL["fill"], bounds)
-        db.execute(SQL["fill_changes"], bounds)
 
 
 def _words() -> dict[str, str | int]:
