@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification, Open, Position
-from athena.domain.wire import encode_state, weigh
+from athena.domain.wire import encode_state, weights
 from athena.live.encoding import json_array, websocket_frames
 from athena.live.tail import TRIM, UNKNOWN, Tail
 
@@ -131,7 +131,7 @@ def test_it_stays_within_its_bytes_whether_it_was_read_or_not() -> None:
         if seq % 3:
             tail.read(max(seq - 5, tail.start), json_array, 10**6)
     held = tail._entries[tail._first :]
-    assert weigh(held) == tail._bytes <= 100_000
+    assert sum(weights(held)) == tail._bytes <= 100_000
     assert 100 < len(held) < 2000
 
 

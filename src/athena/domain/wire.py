@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from operator import attrgetter
 from typing import Literal, TypeVar
 
 import msgspec
@@ -63,7 +61,6 @@ class ReadyMessage(Struct, kw_only=True, tag_field="type", tag="ready"):
 LiveMessage = TransactionMessage | NoticeMessage | ArchivedMessage | ResetMessage | ReadyMessage
 
 T = TypeVar("T")
-_description, _last = attrgetter("description"), attrgetter("message")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -117,16 +114,12 @@ Published = tuple[int, Message]
 """A change as it is handed to readers: (the seq up to which the message tells everything, the message)."""
 
 
-def weigh(messages: Iterable[Published]) -> int:
-    """About how many bytes they have, once they are all made."""
-    size, states = 0, []
-    for _, message in messages:
-        if isinstance(message, bytes):
-            size += len(message)
-        else:
-            states.append(message)
-    texts = chain(map(_description, states), filter(None, map(_last, states)))
-    return size + 256 * len(states) + sum(map(len, texts))
+def weights(messages: Iterable[Published]) -> list[int]:
+    """About how many bytes each has, once it is made."""
+    return [
+        len(message) if isinstance(message, bytes) else 256 + len(message.description) + len(message.message or "")
+        for _, message in messages
+    ]
 
 
 def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from athena.domain.model import Position
-from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weigh
+from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weights
 
 Entry = tuple[int, bytes]
 """(seq up to which the message tells everything, the message as JSON)"""
@@ -45,6 +45,7 @@ class Tail:
         """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
         self._max_bytes = max_bytes
         self._entries: list[Published] = []
+        self._weights: list[int] = []  # bytes of each
         self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
         self._bytes = 0
         self._joined: dict[tuple[Encoding, int, int], Chunk] = {}
@@ -57,17 +58,19 @@ class Tail:
         """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time."""
         self._joined.clear()
         if entries:
+            added = weights(entries)
             self._entries += entries
-            self._bytes += weigh(entries)
+            self._weights += added
+            self._bytes += sum(added)
             self.end = entries[-1][0]
         while self._bytes > self._max_bytes and self._first < len(self._entries):
-            some = max(1, (len(self._entries) - self._first) // 128)
-            oldest = self._entries[self._first : self._first + some]
-            self._bytes -= weigh(oldest)
-            self._first += some
-            self.start = oldest[-1][0]
+            upto = self._first + max(1, (len(self._entries) - self._first) // 128)
+            self._bytes -= sum(self._weights[self._first : upto])
+            self._first = upto
+            self.start = self._entries[upto - 1][0]
         if self._first >= TRIM:
             del self._entries[: self._first]
+            del self._weights[: self._first]
             self._first = 0
 
     def preload(self, start: int, entries: list[Published]) -> None:
@@ -81,7 +84,7 @@ class Tail:
         """Begin a new epoch: nothing before `position` can be replayed, and every reader has to start anew."""
         self.epoch, self.floor = position
         self.start = self.end = position.seq
-        self._entries, self._first, self._bytes = [], 0, 0
+        self._entries, self._weights, self._first, self._bytes = [], [], 0, 0
         self._joined.clear()
 
     def covers(self, seq: int) -> bool:
@@ -106,7 +109,7 @@ class Tail:
         first, size = stop, 0
         while stop < len(self._entries):
             self._encode(stop)
-            size += weigh((self._entries[stop],))
+            size += self._weights[stop]
             if size > max_bytes and stop > first:
                 break
             stop += 1
@@ -121,5 +124,5 @@ class Tail:
         seq, message = self._entries[index]
         if not isinstance(message, bytes) and not message.archived:
             made = encode_state(message, self.epoch)
-            self._bytes += len(made) - weigh((self._entries[index],))
-            self._entries[index] = seq, made
+            self._bytes += len(made) - self._weights[index]
+            self._entries[index], self._weights[index] = (seq, made), len(made)

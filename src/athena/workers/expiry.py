@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Expire, Notification
@@ -24,6 +25,9 @@ LONGEST_NAP = 1.0
 RETRY = 1.0
 
 
+_deadline = attrgetter("deadline")
+
+
 class Expiry:
     """Asks the store for the earliest deadlines and has the journal expire what is due.
 
@@ -41,10 +45,10 @@ class Expiry:
 
     def _notice(self, states: Sequence[Notification]) -> None:
         """Wake up when a transaction's deadline comes before the one that is waited for."""
-        for state in states:
-            if state.deadline is not None and state.deadline < self._next:
-                self._next = state.deadline
-                self._earlier.set()
+        earliest = min(filter(None, map(_deadline, states)), default=self._next)
+        if earliest < self._next:
+            self._next = earliest
+            self._earlier.set()
 
     async def run(self) -> None:
         """Until it is cancelled."""
