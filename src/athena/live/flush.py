@@ -25,7 +25,7 @@ AT_ONCE = 40
 """Clients that are looked at before they are written to, and before the time is."""
 
 SLICE_CLIENTS = 10 * AT_ONCE
-SLICE_SECONDS = 0.003
+SLICE_SECONDS = 0.002
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
 
 REST = 2.0
