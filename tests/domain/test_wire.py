@@ -11,12 +11,15 @@ from athena.domain.lifecycle import decide
 from athena.domain.model import Change, Command, Edit, Notice, Notification, Open, Position
 from athena.domain.wire import (
     ARCHIVED_IDS_A_MESSAGE,
+    Published,
     encode_changes,
+    encode_messages,
     encode_ready,
     encode_reset,
     encode_state,
     row,
     transaction,
+    weights,
 )
 
 
@@ -105,6 +108,21 @@ def test_an_archived_message_has_a_limit() -> None:
     messages = encode_changes(numbered([True] * (ARCHIVED_IDS_A_MESSAGE + 1)), "e")
     assert [len(json.loads(text)["ids"]) for _, text in messages] == [ARCHIVED_IDS_A_MESSAGE, 1]
     assert [seq for seq, _ in messages] == [ARCHIVED_IDS_A_MESSAGE, ARCHIVED_IDS_A_MESSAGE + 1]
+
+
+def test_what_is_encoded_already_stays_as_it_is_and_keeps_archived_ones_apart() -> None:
+    first, *rest = numbered([False, True, True])
+    published: list[Published] = [(1, first), (2, rest[0]), (9, b"{}"), (10, rest[1])]
+    messages = encode_messages(published, "e")
+    assert [seq for seq, _ in messages] == [1, 2, 9, 10]
+    assert messages[2][1] == b"{}"
+    assert [json.loads(text).get("ids") for _, text in messages] == [None, ["t2"], None, ["t3"]]
+
+
+def test_what_weighs_a_state_is_about_what_its_message_does() -> None:
+    state = state_of(Open(description="d" * 200), Edit(status="pending", athena_msg="m" * 1000))
+    assert weights([(1, state), (2, b"x" * 40)]) == [1456, 40]
+    assert abs(len(encode_state(state, "cf1333cb")) - 1456) < 200
 
 
 def shown(value: object) -> dict[str, Any]:
