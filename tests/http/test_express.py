@@ -180,6 +180,20 @@ def test_a_half_sent_edit_waits_for_the_rest(shared: Athena) -> None:
                 assert answers.next().startswith(b"HTTP/1.1 200 ")
 
 
+def test_limits_are_those_of_all_requests(tmp_path: Path) -> None:
+    with Athena(tmp_path / "athena-data", "--max-head-bytes", "4096", "--max-body-bytes", "100") as athena:
+        open_tx(athena, tx_id="a", description="Deploy")
+        for request, status in (
+            (put("a", PENDING), 200),
+            (put("a", PENDING, "X-Long: " + "y" * 4000, "X-Longer: " + "y" * 1000), 431),
+            (put("a", {"status": "pending", "athena_msg": "m" * 100}), 400),
+        ):
+            with tcp(athena) as sock:
+                sock.sendall(request)
+                assert answer(sock).startswith(b"HTTP/1.1 %d " % status)
+        assert express(athena) == 1
+
+
 def test_an_edit_whose_sender_has_gone_is_stored(shared: Athena) -> None:
     for number in range(20):
         with tcp(shared) as sock:

@@ -51,7 +51,7 @@ Table = dict[str, dict[str, Bound]]
 
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
-    express = Express(service, admission, config.max_body_bytes)
+    express = Express(service, admission, config.max_head_bytes, config.max_body_bytes)
     watched = metrics.watch(service, hub, admission, config, workers, express)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")

@@ -75,12 +75,13 @@ class Connection(Protocol):
 class Express:
     """Looks at requests that came in one piece, and sends the ordinary reports among them on their way."""
 
-    def __init__(self, service: Service, admission: Admission, max_body: int) -> None:
-        """`max_body` is in bytes."""
+    def __init__(self, service: Service, admission: Admission, max_head: int, max_body: int) -> None:
+        """`max_head` and `max_body` are in bytes."""
         self.sent = 0
         """How many there were."""
         self._service = service
         self._admission = admission
+        self._max_head = max_head
         self._max_body = max_body
         self._heads: dict[bytes, Head] = {}  # by the fingerprint of their lines
 
@@ -91,6 +92,8 @@ class Express:
             return None
         begun = perf_counter()
         behind = data.find(b"\r\n\r\n", found.end()) + 2
+        if behind > self._max_head:
+            return None
         head = self._head(data[found.end() : behind])
         if head is None or len(data) != behind + 2 + head.length:
             return None
