@@ -42,6 +42,7 @@ _LENGTH = re.compile(rb"[0-9]{1,7}\Z")
 _UNUSUAL = (RELEVANT - {b"authorization", b"host", b"x-forwarded-for", b"x-forwarded-proto"}) | {
     b"expect",
     b"idempotency-key",
+    b"proxy-connection",  # which the parser takes for `connection`
     b"trailer",
     b"transfer-encoding",
     b"upgrade",

@@ -21,25 +21,30 @@ class SideThread:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` returns, or raises. Whoever is cancelled meanwhile waits for its end: until then what it works on
-        is not theirs."""
+        """What `work` returns, or raises. Whoever is cancelled meanwhile, however often, waits for its end: until then
+        what it works on is not theirs. Raises `RuntimeError` after `close`."""
+        if self._closed:
+            raise RuntimeError("the thread has ended")
         job = _Job(work, arguments)
         self._jobs.put(job)
-        try:
-            await job.ended
-        except asyncio.CancelledError:
-            if not job.over:
-                job.ended = job.loop.create_future()
+        cancelled = False
+        while not job.over:
+            try:
                 await job.ended
-            raise
+            except asyncio.CancelledError:
+                cancelled, job.ended = True, job.loop.create_future()
+        if cancelled:
+            raise asyncio.CancelledError
         return job.outcome()
 
     def close(self) -> None:
         """Finish what was asked for."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
 
