@@ -10,7 +10,7 @@ import pytest
 
 from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Edit, Notice, Open
-from athena.domain.wire import encode_state
+from athena.domain.wire import Encoded, encode_state
 from athena.errors import InternalError, ShuttingDown, StoreUnavailable, UnknownTransaction
 from athena.journal import MAX_COMMANDS, NEVER, Journal
 from athena.relay.base import Committed
@@ -49,8 +49,8 @@ def journal_on(store: MemoryStore) -> tuple[Journal, list[dict[str, Any]]]:
 
     def listen(committed: Committed) -> None:
         pushed.extend(
-            json.loads(message if isinstance(message, bytes) else encode_state(message, "e"))
-            for _, message in committed.messages
+            json.loads((message if isinstance(message, Encoded) else encode_state(message, "e")).data)
+            for message in committed.messages
         )
         if committed.restart is not None:
             pushed.append({"restart": str(committed.restart)})

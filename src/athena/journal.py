@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from athena.domain.model import Command, Notification
-from athena.domain.wire import Published
 from athena.errors import AthenaError, InternalError, ShuttingDown
 from athena.histogram import POWERS_OF_TWO, Histogram
 from athena.relay.base import Committed, Relay
@@ -181,8 +180,7 @@ class Journal:
         self.sizes.observe(size)
         if written.changes:
             self.proven = monotonic()
-            messages: list[Published] = [(state.seq, state) for state in written.changes]
-            self._relay.publish(Committed(messages, since=batch[0].since))
+            self._relay.publish(Committed(written.changes, since=batch[0].since))
         for listener in self._listeners:
             listener(written.states)
         start = 0

@@ -118,7 +118,7 @@ async def _preload(tail: Tail, store: SqliteStore) -> None:
     """The newest changes again: most clients that come back after a restart are only a little behind."""
     start = max(0, tail.end - PRELOADED)
     found = await store.changed_since(start, PRELOADED)
-    tail.preload(max(start, found.retired), [(row.seq, row) for row in found.rows])
+    tail.preload(max(start, found.retired), found.rows)
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:

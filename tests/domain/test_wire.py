@@ -1,8 +1,10 @@
 import json
+import sys
 from itertools import pairwise
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -11,8 +13,8 @@ from athena.domain.lifecycle import decide
 from athena.domain.model import Change, Command, Edit, Notice, Notification, Open, Position
 from athena.domain.wire import (
     ARCHIVED_IDS_A_MESSAGE,
+    Encoded,
     Published,
-    encode_changes,
     encode_messages,
     encode_ready,
     encode_reset,
@@ -34,7 +36,7 @@ def state_of(*wishes: Open | Edit | Notice) -> Notification:
 
 
 def message(state: Notification) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(encode_state(state, "e"))
+    decoded: dict[str, Any] = json.loads(encode_state(state, "e").data)
     return decoded
 
 
@@ -84,8 +86,8 @@ def test_a_notice() -> None:
 
 
 def test_reset_and_ready() -> None:
-    assert json.loads(encode_reset(Position("e", 5))) == {"type": "reset", "cursor": "e.5"}
-    assert json.loads(encode_ready(Position("e", 5))) == {"type": "ready", "cursor": "e.5"}
+    assert json.loads(encode_reset(Position("e", 5)).data) == {"type": "reset", "cursor": "e.5"}
+    assert json.loads(encode_ready(Position("e", 5)).data) == {"type": "ready", "cursor": "e.5"}
 
 
 def numbered(kinds: list[bool]) -> list[Notification]:
@@ -95,7 +97,7 @@ def numbered(kinds: list[bool]) -> list[Notification]:
 
 @given(st.lists(st.booleans(), max_size=20))
 def test_changes_keep_their_order_and_neighbouring_archived_rows_share_a_message(kinds: list[bool]) -> None:
-    messages = [(seq, json.loads(text)) for seq, text in encode_changes(numbered(kinds), "e")]
+    messages = [(seq, json.loads(text)) for seq, text in encode_messages(numbered(kinds), "e")]
     assert [seq for seq, _ in messages] == sorted(seq for seq, _ in messages)
     assert all(decoded["cursor"] == f"e.{seq}" for seq, decoded in messages)
     told = [name for _, decoded in messages for name in decoded.get("ids", [decoded.get("id")])]
@@ -105,14 +107,14 @@ def test_changes_keep_their_order_and_neighbouring_archived_rows_share_a_message
 
 
 def test_an_archived_message_has_a_limit() -> None:
-    messages = encode_changes(numbered([True] * (ARCHIVED_IDS_A_MESSAGE + 1)), "e")
+    messages = encode_messages(numbered([True] * (ARCHIVED_IDS_A_MESSAGE + 1)), "e")
     assert [len(json.loads(text)["ids"]) for _, text in messages] == [ARCHIVED_IDS_A_MESSAGE, 1]
     assert [seq for seq, _ in messages] == [ARCHIVED_IDS_A_MESSAGE, ARCHIVED_IDS_A_MESSAGE + 1]
 
 
 def test_what_is_encoded_already_stays_as_it_is_and_keeps_archived_ones_apart() -> None:
     first, *rest = numbered([False, True, True])
-    published: list[Published] = [(1, first), (2, rest[0]), (9, b"{}"), (10, rest[1])]
+    published: list[Published] = [first, rest[0], Encoded(9, b"{}"), structs.replace(rest[1], seq=10)]
     messages = encode_messages(published, "e")
     assert [seq for seq, _ in messages] == [1, 2, 9, 10]
     assert messages[2][1] == b"{}"
@@ -121,8 +123,16 @@ def test_what_is_encoded_already_stays_as_it_is_and_keeps_archived_ones_apart() 
 
 def test_what_weighs_a_state_is_about_what_its_message_does() -> None:
     state = state_of(Open(description="d" * 200), Edit(status="pending", athena_msg="m" * 1000))
-    assert weights([(1, state), (2, b"x" * 40)]) == [1456, 40]
-    assert abs(len(encode_state(state, "cf1333cb")) - 1456) < 200
+    assert weights([state, Encoded(2, b"x" * 40)]) == [1457, 40]
+    assert abs(len(encode_state(state, "cf1333cb").data) - 1457) < 200
+
+
+@pytest.mark.parametrize("letter", ["m", "é", "語", "🐢"])
+def test_no_text_weighs_less_than_it_takes(letter: str) -> None:
+    state = state_of(Open(description=letter * 256, by=letter * 200), Edit(status="pending", athena_msg=letter * 1000))
+    texts = (state.description, state.message, state.by)
+    in_memory, in_utf8 = sum(map(sys.getsizeof, texts)), len(encode_state(state, "cf1333cb").data)
+    assert max(in_memory, in_utf8) <= weights([state])[0] <= 5 * in_memory
 
 
 def shown(value: object) -> dict[str, Any]:

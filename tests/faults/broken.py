@@ -81,14 +81,14 @@ def read_before_attach() -> None:
 def expire_unconditionally() -> None:
     """What was due when expiry looked ends, whatever came between."""
     from athena.domain import lifecycle
-    from athena.domain.model import Edit, Notification
+    from athena.domain.model import Edit, Expire, Notification
 
-    def expire(current: Notification | None, now: int, seq: int) -> Any:
+    def expire(tx_id: str, wish: Expire, current: Notification | None, now: int, seq: int) -> Any:
         if current is None:
             return None
-        return lifecycle._report(current, Edit(status="error", athena_msg=lifecycle.TIMED_OUT), now, seq)
+        return lifecycle._edit(tx_id, Edit(status="error", athena_msg=lifecycle.TIMED_OUT), current, now, seq)
 
-    lifecycle._expire = expire
+    lifecycle._RULES[Expire] = expire
 
 
 def retire_running_ones() -> None:

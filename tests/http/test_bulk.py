@@ -42,6 +42,26 @@ def test_an_answer_that_all_is_well_is_what_encoding_it_gives(ids: list[str]) ->
     assert bulk.answer({}, ids, [DONE] * len(ids)) == expected
 
 
+WHITE = st.sampled_from(["", " ", "\n", "\r\n", "\n\n", "\t", "\n \n"])
+PIECES = st.sampled_from([*(line(tx_id) for tx_id in ("a", "b")), "{", "1", '{"op":"edit"}', '{"tx_id":\n"a"}'])
+
+
+@given(st.lists(st.tuples(PIECES, WHITE), min_size=1, max_size=6), WHITE)
+def test_lines_are_what_line_breaks_divide_however_the_rest_is_spaced(parts: list[tuple[str, str]], lead: str) -> None:
+    raw = lead + "".join(piece + white for piece, white in parts)
+    expected = [_is_good(piece) for piece in raw.split("\n") if piece.strip()]
+    lines, bad = bulk.read(raw.encode(), "application/x-ndjson")
+    assert len(lines) == expected.count(True)
+    assert sorted(bad) == [index for index, is_good in enumerate(expected) if not is_good]
+
+
+def _is_good(piece: str) -> bool:
+    try:
+        return "op" in json.loads(piece) and "description" in json.loads(piece)
+    except (ValueError, TypeError):
+        return False
+
+
 def test_refused_and_bad_lines_are_in_their_places() -> None:
     raw = "\n".join([line("a"), "{", line("b"), line("-/-")]).encode()
     lines, bad = bulk.read(raw, "application/x-ndjson")

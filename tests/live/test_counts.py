@@ -7,7 +7,7 @@ import asyncio
 from tests.live.test_hub import World, live, settle
 
 from athena.domain.model import Command, Open, Position
-from athena.domain.wire import encode_changes
+from athena.domain.wire import encode_messages
 from athena.live.counts import Counts
 from athena.live.flush import SLICE_CLIENTS
 
@@ -27,7 +27,7 @@ class Forever:
 async def publish(world: World, since: float) -> None:
     world.count += 1
     written = await world.store.write([Command(f"t{world.count}", Open(description="d"))], 1000)
-    world.hub.publish(encode_changes(written.changes, written.position.epoch), since)
+    world.hub.publish(encode_messages(written.changes, written.position.epoch), since)
 
 
 def observed(world: World) -> int:

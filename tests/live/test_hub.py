@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 from athena.domain.model import Command, Edit, Open
-from athena.domain.wire import encode_changes
+from athena.domain.wire import Encoded, encode_messages
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
 from athena.live.flush import CHUNK_BYTES, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
-from athena.live.tail import Encoding, Entry, Tail
+from athena.live.tail import Encoding, Tail
 from athena.store.base import Changed
 from athena.store.memory import MemoryStore
 
 
-def spaced(epoch: str, entries: list[Entry]) -> bytes:
+def spaced(epoch: str, entries: list[Encoded]) -> bytes:
     """Another way to say the same."""
     return b"  " + json_array(epoch, entries)
 
@@ -99,11 +99,11 @@ class World:
             self.count += 1
             commands.append(Command(f"t{self.count}", Open(description=text)))
         written = await self.store.write(commands, 1000)
-        self.hub.publish(encode_changes(written.changes, written.position.epoch))
+        self.hub.publish(encode_messages(written.changes, written.position.epoch))
 
     async def edit(self, tx_id: str, text: str) -> None:
         written = await self.store.write([Command(tx_id, Edit(status="pending", athena_msg=text))], 1000)
-        self.hub.publish(encode_changes(written.changes, written.position.epoch))
+        self.hub.publish(encode_messages(written.changes, written.position.epoch))
 
     def attach(self, after: str | None = None, encoding: Encoding = json_array) -> Recorder:
         client = Recorder(self.hub, encoding)
@@ -334,7 +334,7 @@ def test_a_client_that_cannot_be_written_to_is_cut_off_and_the_others_go_on() ->
 def test_an_encoding_that_fails_costs_its_client_and_nobody_else() -> None:
     fails = False
 
-    def encode(epoch: str, entries: list[Entry]) -> bytes:
+    def encode(epoch: str, entries: list[Encoded]) -> bytes:
         if fails:
             raise MemoryError
         return json_array(epoch, entries)
@@ -451,7 +451,7 @@ def test_a_replay_never_hands_out_a_cursor_that_the_push_has_not_reached() -> No
         await settle()
         assert client.cursors[-1] == 300
         assert world.hub.locate(client.received[-1]["cursor"]) == 300
-        world.hub.publish(encode_changes(unpublished.changes, unpublished.position.epoch))
+        world.hub.publish(encode_messages(unpublished.changes, unpublished.position.epoch))
         await settle()
         assert client.cursors[-1] == 301
         assert client.received[-1]["id"] == "ahead"

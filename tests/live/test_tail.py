@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification, Open, Position
-from athena.domain.wire import encode_state, weights
+from athena.domain.wire import Encoded, encode_state, weights
 from athena.live.encoding import json_array, websocket_frames
-from athena.live.tail import TRIM, UNKNOWN, Tail
+from athena.live.tail import TRIM, UNHEARD, UNKNOWN, Tail
 
 
 def tail_at(seq: int, max_bytes: int = 10**6) -> Tail:
@@ -23,8 +23,8 @@ def seqs(tail: Tail, after: int, max_bytes: int = 10**6) -> list[int]:
     return [] if not data else [item["n"] for item in json.loads(data)]
 
 
-def entry(seq: int) -> tuple[int, bytes]:
-    return seq, b'{"n":%d}' % seq
+def entry(seq: int) -> Encoded:
+    return Encoded(seq, b'{"n":%d}' % seq)
 
 
 def test_reading_gives_what_follows() -> None:
@@ -45,7 +45,7 @@ def test_a_read_ahead_of_the_end_is_nothing() -> None:
 
 def test_a_reader_within_a_message_of_several_changes_gets_it_whole() -> None:
     tail = tail_at(10)
-    tail.append([(14, b'{"n":14}')])
+    tail.append([Encoded(14, b'{"n":14}')])
     assert seqs(tail, 12) == [14]
 
 
@@ -70,9 +70,39 @@ def test_it_is_bounded_and_knows_what_it_no_longer_has() -> None:
     assert len(tail._entries) <= 100 + TRIM
 
 
+def test_what_is_put_back_at_the_start_is_bounded_too() -> None:
+    size = len(entry(10**6)[1])
+    tail = Tail(Position("e", 10**6 + 4 * TRIM), 100 * size)
+    tail.preload(10**6, [entry(10**6 + n) for n in range(1, 4 * TRIM, 2)])
+    assert tail.end == 10**6 + 4 * TRIM
+    first = seqs(tail, tail.start)[0]
+    assert tail.start in (first - 1, first - 2)
+    assert not tail.covers(tail.start - 1)
+    assert len(seqs(tail, tail.start)) == 100
+
+
+@pytest.mark.parametrize("at_once", [1, 7, UNHEARD, UNHEARD + 1, 5 * UNHEARD])
+def test_what_nobody_hears_is_kept_in_part(at_once: int) -> None:
+    tail = tail_at(0)
+    tail.append([entry(seq) for seq in range(1, 101)])
+    for begin in range(101, 101 + 6 * UNHEARD, at_once):
+        tail.append([entry(seq) for seq in range(begin, begin + at_once)], heard=False)
+        if tail.end - 100 <= UNHEARD:
+            assert tail.start == 0, "as long as it is little, everything is kept"
+        else:
+            assert (tail.start, tail.covers(tail.start - 1)) == (tail.end - UNHEARD, False)
+            assert seqs(tail, tail.start) == [*range(tail.start + 1, tail.end + 1)]
+    assert len(tail._entries) <= UNHEARD + TRIM
+    end = tail.end
+    for seq in range(end + 1, end + 1 + 2 * UNHEARD):
+        tail.append([entry(seq)])
+    assert tail.start == end - UNHEARD, "what somebody hears stays"
+    assert seqs(tail, tail.start)[-1] == tail.end
+
+
 def test_one_message_larger_than_the_tail_empties_it() -> None:
     tail = tail_at(0, max_bytes=10)
-    tail.append([entry(1), (2, b"x" * 11)])
+    tail.append([entry(1), Encoded(2, b"x" * 11)])
     assert (tail.start, tail.end) == (2, 2)
     assert not tail.covers(1)
     assert tail.covers(2)
@@ -98,16 +128,16 @@ def test_an_unknown_position_is_reset_from_the_start() -> None:
     assert json.loads(tail.read(UNKNOWN, json_array, 100).data) == [{"type": "reset", "cursor": "e.7"}]
 
 
-def changed(seq: int, *, archived: bool = False) -> tuple[int, Notification]:
+def changed(seq: int, *, archived: bool = False) -> Notification:
     opened = decide(Command(f"t{seq}", Open(description="d")), None, 1000, seq)
     assert opened is not None
-    return seq, replace(opened.state, archived=archived)
+    return replace(opened.state, archived=archived)
 
 
 def test_a_state_is_encoded_when_it_is_first_read_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[int] = []
 
-    def encode(state: Notification, epoch: str) -> bytes:
+    def encode(state: Notification, epoch: str) -> Encoded:
         encoded.append(state.seq)
         return encode_state(state, epoch)
 
@@ -190,7 +220,7 @@ def test_any_reader_sees_every_message_in_order_or_knows_that_it_cannot(
 
 def test_frames_of_every_length() -> None:
     for length in (0, 125, 126, 65535, 65536):
-        frame = websocket_frames("e", [(1, b"x" * length)])
+        frame = websocket_frames("e", [Encoded(1, b"x" * length)])
         assert frame.endswith(b"x" * length)
         assert len(frame) - length == (2 if length < 126 else 4 if length < 65536 else 10)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -60,26 +60,33 @@ class ReadyMessage(Struct, kw_only=True, tag_field="type", tag="ready"):
 
 LiveMessage = TransactionMessage | NoticeMessage | ArchivedMessage | ResetMessage | ReadyMessage
 
+
+class Encoded(NamedTuple):
+    """A live message as clients get it, and the seq up to which it tells everything."""
+
+    seq: int
+    data: bytes
+
+
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_state(state: Notification, epoch: str) -> bytes:
+def encode_state(state: Notification, epoch: str) -> Encoded:
     """The live message for a change that led to `state`; its cursor is the change's position."""
     cursor = f"{epoch}.{state.seq}"
+    message: LiveMessage
     if state.type == "notification":
-        return _encode(
-            NoticeMessage(
-                id=state.id,
-                status=state.status,
-                message=state.text,
-                ts_display=state.ts_display,
-                by=state.by,
-                cursor=cursor,
-            )
+        message = NoticeMessage(
+            id=state.id,
+            status=state.status,
+            message=state.text,
+            ts_display=state.ts_display,
+            by=state.by,
+            cursor=cursor,
         )
-    return _encode(
-        TransactionMessage(
+    else:
+        message = TransactionMessage(
             sub_type=state.sub_type,
             id=state.id,
             status=state.status,
@@ -92,63 +99,60 @@ def encode_state(state: Notification, epoch: str) -> bytes:
             by=state.by,
             cursor=cursor,
         )
-    )
+    return Encoded(state.seq, _encode(message))
 
 
-def encode_reset(position: Position) -> bytes:
-    return _encode(ResetMessage(cursor=str(position)))
+def encode_reset(position: Position) -> Encoded:
+    return Encoded(position.seq, _encode(ResetMessage(cursor=str(position))))
 
 
-def encode_ready(position: Position) -> bytes:
-    return _encode(ReadyMessage(cursor=str(position)))
+def encode_ready(position: Position) -> Encoded:
+    return Encoded(position.seq, _encode(ReadyMessage(cursor=str(position))))
 
 
 ARCHIVED_IDS_A_MESSAGE = 256
 """How many ids one `archived` message holds at the most (32 KiB of the longest ids)."""
 
 
-Message = bytes | Notification
-"""A live message: as clients get it, or the state that `encode_state` makes it from as soon as somebody wants it."""
-
-Published = tuple[int, Message]
-"""A change as it is handed to readers: (the seq up to which the message tells everything, the message)."""
+Published = Notification | Encoded
+"""A change as it is handed to readers: the state that it led to, or what that is encoded to once somebody wants it."""
 
 
 def weights(messages: Iterable[Published]) -> list[int]:
-    """About how many bytes each has, once it is made."""
-    return [
-        len(message) if isinstance(message, bytes) else 256 + len(message.description) + len(message.message or "")
-        for _, message in messages
-    ]
+    """About how many bytes of memory each takes: what is encoded its length, and a state 256 more than its texts."""
+    return [len(message.data) if isinstance(message, Encoded) else 256 + _length(message) for message in messages]
 
 
-def encode_changes(states: Iterable[Notification], epoch: str) -> list[tuple[int, bytes]]:
-    """Live messages for changes in the order of their `seq`, each with the seq up to which it tells everything."""
-    return encode_messages(((state.seq, state) for state in states), epoch)
+def _length(state: Notification) -> int:
+    """Of its texts, in bytes. Python keeps a character that is not ASCII in up to four, and the text in UTF-8 beside it
+    once it was stored or encoded: up to four more."""
+    texts = (state.description, state.message, state.by, state.component_id, state.details)
+    text = "".join(filter(None, texts))
+    return len(text) if text.isascii() else 8 * len(text)
 
 
-def encode_messages(messages: Iterable[tuple[int, Message]], epoch: str) -> list[tuple[int, bytes]]:
-    """The same for some that are encoded already. Neighbouring archived rows share one message."""
-    entries: list[tuple[int, bytes]] = []
+def encode_messages(messages: Iterable[Published], epoch: str) -> list[Encoded]:
+    """Live messages for changes in the order of their `seq`. Neighbouring archived rows share one message."""
+    entries: list[Encoded] = []
     archived: list[str] = []
     last = 0
 
     def close() -> None:
         if archived:
-            entries.append((last, _encode(ArchivedMessage(ids=archived, cursor=f"{epoch}.{last}"))))
+            entries.append(Encoded(last, _encode(ArchivedMessage(ids=archived, cursor=f"{epoch}.{last}"))))
             archived.clear()
 
-    for seq, message in messages:
+    for message in messages:
         gone = isinstance(message, Notification) and message.archived
         if archived and (not gone or len(archived) == ARCHIVED_IDS_A_MESSAGE):
             close()
         if not isinstance(message, Notification):
-            entries.append((seq, message))
+            entries.append(message)
         elif gone:
             archived.append(message.id)
         else:
-            entries.append((seq, encode_state(message, epoch)))
-        last = seq
+            entries.append(encode_state(message, epoch))
+        last = message.seq
     close()
     return entries
 

@@ -20,21 +20,20 @@ Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
 """By its index among all lines, the answer to each that cannot be read."""
 
-_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_line = msgspec.json.Decoder(Line).decode
+_pieces_of_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_array = msgspec.json.Decoder(list[Line]).decode
+_line = msgspec.json.Decoder(Line)
 _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*")
 
 
 def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
-    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`."""
-    pieces = _pieces(raw, content_type)
-    if len(pieces) > MOST_LINES:
-        raise InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {len(pieces):,}")
-    try:
-        lines = [_line(piece) for piece in pieces]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _each(pieces)
-    return (lines, {}) if _ids_are_good(lines) else _each(pieces)
+    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`.
+
+    By the type of the body it is NDJSON or an array; where that is plain JSON, by whether it begins as one.
+    """
+    is_ndjson = content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"[")
+    lines = _all(raw, is_ndjson)
+    return _each(_pieces(raw, is_ndjson)) if lines is None else (lines, {})
 
 
 def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Decision | AthenaError]) -> bytes:
@@ -54,14 +53,26 @@ def _all_done(ids: Sequence[str]) -> bytes:
     return f'{{"results":[{{"tx_id":"{done}","status":200}}],"message":"ok"}}'.encode()
 
 
-def _pieces(raw: bytes, content_type: str) -> list[bytes] | list[msgspec.Raw]:
-    """The lines: by the type of the body, and where that is plain JSON, by whether it begins as an array."""
-    if content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"["):
-        lines = [line for line in raw.split(b"\n") if line.strip()]
-        if not lines:
-            raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
-        return lines
-    return body.parse(raw, _array)
+def _all(raw: bytes, is_ndjson: bool) -> Sequence[Line] | None:
+    """All lines, decoded at once; None when there is anything about them that has to be looked at line by line."""
+    try:
+        lines = _line.decode_lines(raw) if is_ndjson else _array(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # The decoder takes any white space between two values and within them; as many line breaks as values will do.
+    if is_ndjson and not (lines and raw.count(b"\n") == len(lines) - (not raw.endswith(b"\n"))):
+        return None
+    return lines if len(lines) <= MOST_LINES and _ids_are_good(lines) else None
+
+
+def _pieces(raw: bytes, is_ndjson: bool) -> list[bytes] | list[msgspec.Raw]:
+    """The lines, to be looked at one by one."""
+    pieces = [line for line in raw.split(b"\n") if line.strip()] if is_ndjson else body.parse(raw, _pieces_of_array)
+    if is_ndjson and not pieces:
+        raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
+    if len(pieces) > MOST_LINES:
+        raise InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {len(pieces):,}")
+    return pieces
 
 
 def _ids_are_good(lines: Sequence[Line]) -> bool:
@@ -77,7 +88,7 @@ def _each(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[Sequence[Line], Bad]:
     bad: dict[int, BulkResult] = {}
     for index, piece in enumerate(pieces):
         try:
-            line = body.parse(piece, _line)
+            line = body.parse(piece, _line.decode)
             if line.tx_id is not None:
                 body.identifier(line.tx_id)
         except AthenaError as error:

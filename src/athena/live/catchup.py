@@ -15,8 +15,7 @@ from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from athena.domain.model import Notification, Position
-from athena.domain.wire import encode_changes
-from athena.live.tail import Entry
+from athena.domain.wire import Encoded, encode_messages
 
 PAGE_ROWS = 256
 """Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
@@ -54,11 +53,11 @@ class Page(NamedTuple):
     behind; what is gone was before that."""
 
     epoch: str
-    entries: list[Entry]
+    entries: list[Encoded]
     reached: int
     retired: int
 
-    def behind(self, seq: int) -> list[Entry]:
+    def behind(self, seq: int) -> list[Encoded]:
         """The messages behind `seq`."""
         return self.entries[bisect_right(self.entries, seq, key=itemgetter(0)) :]
 
@@ -103,7 +102,7 @@ class Catchup:
             del self._reading[begin]
         end, rows, epoch = self._end(), found.rows, found.position.epoch
         reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else found.position.seq)
-        page = Page(epoch, encode_changes([row for row in rows if row.seq <= end], epoch), reached, found.retired)
+        page = Page(epoch, encode_messages([row for row in rows if row.seq <= end], epoch), reached, found.retired)
         self._pages[begin] = page
         self._pages.move_to_end(begin)
         if len(self._pages) > MOST_PAGES:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from struct import pack
 
-from athena.live.tail import Entry
+from athena.domain.wire import Encoded
 
 
-def websocket_frames(epoch: str, entries: list[Entry]) -> bytes:
+def websocket_frames(epoch: str, entries: list[Encoded]) -> bytes:
     """Unmasked text frames, one a message (RFC 6455 section 5.2), back to back."""
     parts: list[bytes] = []
     for _, message in entries:
@@ -16,12 +16,12 @@ def websocket_frames(epoch: str, entries: list[Entry]) -> bytes:
     return b"".join(parts)
 
 
-def server_sent_events(epoch: str, entries: list[Entry]) -> bytes:
+def server_sent_events(epoch: str, entries: list[Encoded]) -> bytes:
     """Events whose id is the cursor (HTML Living Standard section 9.2). JSON holds no line breaks: one line will do."""
     return b"".join(b"id: %s.%d\ndata: %s\n\n" % (epoch.encode(), seq, message) for seq, message in entries)
 
 
-def json_array(epoch: str, entries: list[Entry]) -> bytes:
+def json_array(epoch: str, entries: list[Encoded]) -> bytes:
     """A JSON array of the messages."""
     return b"[" + b",".join(message for _, message in entries) + b"]"
 

@@ -54,7 +54,7 @@ class Hub:
 
         `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).
         """
-        self.tail.append(entries)
+        self.tail.append(entries, heard=bool(self.clients or self._waiting or len(self.streams)))
         if since is not None:
             self.counts.published(since)
         self._wake()
@@ -147,7 +147,7 @@ class Hub:
                 if client.wants_ready:
                     client.wants_ready = False
                     ready = encode_ready(Position(tail.epoch, client.position))
-                    client.send(client.encoding(tail.epoch, [(client.position, ready)]))
+                    client.send(client.encoding(tail.epoch, [ready]))
                 return
             if not tail.covers(client.position):
                 client.live = False

@@ -28,7 +28,7 @@ async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
     at once where now is. Raises `StoreUnavailable`."""
     if after == "":
         now = hub.tail.position
-        return Poll(json_array(now.epoch, [(now.seq, encode_ready(now))]), str(now))
+        return Poll(json_array(now.epoch, [encode_ready(now)]), str(now))
     seq = hub.begin(after, "longpoll")
     chunk = await hub.next(seq, json_array, wait)
     if chunk is not None:

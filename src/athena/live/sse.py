@@ -68,7 +68,7 @@ class EventStream:
                 return
             if wants_ready and seq >= hub.tail.end:
                 wants_ready = False
-                data = server_sent_events(hub.tail.epoch, [(seq, encode_ready(Position(hub.tail.epoch, seq)))])
+                data = server_sent_events(hub.tail.epoch, [encode_ready(Position(hub.tail.epoch, seq))])
                 continue
             try:
                 chunk = await hub.next(seq, server_sent_events, hub.keepalive.interval)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 from athena.domain.model import Position
-from athena.domain.wire import Published, encode_messages, encode_reset, encode_state, weights
+from athena.domain.wire import Encoded, Published, encode_messages, encode_reset, encode_state, weights
 
-Entry = tuple[int, bytes]
-"""(seq up to which the message tells everything, the message as JSON)"""
-
-Encoding = Callable[[str, list[Entry]], bytes]
-"""Joins entries of an epoch into the bytes that a transport sends. A module-level function, so that it can be a key."""
+Encoding = Callable[[str, list[Encoded]], bytes]
+"""Joins messages of an epoch into what a transport sends. A module-level function, so that it can be a key."""
 
 UNKNOWN = -1
 """The position of a reader that gave a cursor which is none of ours: before everything, so it gets a reset."""
+
+UNHEARD = 256
+"""Messages that are kept when nobody was there since the oldest of them. Whoever comes back from before that reads the
+store, at most a page for every 256 changes; and what many edits in a row go through stays in the processor's caches."""
+
+_seq = attrgetter("seq")
 
 TRIM = 1024
 """Entries let go of at a time; one by one, each removal would move the whole list."""
@@ -48,43 +51,62 @@ class Tail:
         self._weights: list[int] = []  # bytes of each
         self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
         self._bytes = 0
+        self._unheard = 0  # messages since somebody was there
         self._joined: dict[tuple[Encoding, int, int], Chunk] = {}
 
     @property
     def position(self) -> Position:
         return Position(self.epoch, self.end)
 
-    def append(self, entries: Sequence[Published]) -> None:
-        """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time."""
+    def append(self, entries: Sequence[Published], heard: bool = True) -> None:
+        """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time.
+
+        `heard` is whether anybody is there to read them.
+        """
         self._joined.clear()
-        if entries:
-            added = weights(entries)
-            self._entries += entries
-            self._weights += added
-            self._bytes += sum(added)
-            self.end = entries[-1][0]
+        if not entries:
+            return
+        self._unheard = 0 if heard else self._unheard + len(entries)
+        if self._unheard > UNHEARD and len(entries) > UNHEARD:
+            self._forget()
+            self.start = entries[-UNHEARD - 1].seq
+            entries = entries[-UNHEARD:]
+        added = weights(entries)
+        self._entries += entries
+        self._weights += added
+        self._bytes += sum(added)
+        self.end = entries[-1].seq
+        if self._unheard > UNHEARD:
+            self._drop(len(self._entries) - self._first - UNHEARD)
         while self._bytes > self._max_bytes and self._first < len(self._entries):
-            upto = self._first + max(1, (len(self._entries) - self._first) // 128)
-            self._bytes -= sum(self._weights[self._first : upto])
-            self._first = upto
-            self.start = self._entries[upto - 1][0]
+            self._drop(max(1, (len(self._entries) - self._first) // 128))
         if self._first >= TRIM:
             del self._entries[: self._first]
             del self._weights[: self._first]
             self._first = 0
 
-    def preload(self, start: int, entries: list[Published]) -> None:
+    def _drop(self, count: int) -> None:
+        """Let go of the `count` oldest messages."""
+        if count > 0:
+            upto = self._first + count
+            self._bytes -= sum(self._weights[self._first : upto])
+            self._first = upto
+            self.start = self._entries[upto - 1].seq
+
+    def _forget(self) -> None:
+        self._entries, self._weights, self._first, self._bytes = [], [], 0, 0
+
+    def preload(self, start: int, entries: Sequence[Published]) -> None:
         """Begin with what was before: `entries` are all that changed after `start`, the latest states alone."""
-        end = self.end
+        self.start, end = start, self.end
         self.append(entries)
         self.end = end
-        self.start = max(start, self.start if self._first else start)
 
     def restart(self, position: Position) -> None:
         """Begin a new epoch: nothing before `position` can be replayed, and every reader has to start anew."""
         self.epoch, self.floor = position
         self.start = self.end = position.seq
-        self._entries, self._weights, self._first, self._bytes = [], [], 0, 0
+        self._forget()
         self._joined.clear()
 
     def covers(self, seq: int) -> bool:
@@ -104,8 +126,8 @@ class Tail:
 
     def _join(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
         if seq < self.floor:
-            return Chunk(encoding(self.epoch, [(self.end, encode_reset(self.position))]), self.end)
-        stop = bisect_right(self._entries, seq, lo=self._first, key=itemgetter(0))
+            return Chunk(encoding(self.epoch, [encode_reset(self.position)]), self.end)
+        stop = bisect_right(self._entries, seq, lo=self._first, key=_seq)
         first, size = stop, 0
         while stop < len(self._entries):
             self._encode(stop)
@@ -117,12 +139,12 @@ class Tail:
         if not entries:  # a position that we never gave out, from before a purge and a restart: it misses nothing
             return Chunk(b"", max(seq, self.end))
         self.encoded += 1
-        return Chunk(encoding(self.epoch, entries), entries[-1][0])
+        return Chunk(encoding(self.epoch, entries), entries[-1].seq)
 
     def _encode(self, index: int) -> None:
         """From now on the entry there is bytes; but archived ones, since neighbours share a message."""
-        seq, message = self._entries[index]
-        if not isinstance(message, bytes) and not message.archived:
+        message = self._entries[index]
+        if not isinstance(message, Encoded) and not message.archived:
             made = encode_state(message, self.epoch)
-            self._bytes += len(made) - self._weights[index]
-            self._entries[index], self._weights[index] = (seq, made), len(made)
+            self._bytes += len(made.data) - self._weights[index]
+            self._entries[index], self._weights[index] = made, len(made.data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from athena.domain.model import Position
@@ -10,14 +10,13 @@ from athena.domain.wire import Published
 
 
 class Committed(NamedTuple):
-    """What a commit has to tell clients: (seq up to which it tells everything, message) in order. A relay between
-    machines encodes those that are not yet.
+    """What a commit has to tell clients, in order. A relay between machines encodes what is not yet.
 
     `since` is when the oldest of the commit's commands was submitted (`time.monotonic` of this node; None from others).
     `restart` is set when the commit began a new epoch; then there are no messages.
     """
 
-    messages: list[Published]
+    messages: Sequence[Published]
     restart: Position | None = None
     since: float | None = None
 

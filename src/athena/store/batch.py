@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import cast
 
 from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification
@@ -48,28 +50,25 @@ class Batch:
     def run(self, wishes: Sequence[Command | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
         """Decide each wish on the state that the ones before it have left.
 
-        Rests after every `slice_` commands, where an engine may let others go on.
+        Rests at least after every `slice_` commands, where an engine may let others go on.
         """
-        decided = 0  # since the last rest
-        for wish in wishes:
-            if decided >= slice_:
-                decided = 0
+        for begin in range(0, len(wishes), slice_):
+            if begin:
                 yield
-            if isinstance(wish, Once):
-                yield from self._carry_out(wish, slice_)
-                decided += len(wish.commands)
-            else:
-                self.outcomes.append(self._decide(wish))
-                decided += 1
+            for kind, some in groupby(wishes[begin : begin + slice_], type):
+                if kind is Once:
+                    for once in cast(Iterator[Once[list[Outcome]]], some):
+                        yield from self._carry_out(once, slice_)
+                else:
+                    self.outcomes += self._decide(cast(Iterator[Command], some))
 
     def _carry_out(self, once: Once[list[Outcome]], slice_: int) -> Iterator[None]:
         told: Told | None = repeated(once.key, self.receipts.get(once.key.id) or self._find(once.key.id))
         if told is None:
             outcomes: list[Outcome] = []
             for begin in range(0, len(once.commands), slice_):
-                if begin:
-                    yield
-                outcomes += map(self._decide, once.commands[begin : begin + slice_])
+                outcomes += self._decide(once.commands[begin : begin + slice_])
+                yield
             told = self._receipt(once, outcomes)
         self.outcomes.append(told)
 
@@ -81,32 +80,39 @@ class Batch:
         self.receipts[once.key.id] = Receipt(once.key.request, answer)
         return Answered(answer, again=False)
 
-    def _decide(self, command: Command) -> Outcome:
-        key = command.id
-        current = self.dirty.get(key)
-        if current is None:
-            current = self._seen[key] if key in self._seen else self._load(key)
-        try:
-            decision = decide(command, current, self._now, self.seq + 1)
-        except (Conflict, NotFound) as refused:
-            self._seen[key] = current
-            return refused.with_traceback(None)  # whose frames have it among their outcomes: it would go in circles
-        if decision is None or decision.effect == "nothing":
-            self._seen[key] = current
-            return decision
-        state = decision.state
-        self.dirty[key] = state
-        if decision.effect == "changed":
-            self.seq += 1
-            self.changes.append(state)
-            self.previous.append(None if current is None else current.seq)
+    def _decide(self, commands: Iterable[Command]) -> list[Outcome]:
+        """One outcome each. All in one loop: what it looks up once it does not look up for each edit of a bulk."""
+        dirty, seen, load, now, seq = self.dirty, self._seen, self._load, self._now, self.seq
+        changes, previous = self.changes, self.previous
+        outcomes: list[Outcome] = []
+        for command in commands:
+            key = command.id
+            current = dirty.get(key)
             if current is None:
-                self.new[key] = state.type == "webhook_tx"
-            elif current.status != state.status or current.archived != state.archived:
-                self.moved.add(key)  # ts_display changes with the status only
-                if key not in self.new:
-                    self.before.setdefault(key, current)
-        return decision
+                current = seen[key] if key in seen else load(key)
+            try:
+                decision = decide(command, current, now, seq + 1)
+            except (Conflict, NotFound) as refused:
+                seen[key] = current
+                # Its frames have it among their outcomes: with them it would go in circles.
+                outcomes.append(refused.with_traceback(None))
+                continue
+            outcomes.append(decision)
+            if decision is None or decision.effect == "nothing":
+                seen[key] = current
+                continue
+            state = dirty[key] = decision.state
+            if decision.effect == "changed":
+                self.seq = seq = seq + 1
+                changes.append(state)
+                previous.append(None if current is None else current.seq)
+                if current is None:
+                    self.new[key] = state.type == "webhook_tx"
+                elif current.status != state.status or current.archived != state.archived:
+                    self.moved.add(key)  # ts_display changes with the status only
+                    if key not in self.new:
+                        self.before.setdefault(key, current)
+        return outcomes
 
 
 def repeated(key: Key, receipt: Receipt | None) -> Answered | IdempotencyKeyReused | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,66 +16,77 @@ Parameters = tuple[Any, ...]
 
 
 class Rows(NamedTuple):
-    """What one block of sqlite.sql is run for, and what makes the parameters of each.
+    """What one block of sqlite.sql is run for: how many rows, and the parameters of each.
 
     They are made when they are bound: ten thousand rows of them at once would be looked through for garbage.
     """
 
     block: str
-    items: Sequence[Any]
-    parameters: Callable[[Any], Parameters]
+    size: int
+    parameters: Iterator[Parameters]
 
 
 def bound(batch: Batch, now: int) -> tuple[Rows, ...]:
     """What a batch writes, in the order in which it has to be run."""
-    placed_anew = batch.new.keys() | batch.moved
-    updates = [batch.dirty[key] for key in batch.moved if key not in batch.new]
-    progress = [state for key, state in batch.dirty.items() if key not in placed_anew]
-    steps = [step for step in zip(batch.changes, batch.previous, strict=True) if step[0].type == "webhook_tx"]
-
-    def change(step: tuple[Notification, int | None]) -> Parameters:
-        state, before = step
-        return state.seq, before, now, state.status, state.message, state.on_step, state.total_steps, state.archived
-
+    dirty, new, moved = batch.dirty, batch.new, batch.moved
+    updates = [dirty[key] for key in moved if key not in new]
+    elsewhere = new.keys() | moved
+    in_place = [state for key, state in dirty.items() if key not in elsewhere] if elsewhere else dirty.values()
+    tally = _tally(batch)
     return (
-        Rows("insert", [batch.dirty[key] for key in batch.new], msgspec.structs.astuple),
-        Rows("update", updates, _update_parameters),
-        Rows("progress", progress, _progress_parameters),
-        Rows("insert_change", steps, change),
-        Rows("count_rows", _tally(batch) if batch.new or batch.moved else [], tuple),
-        Rows("keep_receipt", list(batch.receipts), lambda key: (key, *batch.receipts[key], now)),
+        Rows("insert", len(new), (msgspec.structs.astuple(dirty[key]) for key in new)),
+        Rows("update", len(updates), _updates(updates)),
+        Rows("progress", len(in_place), _progress(in_place)),
+        Rows("insert_change", len(batch.changes), _steps(batch, now)),
+        Rows("count_rows", len(tally), iter(tally)),
+        Rows("keep_receipt", len(batch.receipts), ((key, *kept, now) for key, kept in batch.receipts.items())),
     )
 
 
-def _progress_parameters(state: Notification) -> Parameters:
+def _progress(states: Iterable[Notification]) -> Iterator[Parameters]:
     """For the block `progress`."""
     return (
-        state.seq,
-        state.description,
-        state.message,
-        state.on_step,
-        state.total_steps,
-        state.timeout_ms,
-        state.deadline,
-        state.id,
+        (
+            state.seq,
+            state.description,
+            state.message,
+            state.on_step,
+            state.total_steps,
+            state.timeout_ms,
+            state.deadline,
+            state.id,
+        )
+        for state in states
     )
 
 
-def _update_parameters(state: Notification) -> Parameters:
+def _updates(states: Iterable[Notification]) -> Iterator[Parameters]:
     """For the block `update`."""
     return (
-        state.seq,
-        state.status,
-        state.description,
-        state.message,
-        state.ts_completed,
-        state.ts_display,
-        state.on_step,
-        state.total_steps,
-        state.timeout_ms,
-        state.deadline,
-        state.archived,
-        state.id,
+        (
+            state.seq,
+            state.status,
+            state.description,
+            state.message,
+            state.ts_completed,
+            state.ts_display,
+            state.on_step,
+            state.total_steps,
+            state.timeout_ms,
+            state.deadline,
+            state.archived,
+            state.id,
+        )
+        for state in states
+    )
+
+
+def _steps(batch: Batch, now: int) -> Iterator[Parameters]:
+    """For the block `insert_change`: each change of a transaction, and the seq of the one before it."""
+    return (
+        (state.seq, before, now, state.status, state.message, state.on_step, state.total_steps, state.archived)
+        for state, before in zip(batch.changes, batch.previous, strict=True)
+        if state.type == "webhook_tx"
     )
 
 
