@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,21 +26,22 @@ class Rows(NamedTuple):
     parameters: Iterator[Parameters]
 
 
-def bound(batch: Batch, now: int) -> tuple[Rows, ...]:
+def bound(batch: Batch, now: int) -> Iterator[Rows]:
     """What a batch writes, in the order in which it has to be run."""
     dirty, new, moved = batch.dirty, batch.new, batch.moved
-    updates = [dirty[key] for key in moved if key not in new]
-    elsewhere = new.keys() | moved
-    in_place = [state for key, state in dirty.items() if key not in elsewhere] if elsewhere else dirty.values()
-    tally = _tally(batch)
-    return (
-        Rows("insert", len(new), (msgspec.structs.astuple(dirty[key]) for key in new)),
-        Rows("update", len(updates), _updates(updates)),
-        Rows("progress", len(in_place), _progress(in_place)),
-        Rows("insert_change", len(batch.changes), _steps(batch, now)),
-        Rows("count_rows", len(tally), iter(tally)),
-        Rows("keep_receipt", len(batch.receipts), ((key, *kept, now) for key, kept in batch.receipts.items())),
-    )
+    in_place: Collection[Notification] = dirty.values()
+    if new or moved:
+        updates = [dirty[key] for key in moved if key not in new]
+        yield Rows("insert", len(new), (msgspec.structs.astuple(dirty[key]) for key in new))
+        yield Rows("update", len(updates), _updates(updates))
+        in_place = [state for key, state in dirty.items() if key not in new and key not in moved]
+    yield Rows("progress", len(in_place), _progress(in_place))
+    yield Rows("insert_change", len(batch.changes), _steps(batch, now))
+    if new or moved:
+        tally = _tally(batch)
+        yield Rows("count_rows", len(tally), iter(tally))
+    if batch.receipts:
+        yield Rows("keep_receipt", len(batch.receipts), ((key, *kept, now) for key, kept in batch.receipts.items()))
 
 
 def _progress(states: Iterable[Notification]) -> Iterator[Parameters]:
