@@ -81,7 +81,7 @@ class SqliteStore:
             os.close(self._lock)
             raise
         self._searchable = sqlite_search.newest(self._writer)
-        self._known: dict[str, Notification] = {}
+        self._known = _Known(self._writer)
         self._beside = SideThread("athena-commit")
         self._reading = ThreadPoolExecutor(READERS, "athena-read")
         self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
@@ -92,7 +92,7 @@ class SqliteStore:
     async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
-            batch = Batch(seq, now, self._load, lambda key: sqlite_receipts.find(self._writer, key, now))
+            batch = Batch(seq, now, self._known.__getitem__, lambda key: sqlite_receipts.find(self._writer, key, now))
             turns = Turns()
             for _ in batch.run(wishes, SLICE):
                 await turns.rest()
@@ -168,16 +168,9 @@ class SqliteStore:
     def _row(self, block: str) -> Any:
         return self._writer.execute(SQL[block]).fetchone()
 
-    def _load(self, notification_id: str) -> Notification | None:
-        known = self._known.get(notification_id)
-        if known is not None:
-            return known
-        row: Any = self._writer.execute(SQL["load"], (notification_id,)).fetchone()
-        return None if row is None else _state(row)
-
     def _remember(self, batch: Batch) -> None:
-        """Spare the next edit of an active transaction the read: what was committed last is what is stored. Those that
-        came first go first, whenever they were edited: who is edited again comes back."""
+        """Spare the next edit of an active transaction the read. Those that came first go first, whenever they were
+        edited: who is edited again comes back."""
         known = self._known
         known |= batch.dirty
         for key in batch.new.keys() | batch.moved:
@@ -285,6 +278,20 @@ def end_process(error: apsw.Error) -> NoReturn:
     is answered, neither yes nor no: the process ends, and the next start finds out from the file what is there."""
     log.critical("a sync to disk failed, and Athena ends without an answer: %s; look at the disk, then start it", error)
     os._exit(os.EX_IOERR)
+
+
+class _Known(dict[str, Notification]):
+    """States that need not be read: what was committed last is what is stored. Others are read, and are not kept.
+
+    A dictionary and not a function, since nearly all that is looked up is there: it takes no call to find it.
+    """
+
+    def __init__(self, writer: apsw.Connection) -> None:
+        self._writer = writer
+
+    def __missing__(self, notification_id: str) -> Any:
+        row: Any = self._writer.execute(SQL["load"], (notification_id,)).fetchone()
+        return None if row is None else _state(row)
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
