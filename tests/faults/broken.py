@@ -80,13 +80,16 @@ def read_before_attach() -> None:
 
 def expire_unconditionally() -> None:
     """What was due when expiry looked ends, whatever came between."""
-    from athena.domain import lifecycle
-    from athena.domain.model import Edit, Expire, Notification
+    from msgspec.structs import replace
 
-    def expire(tx_id: str, wish: Expire, current: Notification | None, now: int, seq: int) -> Any:
+    from athena.domain import lifecycle
+    from athena.domain.model import Expire, Notification
+
+    def expire(_tx_id: str, _wish: Expire, current: Notification | None, now: int, seq: int) -> Any:
         if current is None:
             return None
-        return lifecycle._edit(tx_id, Edit(status="error", athena_msg=lifecycle.TIMED_OUT), current, now, seq)
+        ended = {"status": "error", "message": lifecycle.TIMED_OUT, "ts_completed": now, "deadline": None}
+        return lifecycle.Decision(replace(current, seq=seq, ts_display=now, **ended), "changed")
 
     lifecycle._RULES[Expire] = expire
 

@@ -7,12 +7,12 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from athena.domain.lifecycle import Decision, decide
 from athena.domain.model import ID_PATTERN, Command, Open
-from athena.errors import InvalidField, UnknownTransaction
+from athena.errors import InvalidField, InvalidJson, UnknownTransaction
 from athena.http import bulk
 from athena.http.answers import BulkAnswer, BulkResult
 
@@ -43,10 +43,14 @@ def test_an_answer_that_all_is_well_is_what_encoding_it_gives(ids: list[str]) ->
 
 
 WHITE = st.sampled_from(["", " ", "\n", "\r\n", "\n\n", "\t", "\n \n"])
-PIECES = st.sampled_from([*(line(tx_id) for tx_id in ("a", "b")), "{", "1", '{"op":"edit"}', '{"tx_id":\n"a"}'])
+TORN = line("a").replace(", ", ",\n", 1)
+PIECES = st.sampled_from([*(line(tx_id) for tx_id in ("a", "b")), "{", "1", '{"op":"edit"}', TORN])
 
 
 @given(st.lists(st.tuples(PIECES, WHITE), min_size=1, max_size=6), WHITE)
+@example([(line("a"), ""), (line("b"), "\n")], "\n")
+@example([(line("a"), ""), (line("b"), "\n\n")], "")
+@example([(TORN, "\n"), (line("a"), ""), (line("b"), "\n")], "")
 def test_lines_are_what_line_breaks_divide_however_the_rest_is_spaced(parts: list[tuple[str, str]], lead: str) -> None:
     raw = lead + "".join(piece + white for piece, white in parts)
     expected = [_is_good(piece) for piece in raw.split("\n") if piece.strip()]
@@ -68,6 +72,17 @@ def test_refused_and_bad_lines_are_in_their_places() -> None:
     answer = json.loads(bulk.answer(bad, [str(found.tx_id) for found in lines], [UnknownTransaction("a"), DONE]))
     told = [(result["tx_id"], result["status"]) for result in answer["results"]]
     assert told == [("a", 404), (None, 400), ("b", 200), ("-/-", 400)]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\n", b" \r\n\n"])
+def test_nothing_at_all_is_refused(raw: bytes) -> None:
+    with pytest.raises(InvalidJson, match="got nothing"):
+        bulk.read(raw, "application/x-ndjson")
+
+
+def test_blank_lines_are_none_and_do_not_count() -> None:
+    lines, bad = bulk.read(b"\n \r\n".join([line("a").encode()] * 6_000), "application/x-ndjson")
+    assert (len(lines), bad) == (6_000, {})
 
 
 def test_no_lines_are_an_answer_without_results() -> None:

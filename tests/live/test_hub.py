@@ -18,7 +18,7 @@ from athena.live.flush import CHUNK_BYTES, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
-from athena.live.tail import Encoding, Tail
+from athena.live.tail import UNHEARD, Encoding, Tail
 from athena.store.base import Changed
 from athena.store.memory import MemoryStore
 
@@ -383,6 +383,24 @@ def test_a_full_client_keeps_only_its_position_and_catches_up_from_the_tail() ->
         assert world.hub.catchup.reads == 0
 
     live(scenario)
+
+
+def test_who_comes_back_after_many_changes_that_nobody_heard_shares_what_is_sent() -> None:
+    async def scenario(world: World) -> None:
+        await world.publish(50)
+        for _ in range(8):
+            await world.publish(UNHEARD // 2)
+        assert not world.hub.tail.covers(50), "nobody was there"
+        clients = [world.attach(world.cursor(after)) for after in (50, 50, 50, 60, 70, 80, 90, 50)]
+        await settle()
+        for client, after in zip(clients, (50, 50, 50, 60, 70, 80, 90, 50), strict=True):
+            assert client.cursors == list(range(after + 1, 51 + 4 * UNHEARD))
+        assert world.hub.catchup.reads <= 5
+        whole = {id(buffer) for client in clients for buffer in client.buffers[1:-1]}
+        assert len(whole) <= 4, "but for the first page, all of them are sent the same bytes"
+        assert len({id(client.buffers[0]) for client in clients[:3]}) == 1, "and those that come together, all bytes"
+
+    live(scenario, tail_bytes=10**6)
 
 
 def test_behind_the_tail_it_gets_the_latest_states_from_the_store() -> None:

@@ -81,6 +81,13 @@ def test_what_is_put_back_at_the_start_is_bounded_too() -> None:
     assert len(seqs(tail, tail.start)) == 100
 
 
+def test_what_is_put_back_begins_where_it_is_told_however_much_does_not_fit() -> None:
+    """Between the rows there may be some that are gone: of them nothing can be told."""
+    tail = Tail(Position("e", 100), 100)
+    tail.preload(90, [entry(seq) for seq in range(1, 41)])
+    assert (tail.start, tail.covers(89), tail.covers(90)) == (90, False, True)
+
+
 @pytest.mark.parametrize("at_once", [1, 7, UNHEARD, UNHEARD + 1, 5 * UNHEARD])
 def test_what_nobody_hears_is_kept_in_part(at_once: int) -> None:
     tail = tail_at(0)

@@ -71,6 +71,27 @@ def test_whoever_is_cancelled_waits_for_the_end_of_the_work() -> None:
     asyncio.run(main())
 
 
+def test_whoever_is_cancelled_hears_that_the_work_failed() -> None:
+    async def main() -> None:
+        beside, begun, may_end = SideThread("beside"), threading.Event(), threading.Event()
+
+        def work() -> None:
+            begun.set()
+            assert may_end.wait(30)
+            raise Wrong("after all")
+
+        task = asyncio.create_task(beside.run(work))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        may_end.set()
+        with pytest.raises(Wrong, match="after all"):
+            await task
+        beside.close()
+
+    asyncio.run(main())
+
+
 def test_closing_finishes_what_was_asked_for() -> None:
     async def main() -> None:
         beside = SideThread("beside")

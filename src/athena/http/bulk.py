@@ -20,20 +20,23 @@ Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
 """By its index among all lines, the answer to each that cannot be read."""
 
-_pieces_of_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_array = msgspec.json.Decoder(list[Line]).decode
-_line = msgspec.json.Decoder(Line)
+_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_line = msgspec.json.Decoder(Line).decode
 _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*")
 
 
 def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
-    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`.
-
-    By the type of the body it is NDJSON or an array; where that is plain JSON, by whether it begins as one.
-    """
-    is_ndjson = content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"[")
-    lines = _all(raw, is_ndjson)
-    return _each(_pieces(raw, is_ndjson)) if lines is None else (lines, {})
+    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`."""
+    pieces = _pieces(raw, content_type)
+    if len(pieces) <= MOST_LINES:
+        try:
+            lines = [*map(_line, pieces)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            if _ids_are_good(lines):
+                return lines, {}
+    return _each([piece for piece in pieces if bytes(piece).strip()])
 
 
 def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Decision | AthenaError]) -> bytes:
@@ -53,26 +56,15 @@ def _all_done(ids: Sequence[str]) -> bytes:
     return f'{{"results":[{{"tx_id":"{done}","status":200}}],"message":"ok"}}'.encode()
 
 
-def _all(raw: bytes, is_ndjson: bool) -> Sequence[Line] | None:
-    """All lines, decoded at once; None when there is anything about them that has to be looked at line by line."""
-    try:
-        lines = _line.decode_lines(raw) if is_ndjson else _array(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    # The decoder takes any white space between two values and within them; as many line breaks as values will do.
-    if is_ndjson and not (lines and raw.count(b"\n") == len(lines) - (not raw.endswith(b"\n"))):
-        return None
-    return lines if len(lines) <= MOST_LINES and _ids_are_good(lines) else None
-
-
-def _pieces(raw: bytes, is_ndjson: bool) -> list[bytes] | list[msgspec.Raw]:
-    """The lines, to be looked at one by one."""
-    pieces = [line for line in raw.split(b"\n") if line.strip()] if is_ndjson else body.parse(raw, _pieces_of_array)
-    if is_ndjson and not pieces:
-        raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
-    if len(pieces) > MOST_LINES:
-        raise InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {len(pieces):,}")
-    return pieces
+def _pieces(raw: bytes, content_type: str) -> Sequence[bytes | msgspec.Raw]:
+    """The lines, blank ones too: by the type of the body, and where that is plain JSON, by whether it begins as an
+    array."""
+    if content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"["):
+        if not raw or raw.isspace():
+            raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
+        lines = raw.split(b"\n")
+        return lines if lines[-1] else lines[:-1]
+    return body.parse(raw, _array)
 
 
 def _ids_are_good(lines: Sequence[Line]) -> bool:
@@ -83,12 +75,14 @@ def _ids_are_good(lines: Sequence[Line]) -> bool:
 
 
 def _each(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[Sequence[Line], Bad]:
-    """The same as `read`, with a look at each line: one of them is bad."""
+    """The same as `read`, with a look at each line: one of them is bad, or was blank."""
+    if len(pieces) > MOST_LINES:
+        raise InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {len(pieces):,}")
     lines: list[Line] = []
     bad: dict[int, BulkResult] = {}
     for index, piece in enumerate(pieces):
         try:
-            line = body.parse(piece, _line.decode)
+            line = body.parse(piece, _line)
             if line.tx_id is not None:
                 body.identifier(line.tx_id)
         except AthenaError as error:

@@ -11,17 +11,22 @@ import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
-from operator import itemgetter
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Protocol
 
 from athena.domain.model import Notification, Position
 from athena.domain.wire import Encoded, encode_messages
+from athena.live.tail import Encoding
 
 PAGE_ROWS = 256
 """Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
 
 MOST_PAGES = 64
 """Pages that are kept: about 4 MiB."""
+
+MOST_JOINED = 4
+"""Joins of a page that are kept: most readers come from the page before it, and want all of it."""
 
 
 class Changed(Protocol):
@@ -48,7 +53,8 @@ class History(Protocol):
         """
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Page:
     """Encoded messages, and the position up to which they tell everything to a reader that stands at `retired` or
     behind; what is gone was before that."""
 
@@ -56,10 +62,20 @@ class Page(NamedTuple):
     entries: list[Encoded]
     reached: int
     retired: int
+    _joined: dict[tuple[Encoding, int], bytes] = field(default_factory=dict)
 
-    def behind(self, seq: int) -> list[Encoded]:
-        """The messages behind `seq`."""
-        return self.entries[bisect_right(self.entries, seq, key=itemgetter(0)) :]
+    def behind(self, seq: int, encoding: Encoding) -> bytes:
+        """The messages behind `seq`, joined once for all that come from the same place; nothing if there are none."""
+        first = bisect_right(self.entries, seq, key=attrgetter("seq"))
+        if first == len(self.entries):
+            return b""
+        key = (encoding, first)
+        data = self._joined.get(key)
+        if data is None:
+            if len(self._joined) == MOST_JOINED:
+                self._joined.clear()
+            data = self._joined[key] = encoding(self.epoch, self.entries[first:])
+        return data
 
 
 class Catchup:

@@ -223,8 +223,7 @@ class Hub:
         if seq < page.retired:  # something that changed since is gone, and its end cannot be told
             self.counts.outlived += 1
             return Chunk(b"", UNKNOWN)
-        entries = page.behind(seq)
-        return Chunk(encoding(epoch, entries) if entries else b"", max(seq, page.reached))
+        return Chunk(page.behind(seq, encoding), max(seq, page.reached))
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:

@@ -91,7 +91,7 @@ class Tail:
             upto = self._first + count
             self._bytes -= sum(self._weights[self._first : upto])
             self._first = upto
-            self.start = self._entries[upto - 1].seq
+            self.start = max(self.start, self._entries[upto - 1].seq)  # it may begin behind what is put back
 
     def _forget(self) -> None:
         self._entries, self._weights, self._first, self._bytes = [], [], 0, 0

@@ -27,7 +27,7 @@ class SideThread:
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """What `work` returns, or raises. Whoever is cancelled meanwhile, however often, waits for its end: until then
-        what it works on is not theirs. Raises `RuntimeError` after `close`."""
+        what it works on is not theirs, and if it failed, they hear that. Raises `RuntimeError` after `close`."""
         if self._closed:
             raise RuntimeError("the thread has ended")
         job = _Job(work, arguments)
@@ -38,7 +38,7 @@ class SideThread:
                 await job.ended
             except asyncio.CancelledError:
                 cancelled, job.ended = True, job.loop.create_future()
-        if cancelled:
+        if cancelled and job.error is None:
             raise asyncio.CancelledError
         return job.outcome()
 
@@ -56,12 +56,12 @@ class SideThread:
 class _Job(Generic[T]):
     """Made, told of and asked for its outcome on the event loop, and done on the thread."""
 
-    __slots__ = ("_arguments", "_error", "_result", "_work", "ended", "loop", "over")
+    __slots__ = ("_arguments", "_result", "_work", "ended", "error", "loop", "over")
 
     def __init__(self, work: Callable[..., T], arguments: tuple[Any, ...]) -> None:
         self._work = work
         self._arguments = arguments
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self.loop = asyncio.get_running_loop()
         self.ended = self.loop.create_future()
         self.over = False
@@ -70,7 +70,7 @@ class _Job(Generic[T]):
         try:
             self._result = self._work(*self._arguments)
         except BaseException as error:
-            self._error = error
+            self.error = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             self.loop.call_soon_threadsafe(self._tell)
 
@@ -80,9 +80,9 @@ class _Job(Generic[T]):
             self.ended.set_result(None)
 
     def outcome(self) -> T:
-        if self._error is None:
+        if self.error is None:
             return self._result
         try:
-            raise self._error
+            raise self.error
         finally:
-            self._error = None  # its traceback has this frame, which would go in circles
+            self.error = None  # its traceback has this frame, which would go in circles
