@@ -120,15 +120,14 @@ Published = Notification | Encoded
 
 def weights(messages: Iterable[Published]) -> list[int]:
     """About how many bytes of memory each takes: what is encoded its length, and a state 256 more than its texts."""
-    return [len(message.data) if isinstance(message, Encoded) else 256 + _length(message) for message in messages]
+    return [_weight(message) if isinstance(message, Notification) else len(message.data) for message in messages]
 
 
-def _length(state: Notification) -> int:
-    """Of its texts, in bytes. Python keeps a character that is not ASCII in up to four, and the text in UTF-8 beside it
-    once it was stored or encoded: up to four more."""
-    texts = (state.description, state.message, state.by, state.component_id, state.details)
-    text = "".join(filter(None, texts))
-    return len(text) if text.isascii() else 8 * len(text)
+def _weight(state: Notification) -> int:
+    """Python keeps a character that is not ASCII in up to four bytes, and what it is in UTF-8 beside it, once it was
+    stored or encoded: up to four more."""
+    texts = f"{state.description}{state.message}{state.by}{state.component_id}{state.details}"
+    return 256 + (len(texts) if texts.isascii() else 8 * len(texts))
 
 
 def encode_messages(messages: Iterable[Published], epoch: str) -> list[Encoded]:
