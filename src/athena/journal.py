@@ -172,7 +172,7 @@ class Journal:
         return batch
 
     async def _commit(self, batch: list[_Submission]) -> None:
-        wishes = [wish for submission in batch for wish in submission.wishes]
+        wishes = batch[0].wishes if len(batch) == 1 else [wish for some in batch for wish in some.wishes]
         size = sum(submission.size for submission in batch)
         written = await self._store.write(wishes, self._now())
         self.commits += 1

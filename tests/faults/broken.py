@@ -91,7 +91,7 @@ def expire_unconditionally() -> None:
         ended = {"status": "error", "message": lifecycle.TIMED_OUT, "ts_completed": now, "deadline": None}
         return lifecycle.Decision(replace(current, seq=seq, ts_display=now, **ended), "changed")
 
-    lifecycle._RULES[Expire] = expire
+    lifecycle.RULES[Expire] = expire
 
 
 def retire_running_ones() -> None:

@@ -57,7 +57,7 @@ def decide(command: Command, current: Notification | None, now: int, seq: int) -
     forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
     """
     wish = command.wish
-    return _RULES[type(wish)](command.id, wish, current, now, seq)
+    return RULES[type(wish)](command.id, wish, current, now, seq)
 
 
 def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: int) -> Decision:
@@ -125,8 +125,6 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         and description == current.description
     ):
         return Decision(replace(current, timeout_ms=timeout_ms, deadline=now + timeout_ms), "heartbeat")
-    # Whatever the clock does, a transaction does not end before it began.
-    ts_completed = None if TRANSITIONS[status] else max(now, current.ts_started or 0)
     state = replace(
         current,
         seq=seq,
@@ -136,11 +134,13 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         on_step=on_step,
         total_steps=total_steps,
         timeout_ms=timeout_ms,
-        ts_completed=ts_completed,
-        ts_display=current.ts_display if ts_completed is None else ts_completed,
-        deadline=now + timeout_ms if ts_completed is None else None,
+        deadline=now + timeout_ms,
         archived=False,  # what changes comes back to the everyday history
     )
+    if not TRANSITIONS[status]:
+        # Whatever the clock does, a transaction does not end before it began.
+        ended = max(now, current.ts_started or 0)
+        state = replace(state, ts_completed=ended, ts_display=ended, deadline=None)
     return Decision(state, "changed")
 
 
@@ -210,7 +210,7 @@ def _clamp(on_step: int | None, total_steps: int | None) -> int | None:
     return on_step if on_step is None or total_steps is None or on_step <= total_steps else total_steps
 
 
-_RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Decision | None]] = {
+RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Decision | None]] = {
     Open: _open,
     BulkOpen: _open,
     Edit: _edit,
