@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from athena.domain.lifecycle import Decision
-from athena.domain.model import Command, Edit, Notice, Open
+from athena.domain.model import Command, Edit, Notice, Notification, Open
 from athena.domain.wire import Encoded, encode_state
 from athena.errors import InternalError, ShuttingDown, StoreUnavailable, UnknownTransaction
 from athena.journal import MAX_COMMANDS, NEVER, Journal
@@ -146,7 +145,7 @@ def test_a_failed_commit_fails_exactly_the_edits_in_it() -> None:
         store.may_commit.release()
         with pytest.raises(StoreUnavailable):
             await lost
-        assert isinstance((await kept)[0], Decision)
+        assert isinstance((await kept)[0], Notification)
         assert [message["id"] for message in pushed] == ["t1"]
         assert [row.id for row in (await store.page(Query())).rows] == ["t1"]
 
@@ -175,8 +174,8 @@ def test_each_submission_gets_its_own_outcomes_in_order() -> None:
             journal.submit([opening(0), Command("x", Edit(status="error"))]), journal.submit([opening(1)])
         )
         assert [[type(outcome) for outcome in outcomes] for outcomes in answers] == [
-            [Decision, UnknownTransaction],
-            [Decision],
+            [Notification, UnknownTransaction],
+            [Notification],
         ]
 
     asyncio.run(main())

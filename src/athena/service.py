@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
-from athena.domain.lifecycle import Decision
 from athena.domain.model import BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
 from athena.errors import AthenaError, UnknownTransaction
 from athena.journal import Journal
@@ -38,11 +37,11 @@ class Service:
     async def open(self, wish: Open, encode: Encode[Notification], key: Key | None = None) -> Answered:
         """Open a transaction, or return the one that was opened with the same content. Raises `TransactionExists`."""
         command = Command(wish.tx_id or new_id(), wish)
-        return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).state), key)
+        return await self._change([command], lambda outcomes: encode(granted(outcomes[0])), key)
 
     async def edit(self, tx_id: str, wish: Edit, encode: Encode[str], key: Key | None = None) -> Answered:
         """Report on a transaction -> its id. Raises a `Conflict` or `UnknownTransaction`; then nothing has changed."""
-        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(granted(outcomes[0]).state.id), key)
+        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
     def report(self, tx_id: str, wish: Edit) -> asyncio.Future[list[Outcome]]:
         """The same as an edit, for those who do without a task: its one outcome, by `granted`."""
@@ -51,14 +50,14 @@ class Service:
     async def bulk(
         self,
         lines: Sequence[BulkOpen | BulkEdit],
-        encode: Callable[[Sequence[str], Sequence[Decision | AthenaError]], bytes],
+        encode: Callable[[Sequence[str], Sequence[Notification | AthenaError]], bytes],
         key: Key | None = None,
     ) -> Answered:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
         commands = [Command(line.tx_id or new_id(), line) for line in lines]
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
-            decided = cast(Sequence[Decision | AthenaError], outcomes)  # as in _decided
+            decided = cast(Sequence[Notification | AthenaError], outcomes)  # as in _decided
             return encode([command.id for command in commands], decided)
 
         return await self._change(commands, answer, key)
@@ -66,14 +65,14 @@ class Service:
     async def post(self, wish: Notice, encode: Encode[str], key: Key | None = None) -> Answered:
         """Store and push a generic notice -> its id."""
         command = Command(new_id(), wish)
-        return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).state.id), key)
+        return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
     async def archive(self, ids: Sequence[str], encode: Encode[int], key: Key | None = None) -> Answered:
         """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
         commands = [Command(notification_id, Hide()) for notification_id in ids]
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
-            return encode(sum(isinstance(outcome, Decision) for outcome in outcomes))
+            return encode(sum(isinstance(outcome, Notification) for outcome in outcomes))
 
         return await self._change(commands, answer, key)
 
@@ -106,14 +105,14 @@ class Service:
         return told
 
 
-def granted(outcome: Outcome) -> Decision:
-    """The decision, or the error that refused it."""
+def granted(outcome: Outcome) -> Notification:
+    """The state, or the error that refused the command."""
     decided = _decided(outcome)
     if isinstance(decided, AthenaError):
         raise decided
     return decided
 
 
-def _decided(outcome: Outcome) -> Decision | AthenaError:
+def _decided(outcome: Outcome) -> Notification | AthenaError:
     assert outcome is not None, "only Athena's own commands may have nothing to do"
     return outcome

@@ -28,9 +28,7 @@ from athena.domain.wire import (
 def state_of(*wishes: Open | Edit | Notice) -> Notification:
     state: Notification | None = None
     for seq, wish in enumerate(wishes, 1):
-        decision = decide(Command("tx-1", wish), state, 1000 * seq, seq)
-        assert decision is not None
-        state = decision.state
+        state = decide(Command("tx-1", wish), state, 1000 * seq, seq)
     assert state is not None
     return state
 

@@ -89,7 +89,7 @@ def expire_unconditionally() -> None:
         if current is None:
             return None
         ended = {"status": "error", "message": lifecycle.TIMED_OUT, "ts_completed": now, "deadline": None}
-        return lifecycle.Decision(replace(current, seq=seq, ts_display=now, **ended), "changed")
+        return replace(current, seq=seq, ts_display=now, **ended)
 
     lifecycle.RULES[Expire] = expire
 

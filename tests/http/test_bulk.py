@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from athena.domain.lifecycle import Decision, decide
-from athena.domain.model import ID_PATTERN, Command, Open
+from athena.domain.lifecycle import decide
+from athena.domain.model import ID_PATTERN, Command, Notification, Open
 from athena.errors import InvalidField, InvalidJson, UnknownTransaction
 from athena.http import bulk
 from athena.http.answers import BulkAnswer, BulkResult
@@ -19,7 +19,7 @@ from athena.http.answers import BulkAnswer, BulkResult
 IDS = st.from_regex(ID_PATTERN)
 OPENED = decide(Command("t", Open(description="d")), None, 1000, 1)
 assert OPENED is not None
-DONE: Decision = OPENED
+DONE: Notification = OPENED
 
 
 def line(tx_id: str | None) -> str:

@@ -138,7 +138,7 @@ def test_an_unknown_position_is_reset_from_the_start() -> None:
 def changed(seq: int, *, archived: bool = False) -> Notification:
     opened = decide(Command(f"t{seq}", Open(description="d")), None, 1000, seq)
     assert opened is not None
-    return replace(opened.state, archived=archived)
+    return replace(opened, archived=archived)
 
 
 def test_a_state_is_encoded_when_it_is_first_read_and_never_again(monkeypatch: pytest.MonkeyPatch) -> None:

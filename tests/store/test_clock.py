@@ -8,8 +8,7 @@ from pathlib import Path
 from tests.store.conftest import Run
 
 from athena.clock import HOUR_MS, Anchor
-from athena.domain.lifecycle import Decision
-from athena.domain.model import Command, Edit, Expire, Notice, Open
+from athena.domain.model import Command, Edit, Expire, Notice, Notification, Open
 from athena.store import sqlite_clock
 from athena.store.base import Answered, Key, Once, Outcome, Store
 from athena.store.sqlite import SqliteStore
@@ -55,7 +54,7 @@ def test_what_is_decided_next_goes_by_the_moved_deadline(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a")], 10_000)
         await store.set_clock(ANCHOR, DAY_MS, DAY_MS + 10_000)
-        for late, outcome in ((-1, type(None)), (0, Decision)):
+        for late, outcome in ((-1, type(None)), (0, Notification)):
             written = await store.write([Command("a", Expire())], DAY_MS + 11_000 + late)
             assert isinstance(written.outcomes[0], outcome)
 

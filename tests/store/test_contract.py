@@ -10,7 +10,6 @@ import pytest
 from msgspec import structs
 from tests.store.conftest import Run
 
-from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import TransactionFinished, UnknownTransaction
 from athena.store.base import Query, SortKey, Store
@@ -68,10 +67,11 @@ def test_visible_changes_get_gapless_seqs_in_order_and_nothing_else_does(run: Ru
         )
         assert [(row.id, row.seq) for row in written.changes] == [("a", 1), ("a", 2), ("n", 3)]
         assert written.position.seq == 3
-        effects = [outcome.effect if isinstance(outcome, Decision) else outcome for outcome in written.outcomes]
-        assert effects[:3] == ["changed", "nothing", "heartbeat"]
-        assert isinstance(effects[3], UnknownTransaction)
-        assert effects[4:] == ["changed", "changed", None]
+        seqs = [outcome.seq if isinstance(outcome, Notification) else outcome for outcome in written.outcomes]
+        assert seqs[:3] == [1, 1, 1]
+        assert isinstance(seqs[3], UnknownTransaction)
+        assert seqs[4:] == [2, 3, None]
+        assert written.outcomes[0] is written.outcomes[1] is not written.outcomes[2], "opened, so already, a heartbeat"
         assert await store.position() == written.position
         again = await store.write([opening("b")], 1000)
         assert [row.seq for row in again.changes] == [4]
@@ -177,7 +177,11 @@ def test_a_refused_command_hinders_none_of_the_others(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a"), editing("a", "success")], 1000)
         written = await store.write([editing("a", "error"), opening("b"), editing("a", "error")], 2000)
-        assert [type(outcome) for outcome in written.outcomes] == [TransactionFinished, Decision, TransactionFinished]
+        assert [type(outcome) for outcome in written.outcomes] == [
+            TransactionFinished,
+            Notification,
+            TransactionFinished,
+        ]
         assert ids(written.changes) == ["b"]
 
     run(scenario)
@@ -336,7 +340,7 @@ def test_an_id_that_was_let_go_is_free_again(run: Run) -> None:
         await store.write([opening("a"), editing("a", "success")], 1000)
         assert await store.retire(1001, 10) == 1
         written = await store.write([opening("a")], 2000)
-        assert isinstance(written.outcomes[0], Decision)
+        assert isinstance(written.outcomes[0], Notification)
         found = await store.get("a")
         assert found is not None
         assert len(found[1]) == 1

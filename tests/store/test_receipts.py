@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from tests.store.conftest import Run
 
-from athena.domain.lifecycle import Decision
-from athena.domain.model import Command, Edit, Notice, Open
+from athena.domain.model import Command, Edit, Notice, Notification, Open
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound, StoreUnavailable, UnknownTransaction
 from athena.store.base import RECEIPT_MS, Answered, Key, Once, Outcome, Query, Store
 from athena.store.sqlite import SLICE, SqliteStore
@@ -29,7 +28,7 @@ def shown(outcomes: Sequence[Outcome]) -> bytes:
     for outcome in outcomes:
         if isinstance(outcome, Conflict | NotFound):
             raise outcome
-        ids.append("nothing" if outcome is None else outcome.state.id)
+        ids.append("nothing" if outcome is None else outcome.id)
     return " ".join(ids).encode()
 
 
@@ -45,7 +44,7 @@ def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
     async def scenario(store: Store) -> None:
         first = await store.write([posting(key("k"), "a", "b"), Command("t", Open(description="d"))], NOW)
         assert first.outcomes[0] == Answered(b"a b", again=False)
-        assert isinstance(first.outcomes[1], Decision)
+        assert isinstance(first.outcomes[1], Notification)
         assert [row.id for row in first.changes] == ["a", "b", "t"]
         assert sorted(row.id for row in first.states) == ["a", "b", "t"]
         for later in (0, 1, RECEIPT_MS - 1):

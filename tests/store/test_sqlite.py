@@ -10,8 +10,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
-from athena.domain.lifecycle import Decision
-from athena.domain.model import Command, Edit, Hide, Open
+from athena.domain.model import Command, Edit, Hide, Notification, Open
 from athena.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -78,7 +77,7 @@ def test_whoever_is_cancelled_during_a_commit_leaves_the_store_to_the_next(tmp_p
             found = await store.get(tx)
             [outcome] = (await store.write([Command(tx, Edit(status="error"))], 1000)).outcomes
             assert found is not None
-            assert isinstance(outcome, Decision) == (found[0].status == "pending")
+            assert isinstance(outcome, Notification) == (found[0].status == "pending")
             statuses.add(found[0].status)
         assert statuses == {"pending", "success"}, "some came to be stored, and some did not"
         await store.close()

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from athena.domain.masking import mask_emails
@@ -36,22 +35,11 @@ NO_ERROR_MESSAGE = "no error message was given"
 TIMED_OUT = "this transaction has timed out"
 
 
-Effect = Literal["changed", "heartbeat", "nothing"]
-"""What a command did: something that clients see, which gets a position and is pushed; it moved the deadline alone; it
-was so already."""
+def decide(command: Command, current: Notification | None, now: int, seq: int) -> Notification | None:
+    """The state that `command` makes of `current` (None: there is no such row) at `now` (ms).
 
-
-class Decision(Struct, gc=False, frozen=True):
-    """The state after a command, and what the command did."""
-
-    state: Notification
-    effect: Effect
-
-
-def decide(command: Command, current: Notification | None, now: int, seq: int) -> Decision | None:
-    """What `command` makes of `current` (None: there is no such row) at `now` (ms).
-
-    `seq` is the position that the change takes, if it is one that clients see.
+    Its `seq` tells what was done. It is `seq` when the change is one that clients see, and takes that position; it is
+    that of `current` when the deadline alone has moved (a heartbeat). What was so already is `current` itself.
 
     None when there is nothing left to do, for Athena's own commands only. Raises a `Conflict` when the lifecycle
     forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
@@ -60,14 +48,14 @@ def decide(command: Command, current: Notification | None, now: int, seq: int) -
     return RULES[type(wish)](command.id, wish, current, now, seq)
 
 
-def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: int) -> Decision:
+def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: int) -> Notification:
     by = mask_emails(wish.by) if wish.by else "-"
     opened = _fingerprint(wish, by)
     if current is not None:
         if current.opened == opened:
-            return Decision(current, "nothing")
+            return current
         raise TransactionExists(tx_id)
-    state = Notification(
+    return Notification(
         id=tx_id,
         seq=seq,
         type="webhook_tx",
@@ -88,7 +76,6 @@ def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: i
         opened=opened,
         details=None,
     )
-    return Decision(state, "changed")
 
 
 def _fingerprint(wish: Open, by: str) -> str:
@@ -100,7 +87,7 @@ def _fingerprint(wish: Open, by: str) -> str:
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
 
 
-def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: int) -> Decision:
+def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: int) -> Notification:
     """In one piece: three out of four commands are this, and a call would be a tenth of it."""
     if current is None or current.type != "webhook_tx":
         raise UnknownTransaction(tx_id)
@@ -124,7 +111,7 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         and total_steps == current.total_steps
         and description == current.description
     ):
-        return Decision(replace(current, timeout_ms=timeout_ms, deadline=now + timeout_ms), "heartbeat")
+        return replace(current, timeout_ms=timeout_ms, deadline=now + timeout_ms)
     state = replace(
         current,
         seq=seq,
@@ -141,16 +128,16 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         # Whatever the clock does, a transaction does not end before it began.
         ended = max(now, current.ts_started or 0)
         state = replace(state, ts_completed=ended, ts_display=ended, deadline=None)
-    return Decision(state, "changed")
+    return state
 
 
-def _not_allowed(wish: Edit, current: Notification) -> Decision:
+def _not_allowed(wish: Edit, current: Notification) -> Notification:
     """What becomes of an edit that asks for a status which cannot follow: nothing, if it is that one already."""
     following = TRANSITIONS[current.status]
     if following:
         raise IllegalTransition(current.id, current.status, wish.status, following)
     if _is_repeated(wish, current):
-        return Decision(current, "nothing")
+        return current
     raise TransactionFinished(current.id, current.status, wish.status)
 
 
@@ -165,10 +152,10 @@ def _is_repeated(wish: Edit, current: Notification) -> bool:
     )
 
 
-def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int, seq: int) -> Decision:
+def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int, seq: int) -> Notification:
     if current is not None:
         raise TransactionExists(notice_id)
-    state = Notification(
+    return Notification(
         id=notice_id,
         seq=seq,
         type="notification",
@@ -189,20 +176,19 @@ def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int
         opened=None,
         details=msgspec.json.encode(wish.details()).decode(),
     )
-    return Decision(state, "changed")
 
 
-def _expire(tx_id: str, wish: Expire, current: Notification | None, now: int, seq: int) -> Decision | None:
+def _expire(tx_id: str, wish: Expire, current: Notification | None, now: int, seq: int) -> Notification | None:
     """The condition is looked at again here, in the commit: an edit may have come between."""
     if current is None or current.deadline is None or now < current.deadline:
         return None
     return _edit(tx_id, Edit(status="error", athena_msg=TIMED_OUT), current, now, seq)
 
 
-def _hide(notification_id: str, wish: Hide, current: Notification | None, now: int, seq: int) -> Decision | None:
+def _hide(notification_id: str, wish: Hide, current: Notification | None, now: int, seq: int) -> Notification | None:
     if current is None or current.archived:
         return None
-    return Decision(replace(current, archived=True, seq=seq), "changed")
+    return replace(current, archived=True, seq=seq)
 
 
 def _clamp(on_step: int | None, total_steps: int | None) -> int | None:
@@ -210,7 +196,7 @@ def _clamp(on_step: int | None, total_steps: int | None) -> int | None:
     return on_step if on_step is None or total_steps is None or on_step <= total_steps else total_steps
 
 
-RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Decision | None]] = {
+RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Notification | None]] = {
     Open: _open,
     BulkOpen: _open,
     Edit: _edit,

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from athena.domain.lifecycle import Decision
 from athena.domain.masking import mask_emails
-from athena.domain.model import ID_PATTERN, BulkEdit, BulkOpen
+from athena.domain.model import ID_PATTERN, BulkEdit, BulkOpen, Notification
 from athena.errors import AthenaError, InvalidField, InvalidJson
 from athena.http import body
 from athena.http.answers import BulkAnswer, BulkResult
@@ -39,12 +38,12 @@ def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
     return _each([piece for piece in pieces if bytes(piece).strip()])
 
 
-def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Decision | AthenaError]) -> bytes:
+def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Notification | AthenaError]) -> bytes:
     """What became of all lines, in order; `ids` and `outcomes` are those of the lines that could be read."""
-    if not bad and {*map(type, outcomes)} == {Decision}:
+    if not bad and {*map(type, outcomes)} == {Notification}:
         return _all_done(ids)
     others = (
-        BulkResult(tx_id, 200) if isinstance(outcome, Decision) else _failed(tx_id, outcome)
+        BulkResult(tx_id, 200) if isinstance(outcome, Notification) else _failed(tx_id, outcome)
         for tx_id, outcome in zip(ids, outcomes, strict=True)
     )
     return body.answer(BulkAnswer([bad.get(index) or next(others) for index in range(len(ids) + len(bad))]))

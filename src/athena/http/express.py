@@ -145,7 +145,7 @@ class Express:
     def answer(self, outcome: asyncio.Future[list[Outcome]]) -> JsonResponse:
         """The same that the route answers."""
         try:
-            return JsonResponse(body.answer(Edited(granted(outcome.result()[0]).state.id)))
+            return JsonResponse(body.answer(Edited(granted(outcome.result()[0]).id)))
         except AthenaError as error:
             answer = error_response(error, self._admission.errors)
             error.__traceback__ = None  # frames on it have the error among their outcomes: they would go in circles

@@ -8,7 +8,6 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from msgspec import Struct
 
 from athena.clock import Anchor
-from athena.domain.lifecycle import Decision
 from athena.domain.model import Change, Command, Notification, Position
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 
@@ -17,8 +16,8 @@ T = TypeVar("T")
 RECEIPT_MS = 24 * 3600 * 1000
 """How long a request that carried a key is remembered."""
 
-Outcome = Decision | Conflict | NotFound | None
-"""What became of one command: the decision, or the error that refused it, or None where there was nothing to do."""
+Outcome = Notification | Conflict | NotFound | None
+"""What became of one command: the state that it led to, the error that refused it, or None for nothing to do."""
 
 
 class SortKey(NamedTuple):

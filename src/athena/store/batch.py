@@ -91,18 +91,18 @@ class Batch:
             if current is None:
                 current = seen[key] if key in seen else load(key)
             try:
-                decision = RULES[type(wish)](key, wish, current, now, seq + 1)  # as decide(), which is a call more
+                state = RULES[type(wish)](key, wish, current, now, seq + 1)  # as decide(), which is a call more
             except (Conflict, NotFound) as refused:
                 seen[key] = current
                 # Its frames have it among their outcomes: with them it would go in circles.
                 outcomes.append(refused.with_traceback(None))
                 continue
-            outcomes.append(decision)
-            if decision is None or decision.effect == "nothing":
+            outcomes.append(state)
+            if state is None or state is current:
                 seen[key] = current
                 continue
-            state = dirty[key] = decision.state
-            if decision.effect == "changed":
+            dirty[key] = state
+            if state.seq > seq:  # not a heartbeat
                 self.seq = seq = seq + 1
                 changes.append(state)
                 previous.append(None if current is None else current.seq)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from athena.domain.lifecycle import Decision
 from athena.domain.model import Command, Expire, Notification
 from athena.errors import AthenaError
 from athena.journal import Journal
@@ -85,7 +84,7 @@ class Expiry:
             due = [Command(tx_id, Expire()) for tx_id, deadline in earliest if deadline <= now]
             if due:
                 outcomes = await self._journal.submit(due)
-                self.expired += sum(isinstance(outcome, Decision) for outcome in outcomes)
+                self.expired += sum(isinstance(outcome, Notification) for outcome in outcomes)
                 continue
             if earliest:
                 self._next = min(self._next, earliest[0][1])
