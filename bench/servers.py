@@ -23,6 +23,9 @@ START_SECONDS = 20.0
 STOP_SECONDS = 10.0
 SPARE_FILES = 200
 
+QUIET_SECONDS = 0.1
+QUIET_TRIES = 30
+
 _ANNOUNCEMENT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)(?: and told what to send on (\d+))?")
 
 
@@ -86,6 +89,23 @@ def athena(data: Path, auth: str = "none") -> Iterator[Server]:
     quiet = ["--log-level", "warning", "--access-log", "off", "--ping-interval", "600"]
     with serve([*command, "--auth", auth, *quiet], data.with_suffix(".log")) as server:
         yield server
+
+
+def wait_for_quiet() -> None:
+    """Until nothing runs on the servers' core: some go on for a while after their turn, into that of the next one."""
+    for _ in range(QUIET_TRIES):
+        before = _busy_ticks()
+        time.sleep(QUIET_SECONDS)
+        if _busy_ticks() - before <= 1:
+            break
+
+
+def _busy_ticks() -> int:
+    """Hundredths of a second that the servers' core was not idle, since the machine started (proc(5))."""
+    found = re.search(rf"^cpu{cores().server} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    assert found, "the core is not in /proc/stat"
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, found[1].split())
+    return user + nice + system + irq + softirq
 
 
 def make_key(data: Path, role: str) -> str:

@@ -125,7 +125,7 @@ def _peer(context: Context, peer: Peer, messages: list[bytes]) -> Iterator[Fire]
 
 def _fire(server: Server, http: Http, burst: bytes, listening: Subscribers, edits: int) -> Rate:
     listening.expect(edits)
-    time.sleep(0.1)
+    servers.wait_for_quiet()
     cpu, sent = server.cpu_seconds(), time.monotonic()
     http.send(burst)
     counted = listening.counted()
