@@ -101,9 +101,11 @@ def wait_for_quiet() -> None:
 
 
 def _busy_ticks() -> int:
-    """Hundredths of a second that the servers' core was not idle, since the machine started (proc(5))."""
+    """Hundredths of a second that the servers' core was not idle, since the machine started (proc(5)); 0 in a container
+    that does not tell."""
     found = re.search(rf"^cpu{cores().server} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)
-    assert found, "the core is not in /proc/stat"
+    if found is None:
+        return 0
     user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, found[1].split())
     return user + nice + system + irq + softirq
 
