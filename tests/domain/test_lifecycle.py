@@ -1,11 +1,12 @@
 from collections.abc import Sequence
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from athena.domain.lifecycle import NO_ERROR_MESSAGE, TIMED_OUT, TRANSITIONS, decide, diagram
+from athena.domain.lifecycle import NO_ERROR_MESSAGE, RULES, TIMED_OUT, TRANSITIONS, decide, diagram
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open, Status
 from athena.errors import (
     Conflict,
@@ -192,6 +193,11 @@ def test_hiding_and_coming_back() -> None:
     assert decide(Command("tx", Hide()), None, NOW, 9) is None
     assert apply(Edit(status="pending"), hidden).archived, "a heartbeat is no news"
     assert not apply(Edit(status="success"), hidden).archived
+
+
+@pytest.mark.parametrize("wish", get_args(get_type_hints(Command)["wish"]))
+def test_there_is_a_rule_for_every_wish_and_for_those_that_are_lines_of_a_bulk(wish: type) -> None:
+    assert {wish, *wish.__subclasses__()} <= RULES.keys()
 
 
 # ---- whole lives -----------------------------------------------------------------------------------------------------

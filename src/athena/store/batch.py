@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import cast
 
-from athena.domain.lifecycle import RULES
+from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
@@ -86,12 +86,12 @@ class Batch:
         changes, previous = self.changes, self.previous
         outcomes: list[Outcome] = []
         for command in commands:
-            key, wish = command.id, command.wish
+            key = command.id
             current = dirty.get(key)
             if current is None:
                 current = seen[key] if key in seen else load(key)
             try:
-                state = RULES[type(wish)](key, wish, current, now, seq + 1)  # as decide(), which is a call more
+                state = decide(command, current, now, seq + 1)
             except (Conflict, NotFound) as refused:
                 seen[key] = current
                 # Its frames have it among their outcomes: with them it would go in circles.
