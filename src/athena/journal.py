@@ -105,6 +105,11 @@ class Journal:
         removed: int = await self._enqueue((), 0, partial(self._store.retire, before, limit))
         return removed
 
+    async def postpone(self, before: int, limit: int) -> int:
+        """Look again later at transactions that have more time than was thought -> at how many."""
+        postponed: int = await self._enqueue((), 0, partial(self._store.postpone, before, limit))
+        return postponed
+
     async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` on the store between two commits: nothing is decided meanwhile. Raises what it raises."""
         await self._enqueue((), 0, work)

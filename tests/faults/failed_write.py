@@ -127,7 +127,7 @@ async def _seen(store: Store) -> list[Any]:
         page = await store.page(query)
         told.append((page.rows, page.more, page.total, page.total_transactions, page.position.seq))
     told.append((await store.changed_since(0, 1000))[0])
-    told.append(await store.deadlines(1000))
+    told.append(sorted((deadline, key) for key, deadline, _ in await store.deadlines(1000)))
     for row in (await store.page(Query(type=("webhook_tx",), archived=True, limit=1000))).rows:
         told.append(await store.get(row.id))
     return told

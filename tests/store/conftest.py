@@ -16,6 +16,14 @@ Scenario = Callable[[Store], Awaitable[None]]
 Run = Callable[[Scenario], None]
 
 
+async def deadlines(store: Store, limit: int = 1000) -> dict[str, int]:
+    """Until when active transactions have time, ms. None is looked at later than that."""
+    found = await store.deadlines(limit)
+    assert all(one.look_at <= one.deadline for one in found)
+    assert [one.look_at for one in found] == sorted(one.look_at for one in found)
+    return {one.id: one.deadline for one in found}
+
+
 @pytest.fixture(params=["memory", "sqlite"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Plays a scenario on an empty store; the test runs once for each engine."""

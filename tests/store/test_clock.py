@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.store.conftest import Run
+from tests.store.conftest import Run, deadlines
 
 from athena.clock import HOUR_MS, Anchor
 from athena.domain.model import Command, Edit, Expire, Notice, Notification, Open
@@ -39,9 +39,9 @@ def test_deadlines_move_and_nothing_else_does(run: Run) -> None:
         commands = [opening("a"), opening("b", 5000), opening("c"), Command("c", Edit(status="success"))]
         position = (await store.write(commands, 10_000)).position
         for shift in (DAY_MS, -2 * DAY_MS, 1):
-            before = dict(await store.deadlines(10))
+            before = await deadlines(store)
             await store.set_clock(ANCHOR, shift, 10**15)
-            assert dict(await store.deadlines(10)) == {key: deadline + shift for key, deadline in before.items()}
+            assert await deadlines(store) == {key: deadline + shift for key, deadline in before.items()}
         assert await store.position() == position
         found = await store.get("a")
         assert found is not None
@@ -65,9 +65,9 @@ def test_no_deadline_is_further_off_than_its_timeout(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a"), opening("b", 5000)], 10_000)
         await store.set_clock(ANCHOR, 0, 7000)
-        assert dict(await store.deadlines(10)) == {"a": 8000, "b": 12_000}
+        assert await deadlines(store) == {"a": 8000, "b": 12_000}
         await store.set_clock(ANCHOR, 0, 7500)
-        assert dict(await store.deadlines(10)) == {"a": 8000, "b": 12_000}
+        assert await deadlines(store) == {"a": 8000, "b": 12_000}
 
     run(scenario)
 
@@ -92,7 +92,7 @@ def test_many_deadlines_move_in_one_commit_some_at_a_time(run: Run) -> None:
         count = 3 * sqlite_clock.MOVED_AT_ONCE + 1
         await store.write([opening(f"t{number}") for number in range(count)], 10_000)
         await store.set_clock(ANCHOR, DAY_MS, DAY_MS + 10_000)
-        assert {deadline for _, deadline in await store.deadlines(count)} == {DAY_MS + 11_000}
+        assert {*(await deadlines(store, count)).values()} == {DAY_MS + 11_000}
 
     run(scenario)
 
@@ -105,7 +105,7 @@ def test_it_is_there_after_opening_again(tmp_path: Path) -> None:
         await store.close()
         store = SqliteStore(tmp_path)
         assert await store.clock() == (ANCHOR, 10_000)
-        assert await store.deadlines(1) == [("a", DAY_MS + 11_000)]
+        assert await deadlines(store) == {"a": DAY_MS + 11_000}
         await store.close()
 
     asyncio.run(main())

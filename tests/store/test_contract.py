@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.store.conftest import Run
+from tests.store.conftest import Run, deadlines
 
 from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import TransactionFinished, UnknownTransaction
@@ -159,16 +159,47 @@ def test_a_purge_removes_everything_and_begins_a_new_epoch(run: Run) -> None:
     run(scenario)
 
 
-def test_deadlines_are_those_of_active_transactions_earliest_first(run: Run) -> None:
+def test_deadlines_are_those_of_active_transactions(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a", timeout_ms=300), opening("b", timeout_ms=100), opening("c")], 1000)
         await store.write([Command("n", Notice(status="success", message="m")), editing("c", "success")], 1000)
-        assert await store.deadlines(10) == [("b", 1100), ("a", 1300)]
-        assert await store.deadlines(1) == [("b", 1100)]
+        assert await store.deadlines(10) == [("b", 1100, 1100), ("a", 1300, 1300)]
+        assert await store.deadlines(1) == [("b", 1100, 1100)]
         await store.write([editing("b")], 1250)
-        assert await store.deadlines(10) == [("a", 1300), ("b", 1350)]
+        assert await deadlines(store) == {"a": 1300, "b": 1350}
         await store.write([Command("a", Expire()), Command("b", Expire())], 1320)
-        assert await store.deadlines(10) == [("b", 1350)]
+        assert await deadlines(store) == {"b": 1350}
+
+    run(scenario)
+
+
+def test_an_earlier_deadline_is_looked_at_in_time(run: Run) -> None:
+    """A shorter timeout, by a change, a heartbeat, an edit after a longer one in the same commit, and one by one."""
+
+    async def scenario(store: Store) -> None:
+        await store.write([opening(tx_id, timeout_ms=9000) for tx_id in "abcd"], 1000)
+        await store.write([editing("a", timeout_ms=100, athena_msg="m"), editing("b", timeout_ms=100)], 1100)
+        await store.write([editing("c", timeout_ms=99_000), editing("c", timeout_ms=100)], 1100)
+        for timeout in (8000, 100):
+            await store.write([editing("d", "undoing", timeout_ms=timeout)], 1100)
+        assert await deadlines(store) == dict.fromkeys("abcd", 1200)
+
+    run(scenario)
+
+
+def test_what_was_looked_at_too_early_is_looked_at_at_its_deadline(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening(f"t{number}", timeout_ms=100 + number) for number in range(9)], 1000)
+        await store.write([editing(f"t{number}") for number in range(5)], 1050)
+        position, left = await store.position(), await deadlines(store)
+        postponed = 0
+        while some := await store.postpone(1103, 3):
+            assert some <= 3
+            postponed += some
+        found = await store.deadlines(99)
+        assert all(one.look_at == one.deadline for one in found if one.look_at <= 1103)
+        assert postponed in (0, 4)  # in an engine that looks at deadlines alone none is
+        assert (await store.position(), await deadlines(store)) == (position, left)
 
     run(scenario)
 

@@ -241,3 +241,39 @@ def test_the_tally_is_what_counting_would_tell(tmp_path: Path) -> None:
     assert counted == kept
     assert {(row[1], row[3]) for row in kept} == {(0, 0), (0, 1), (1, 0), (1, 1)}
     db.close()
+
+
+def test_an_edit_moves_its_deadline_and_no_entry_in_the_order_of_looks(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([OPEN], 1000)
+        (before,) = await store.deadlines(9)
+        await store.write([Command("a", Edit(status="pending", athena_msg="m"))], 2000)
+        await store.write([Command("a", Edit(status="pending"))], 3000)
+        assert await store.deadlines(9) == [(before.id, before.deadline + 2000, before.look_at)]
+        assert await store.postpone(before.look_at, 9) == 1
+        assert await store.deadlines(9) == [(before.id, before.deadline + 2000, before.deadline + 2000)]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_deadlines_of_an_earlier_version_are_looked_at(tmp_path: Path) -> None:
+    """A history from before `look_at` (migration 8)."""
+    path = tmp_path / "athena.db"
+    db = apsw.Connection(str(path))
+    for step in migrations("athena.store")[:7]:
+        db.execute(step)
+    columns = "id, seq, type, status, description, by, ts_display, timeout_ms, deadline, archived"
+    for row in (("a", 1, "pending", 9000), ("b", 2, "success", None), ("c", 3, "undoing", 8000)):
+        db.execute(f"INSERT INTO notification ({columns}) VALUES (?, ?, 'webhook_tx', ?, 'd', '-', 1, 1000, ?, 0)", row)
+    db.execute("UPDATE history SET seq = 3, total = 3, total_transactions = 3")
+    db.execute("PRAGMA user_version = 7")
+    db.close()
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        assert await store.deadlines(9) == [("c", 8000, 8000), ("a", 9000, 9000)]
+        await store.close()
+
+    asyncio.run(main())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from pathlib import Path
 
 from tests.support.server import PATIENCE
 
@@ -8,8 +10,10 @@ from athena.domain.lifecycle import TIMED_OUT
 from athena.domain.model import Command, Edit, Open
 from athena.journal import Journal
 from athena.relay.local import LocalRelay
+from athena.store.base import Deadline, Store
 from athena.store.memory import MemoryStore
-from athena.workers.expiry import BATCH, Expiry
+from athena.store.sqlite import SqliteStore
+from athena.workers.expiry import AHEAD, BATCH, Expiry
 
 
 class Clock:
@@ -23,7 +27,7 @@ class Clock:
 class Counting(MemoryStore):
     looks = 0
 
-    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
+    async def deadlines(self, limit: int) -> list[Deadline]:
         self.looks += 1
         return await super().deadlines(limit)
 
@@ -32,7 +36,7 @@ def opening(tx_id: str, timeout_ms: int) -> Command:
     return Command(tx_id, Open(description="d", timeout_ms=timeout_ms))
 
 
-async def status(store: MemoryStore, tx_id: str) -> tuple[str, str | None]:
+async def status(store: Store, tx_id: str) -> tuple[str, str | None]:
     found = await store.get(tx_id)
     assert found is not None
     return found[0].status, found[0].message
@@ -113,5 +117,59 @@ def test_time_that_no_timer_counted_is_noticed() -> None:
         await asyncio.wait_for(ended.wait(), PATIENCE)
         assert (await status(store, "a"))[0] == "error"
         running.cancel()
+
+    asyncio.run(main())
+
+
+def test_whoever_falls_silent_is_ended_when_its_time_is_up_and_nobody_else(tmp_path: Path) -> None:
+    """On SQLite, which looks too early and puts off; against what each transaction's last edit says."""
+
+    async def main(directory: Path, choose: random.Random) -> None:
+        store, clock = SqliteStore(directory), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        expiry = Expiry(store, journal, clock)
+        left: dict[str, tuple[int, int]] = {}  # until when each has time, and its timeout
+        for turn in range(120):
+            tx_id = f"t{turn}"
+            left[tx_id] = clock.now + (timeout := choose.choice((5, 50, 5000, 2 * AHEAD))), timeout
+            commands = [opening(tx_id, timeout)]
+            for edited in choose.sample(sorted(left), len(left) // 2):
+                timeout = choose.choice((left[edited][1], left[edited][1], 3, 300))
+                left[edited] = clock.now + timeout, timeout
+                message = choose.choice((f"turn {turn}", None))
+                commands.append(Command(edited, Edit(status="pending", athena_msg=message, timeout_ms=timeout)))
+            await journal.submit(commands)
+            clock.now += choose.choice((0, 1, 40, 4000))
+            delay = await expiry.sweep()
+            for ended in [key for key, (until, _) in left.items() if until <= clock.now]:
+                del left[ended]
+                assert await status(store, ended) == ("error", TIMED_OUT)
+            assert {one.id: one.deadline for one in await store.deadlines(999)} == {k: v[0] for k, v in left.items()}
+            assert clock.now + delay * 1000 <= min((until for until, _ in left.values()), default=float("inf"))
+        await store.close()
+
+    for seed in range(5):
+        asyncio.run(main(tmp_path / str(seed), random.Random(seed)))
+
+
+def test_busy_transactions_are_looked_at_together_and_rarely(tmp_path: Path) -> None:
+    """Opened one after the other, and edited all the time: a look for each of them would be a commit for each."""
+
+    async def main() -> None:
+        store, clock = SqliteStore(tmp_path), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        expiry = Expiry(store, journal, clock)
+        for number in range(100):
+            await journal.submit([opening(f"t{number}", 180_000)])
+            clock.now += 90
+        sweeps = 0
+        until = clock.now + 600_000
+        while clock.now < until:
+            await journal.submit([Command(f"t{number}", Edit(status="pending")) for number in range(100)])
+            clock.now += 1000 + int(1000 * min(60.0, await expiry.sweep()))
+            sweeps += 1
+        assert expiry.expired == 0
+        assert sweeps < 40, "no more than one look in ten seconds, beside those once a minute"
+        await store.close()
 
     asyncio.run(main())

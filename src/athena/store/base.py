@@ -134,11 +134,19 @@ class Changed(NamedTuple):
     """The highest seq of a row that `retire` has removed, 0 for none: whoever stands before it may miss an end."""
 
 
+class Deadline(NamedTuple):
+    """Until when an active transaction has time, and when to look whether it is up: by then, or before. Both ms."""
+
+    id: str
+    deadline: int
+    look_at: int
+
+
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write`, `purge`, `tend`, `retire` and `probe` are called by one caller, one at a time. All else may be called at
-    any time, and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a
+    `write`, `purge`, `tend`, `retire`, `postpone` and `probe` are called by one caller, one at a time. All else may be
+    called at any time, and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a
     `StoreUnavailable`.
     """
 
@@ -173,6 +181,11 @@ class Store(Protocol):
         -> how many there were. Called as `write` is. Never one that is still going on; positions stay as they are.
         """
 
+    async def postpone(self, before: int, limit: int) -> int:
+        """Of the active transactions to be looked at by a moment (ms), let those that have time beyond their look be
+        looked at when it is up; at most `limit`, durably -> how many. Called as `write` is. Nobody is told.
+        """
+
     async def clock(self) -> tuple[Anchor, int]:
         """How the clock was set, and when the newest step of a transaction was stored (ms); 0 for never."""
 
@@ -198,8 +211,8 @@ class Store(Protocol):
         Fewer than `limit` rows are all up to the position of the snapshot, but for what was retired.
         """
 
-    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
-        """(id, deadline in ms) of active transactions, earliest first."""
+    async def deadlines(self, limit: int) -> list[Deadline]:
+        """Of active transactions, those first that are to be looked at first."""
 
     async def close(self) -> None:
         """Let go of the storage. Nothing may be called after."""

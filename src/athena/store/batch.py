@@ -36,6 +36,8 @@ class Batch:
         self.dirty: dict[str, Notification] = {}
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
+        self.retimed: set[str] = set()
+        """The ids in `dirty` whose timeout changed, so that their deadlines may be earlier than before."""
         self.before: dict[str, Notification] = {}
         """Of `moved`, the state before the batch, unless the row is new."""
         self.new: dict[str, bool] = {}
@@ -102,6 +104,8 @@ class Batch:
                 seen[key] = current
                 continue
             dirty[key] = state
+            if current is not None and current.timeout_ms != state.timeout_ms:
+                self.retimed.add(key)
             if state.seq > seq:  # not a heartbeat
                 self.seq = seq = seq + 1
                 changes.append(state)

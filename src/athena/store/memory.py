@@ -13,6 +13,7 @@ from athena.store.base import (
     RECEIPT_MS,
     Answered,
     Changed,
+    Deadline,
     Once,
     Outcome,
     Page,
@@ -85,6 +86,9 @@ class MemoryStore:
             self._retired = max(self._retired, row.seq)
         return min(len(old), limit)
 
+    async def postpone(self, before: int, limit: int) -> int:
+        return 0
+
     async def clock(self) -> tuple[Anchor, int]:
         return self._anchor, self._last
 
@@ -116,9 +120,10 @@ class MemoryStore:
         rows = sorted((row for row in self._rows.values() if row.seq > seq), key=lambda row: row.seq)
         return Changed(rows[:limit], await self.position(), self._retired)
 
-    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
-        due = [(row.id, row.deadline) for row in self._rows.values() if row.deadline is not None]
-        return sorted(due, key=lambda item: (item[1], item[0]))[:limit]
+    async def deadlines(self, limit: int) -> list[Deadline]:
+        rows = self._rows.values()
+        due = [Deadline(row.id, row.deadline, row.deadline) for row in rows if row.deadline is not None]
+        return sorted(due, key=lambda one: (one.look_at, one.id))[:limit]
 
     async def close(self) -> None:
         pass

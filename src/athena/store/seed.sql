@@ -46,7 +46,7 @@ INSERT INTO notification
 SELECT
     'seed-' || substr(100000001 + :rows - n, 2), n, type, sub_type, status, description, message, by, component_id,
     place + begun, place + ended, place + shown, on_step, total_steps, timeout_ms, deadline, 0,
-    opened || (1000000000 + n), details
+    opened || (1000000000 + n), details, deadline
 FROM (
     SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows - 600000 AS place, *
     FROM pattern WHERE rowid BETWEEN :first AND :last ORDER BY pattern.rowid DESC

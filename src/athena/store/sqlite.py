@@ -26,7 +26,7 @@ from athena.database import Files, connect, load_blocks, make_durable, migrate, 
 from athena.domain.model import ACTIVE, Change, Command, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
-from athena.store.base import Answered, Changed, Once, Outcome, Page, Purged, Query, Written
+from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
 from athena.store.side_thread import SideThread
 from athena.store.sqlite_file import check_version, lock, make_file, tune, why
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 _decode_rows = msgspec.json.Decoder(list[Notification]).decode
 _decode_changes = msgspec.json.Decoder(list[Change]).decode
-_decode_deadlines = msgspec.json.Decoder(list[tuple[str, int]]).decode
+_decode_deadlines = msgspec.json.Decoder(list[Deadline]).decode
 
 
 class SqliteStore:
@@ -136,6 +136,15 @@ class SqliteStore:
             removed = sqlite_retention.retire(self._writer, before, limit)
         self._searchable = sqlite_search.newest(self._writer)
         return removed
+
+    async def postpone(self, before: int, limit: int) -> int:
+        async with self._transaction():
+            # On the thread: they may be all over the file.
+            return await self._beside.run(self._postpone, before, limit)
+
+    def _postpone(self, before: int, limit: int) -> int:
+        self._writer.execute(SQL["postpone"], (before, limit))
+        return self._writer.changes()
 
     async def set_clock(self, anchor: Anchor, shift: int, now: int) -> None:
         async with self._transaction():
@@ -242,7 +251,7 @@ class SqliteStore:
     async def clock(self) -> tuple[Anchor, int]:
         return await self._read(sqlite_clock.read)
 
-    async def deadlines(self, limit: int) -> list[tuple[str, int]]:
+    async def deadlines(self, limit: int) -> list[Deadline]:
         return await self._read(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
 
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:

@@ -9,19 +9,20 @@ SELECT id, seq, type, sub_type, status, description, message, by, component_id, 
 FROM notification WHERE id = ?;
 
 -- name: insert
--- A new row.
-INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- A new row. It is to be looked at by its deadline.
+INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?16);
 
 -- name: progress
 -- The new state of a row that keeps its place in the history. SQLite renews every index whose columns an UPDATE names,
--- also when they stay the same; this one spares those that hold the order.
+-- also when they stay the same; this one spares those that hold the order, and when to look at the row: its deadline is later
+-- than it was.
 UPDATE notification SET seq = ?, description = ?, message = ?, on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?
 WHERE id = ?;
 
 -- name: update
--- The new state of any row. What never changes after the insert is left alone.
+-- The new state of any row, also of one whose deadline is earlier now. What never changes after the insert is left alone.
 UPDATE notification SET seq = ?, status = ?, description = ?, message = ?, ts_completed = ?, ts_display = ?,
-    on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?, archived = ?
+    on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?10, look_at = ?10, archived = ?
 WHERE id = ?;
 
 -- name: insert_change
@@ -73,9 +74,15 @@ FROM (SELECT * FROM notification WHERE seq > ? ORDER BY seq LIMIT ?);
 SELECT retired FROM history;
 
 -- name: deadlines
--- The active transactions whose time is up first, as one JSON array.
-SELECT json_group_array(json_array(id, deadline) ORDER BY deadline, id)
-FROM (SELECT id, deadline FROM notification WHERE deadline IS NOT NULL ORDER BY deadline, id LIMIT ?);
+-- The active transactions that are to be looked at first, as one JSON array.
+SELECT json_group_array(json_array(id, deadline, look_at) ORDER BY look_at, id)
+FROM (SELECT id, deadline, look_at FROM notification WHERE look_at IS NOT NULL ORDER BY look_at LIMIT ?);
+
+-- name: postpone
+-- Look at those that have more time than was thought when it is up.
+UPDATE notification SET look_at = deadline WHERE rowid IN (
+    SELECT rowid FROM notification WHERE look_at <= ? AND deadline > look_at ORDER BY look_at LIMIT ?
+);
 
 -- name: count_rows
 -- Add to the tally of one slot.

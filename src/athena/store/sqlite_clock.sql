@@ -8,10 +8,12 @@ UPDATE clock SET boot = ?, origin = ?, jumped = ?;
 -- name: to_move
 -- All deadlines when the clock was moved; else only those that are further off than their own timeout.
 SELECT rowid FROM notification
-WHERE deadline IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms);
+WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms);
 
 -- name: move
-UPDATE notification SET deadline = min(deadline + :shift, :now + timeout_ms) WHERE rowid = :row;
+UPDATE notification
+SET deadline = min(deadline + :shift, :now + timeout_ms), look_at = min(deadline + :shift, :now + timeout_ms)
+WHERE rowid = :row;
 
 -- name: receipts
 SELECT min(rowid), max(rowid) FROM receipt;

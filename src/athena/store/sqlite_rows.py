@@ -28,16 +28,16 @@ class Rows(NamedTuple):
 
 def bound(batch: Batch, now: int) -> Iterator[Rows]:
     """What a batch writes, in the order in which it has to be run."""
-    dirty, new, moved = batch.dirty, batch.new, batch.moved
+    dirty, new, rewritten = batch.dirty, batch.new, batch.moved | batch.retimed
     in_place: Collection[Notification] = dirty.values()
-    if new or moved:
-        updates = [dirty[key] for key in moved if key not in new]
+    if new or rewritten:
+        updates = [dirty[key] for key in rewritten if key not in new]
         yield Rows("insert", len(new), (msgspec.structs.astuple(dirty[key]) for key in new))
         yield Rows("update", len(updates), _updates(updates))
-        in_place = [state for key, state in dirty.items() if key not in new and key not in moved]
+        in_place = [state for key, state in dirty.items() if key not in new and key not in rewritten]
     yield Rows("progress", len(in_place), _progress(in_place))
     yield Rows("insert_change", len(batch.changes), _steps(batch, now))
-    if new or moved:
+    if new or batch.moved:
         tally = _tally(batch)
         yield Rows("count_rows", len(tally), iter(tally))
     if batch.receipts:

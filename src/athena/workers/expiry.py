@@ -1,4 +1,9 @@
-"""Ends transactions that went silent, by deadline: it sleeps until the earliest one, and looks at nothing else."""
+"""Ends transactions that went silent: it sleeps until one is to be looked at, and looks at nothing else.
+
+Each edit moves a deadline, and nearly all deadlines are moved before they are reached. So the store does not keep the
+transactions in the order of their deadlines, but by when to look at them, which is earlier: whoever has time left then
+is looked at again when that is up. docs/decisions/0025-deadlines-are-looked-at-late.md.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +28,15 @@ LONGEST_NAP = 1.0
 
 RETRY = 1.0
 
+AHEAD = 10_000
+"""Milliseconds. Where one transaction has time left, all that are to be looked at so soon after it are asked at once: a
+commit in so many seconds, not one for each of them."""
 
 _deadline = attrgetter("deadline")
 
 
 class Expiry:
-    """Asks the store for the earliest deadlines and has the journal expire what is due.
+    """Asks the store what is to be looked at and has the journal expire what is due, and put off what is not.
 
     Whether a deadline has really passed is decided in the commit, where no edit can come between.
     """
@@ -38,12 +46,12 @@ class Expiry:
         self._store = store
         self._journal = journal
         self._now = now
-        self._next: float = 0.0  # ms; the earliest deadline known, infinity when there is none
+        self._next: float = 0.0  # ms; when to look, infinity when there is nothing to look at
         self._earlier = asyncio.Event()
         journal.on_states(self._notice)
 
     def _notice(self, states: Sequence[Notification]) -> None:
-        """Wake up when a transaction's deadline comes before the one that is waited for."""
+        """Wake up when a transaction's deadline comes before the look that is waited for."""
         earliest = min(filter(None, map(_deadline, states)), default=self._next)
         if earliest < self._next:
             self._next = earliest
@@ -76,16 +84,19 @@ class Expiry:
             return
 
     async def sweep(self) -> float:
-        """Expire everything that is due -> seconds until the next deadline, infinity when there is none."""
+        """Expire everything that is due -> seconds until the next look, infinity when there is none."""
         while True:
             self._next = float("inf")  # from here on, commits tell
-            earliest = await self._store.deadlines(BATCH)
+            first = await self._store.deadlines(BATCH)
             now = self._now()
-            due = [Command(tx_id, Expire()) for tx_id, deadline in earliest if deadline <= now]
+            reached = [one for one in first if one.look_at <= now]
+            due = [Command(one.id, Expire()) for one in reached if one.deadline <= now]
             if due:
                 outcomes = await self._journal.submit(due)
                 self.expired += sum(isinstance(outcome, Notification) for outcome in outcomes)
-                continue
-            if earliest:
-                self._next = min(self._next, earliest[0][1])
-            return max(0.0, (self._next - self._now()) / 1000)
+            if len(due) < len(reached):
+                await self._journal.postpone(now + AHEAD, BATCH)
+            if not reached:
+                if first:
+                    self._next = min(self._next, first[0].look_at)
+                return max(0.0, (self._next - self._now()) / 1000)
