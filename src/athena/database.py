@@ -90,6 +90,24 @@ class Files:
             name = os.path.basename(self._database)
             raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or start Athena anew")
 
+    def lengthen_log(self, size: int, step: int) -> bool:
+        """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether it is shorter still.
+
+        While no transaction is open. SQLite takes no notice of what is behind its last commit, and writes over it.
+        Raises OSError.
+        """
+        descriptor = os.open(self._log, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            missing = size - found.st_size
+            if missing <= 0 or (found.st_dev, found.st_ino) != self._opened[2:]:
+                return False
+            os.pwrite(descriptor, bytes(min(missing, step)), found.st_size)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        return missing > step
+
     def _identity(self) -> tuple[int, int, int, int]:
         database, log = os.stat(self._database), os.stat(self._log)
         return database.st_dev, database.st_ino, log.st_dev, log.st_ino

@@ -249,7 +249,9 @@ def test_what_is_no_request_is_counted_too(shared: Athena, moves: MovesOf) -> No
 def test_the_store_and_its_disk(shared: Athena) -> None:
     open_tx(shared)
     for file, name in (("main", "athena.db"), ("wal", "athena.db-wal")):
-        assert number(shared, "athena_store_bytes", file=file) == (shared.data / name).stat().st_size
+        before = (shared.data / name).stat().st_size
+        told = number(shared, "athena_store_bytes", file=file)
+        assert before <= told <= (shared.data / name).stat().st_size
     assert number(shared, "athena_disk_free_bytes") > 0
 
 

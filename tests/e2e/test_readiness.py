@@ -61,10 +61,11 @@ def test_a_server_that_is_well(athena: Athena) -> None:
 
 def test_asking_an_idle_server_writes_little_and_stores_nothing(athena: Athena) -> None:
     until_ready(athena)
-    size = (athena.data / "athena.db-wal").stat().st_size
+    log = athena.data / "athena.db-wal"
+    size = len(log.read_bytes().rstrip(b"\0"))  # behind what is written it may be given room
     for _ in range(50):
         assert call(athena, "GET", "/readyz").status == 200
-    assert (athena.data / "athena.db-wal").stat().st_size - size < 10 * 4200
+    assert len(log.read_bytes().rstrip(b"\0")) - size < 10 * 4200
     assert number(athena, "athena_changes_total") == number(athena, "athena_commits_total") == 0
 
 

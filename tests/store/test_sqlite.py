@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import shutil
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from athena.errors import (
     StoreUnavailable,
 )
 from athena.store.base import Query
-from athena.store.sqlite import SqliteStore
-from athena.store.sqlite_file import check_version
+from athena.store.sqlite import LENGTHENED_AT_ONCE, SqliteStore
+from athena.store.sqlite_file import LOG_BYTES, check_version
 
 OPEN = Command("a", Open(description="d"))
 
@@ -274,6 +275,72 @@ def test_deadlines_of_an_earlier_version_are_looked_at(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path)
         assert await store.deadlines(9) == [("c", 8000, 8000), ("a", 9000, 9000)]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_the_log_gets_its_full_size_and_loses_nothing(tmp_path: Path) -> None:
+    """Behind what was committed there are zeros then: also when the process is killed, and the log read by another."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        log = tmp_path / "athena.db-wal"
+        written = await store.write([OPEN], 1000)
+        await store.tend(1000)
+        assert log.stat().st_size < LENGTHENED_AT_ONCE, "not in the first seconds"
+        store._lengthen_at = 0
+        sizes = []
+        while await store.tend(1000):
+            sizes.append(log.stat().st_size)
+            written = await store.write([Command("a", Edit(status="pending", athena_msg=str(len(sizes))))], 1000)
+        assert len(sizes) == LOG_BYTES // LENGTHENED_AT_ONCE
+        assert log.stat().st_size == LOG_BYTES
+        written = await store.write([Command("a", Edit(status="success"))], 1000)
+        assert log.stat().st_size == LOG_BYTES
+        killed = tmp_path / "killed"
+        killed.mkdir()
+        for name in ("athena.db", "athena.db-wal"):
+            shutil.copy(tmp_path / name, killed)
+        again = SqliteStore(killed)
+        assert await again.position() == written.position
+        assert (await again.page(Query())).rows == written.changes
+        await again.close()
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_where_there_is_no_room_for_a_full_log_it_grows_as_it_is_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        store._lengthen_at = 0
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LENGTHENED_AT_ONCE // 2, limits[1]))
+        try:
+            while await store.tend(1000):
+                pass
+            await store.write([OPEN], 1000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not await store.tend(1000), "it is not tried again"
+        assert (tmp_path / "athena.db-wal").stat().st_size < LENGTHENED_AT_ONCE
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        store._lengthen_at = 0
+        log = tmp_path / "athena.db-wal"
+        log.rename(tmp_path / "moved")
+        log.write_bytes(b"something else")
+        with pytest.raises(StoreUnavailable):
+            await store.tend(1000)
+        assert log.read_bytes() == b"something else"
+        (tmp_path / "moved").rename(log)
         await store.close()
 
     asyncio.run(main())

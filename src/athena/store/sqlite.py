@@ -29,7 +29,7 @@ from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite
 from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
 from athena.store.side_thread import SideThread
-from athena.store.sqlite_file import check_version, lock, make_file, tune, why
+from athena.store.sqlite_file import LOG_BYTES, check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 from athena.store.turns import Turns
@@ -47,6 +47,12 @@ PACKAGE = "athena.store"
 TENDED_BLOCKS, TENDED_SECONDS = 32, 0.05
 """Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No more are
 begun after so long: edits wait for it."""
+
+LENGTHEN_AFTER = 5.0
+"""Seconds from opening the store until its log gets its full size: a start has other things to do, and one that does
+not last long need not write 16 MiB."""
+LENGTHENED_AT_ONCE = 1 << 20
+"""Bytes; some ms, in which no edit is committed."""
 
 FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 
@@ -80,6 +86,7 @@ class SqliteStore:
         except BaseException:
             os.close(self._lock)
             raise
+        self._lengthen_at = monotonic() + LENGTHEN_AFTER
         self._searchable = sqlite_search.newest(self._writer)
         self._known = _Known(self._writer)
         self._beside = SideThread("athena-commit")
@@ -119,6 +126,8 @@ class SqliteStore:
         return Purged(total, Position(epoch, seq), told)
 
     async def tend(self, now: int) -> bool:
+        if monotonic() > self._lengthen_at and await self._beside.run(self._lengthen_log):
+            return True
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
@@ -130,6 +139,15 @@ class SqliteStore:
                     break
         self._searchable = sqlite_search.newest(self._writer)
         return more or forgetting
+
+    def _lengthen_log(self) -> bool:
+        """A sync is quicker where the log does not grow: its size and its place on the disk are no part of it."""
+        try:
+            return self._files.lengthen_log(LOG_BYTES, LENGTHENED_AT_ONCE)
+        except OSError as error:
+            log.info("the log of athena.db is not given its full size: %s", error)
+            self._lengthen_at = float("inf")  # it grows with what is written, as it would have
+            return False
 
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():

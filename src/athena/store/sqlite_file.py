@@ -36,10 +36,16 @@ def lock(directory: Path) -> int:
     return descriptor
 
 
+CHECKPOINT_PAGES = 4000
+
+LOG_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""What the log grows to before it begins anew (https://sqlite.org/fileformat2.html#walformat): 16 MiB."""
+
+
 def tune(db: apsw.Connection) -> None:
     """A page cache for the indexes that every commit touches, and a WAL that holds some seconds of full load."""
     db.execute("PRAGMA cache_size = -16384")  # KiB
-    db.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: 16 MiB
+    db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
 
 def why(db: apsw.Connection, error: apsw.Error) -> str:
