@@ -20,7 +20,9 @@ from athena.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from athena.store.backup import back_up, restore
 from athena.store.base import Query
+from athena.store.checkup import examine
 from athena.store.sqlite import LENGTHENED_AT_ONCE, SqliteStore
 from athena.store.sqlite_file import LOG_BYTES, check_version
 
@@ -259,9 +261,8 @@ def test_an_edit_moves_its_deadline_and_no_entry_in_the_order_of_looks(tmp_path:
     asyncio.run(main())
 
 
-def test_deadlines_of_an_earlier_version_are_looked_at(tmp_path: Path) -> None:
+def of_an_earlier_version(path: Path) -> None:
     """A history from before `look_at` (migration 8)."""
-    path = tmp_path / "athena.db"
     db = apsw.Connection(str(path))
     for step in migrations("athena.store")[:7]:
         db.execute(step)
@@ -272,9 +273,59 @@ def test_deadlines_of_an_earlier_version_are_looked_at(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 7")
     db.close()
 
+
+def test_deadlines_of_an_earlier_version_are_looked_at(tmp_path: Path) -> None:
+    of_an_earlier_version(tmp_path / "athena.db")
+
     async def main() -> None:
         store = SqliteStore(tmp_path)
         assert await store.deadlines(9) == [("c", 8000, 8000), ("a", 9000, 9000)]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) -> None:
+    of_an_earlier_version(tmp_path / "athena.db")
+    found = examine(tmp_path, thoroughly=True)
+    assert found is not None
+    assert (found.rows, found.changes, found.damage) == (3, 3, "")
+    assert back_up(tmp_path, tmp_path / "copy").seq == 3
+    position, aside = restore(tmp_path, tmp_path / "copy", replace=True)
+    assert position.seq == 3
+    assert aside is not None
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        assert await store.position() == position
+        assert len(await store.deadlines(9)) == 2
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_the_position_outlives_the_rows_that_told_it(tmp_path: Path) -> None:
+    """An edit writes its seq in one place, its row; and that row may be the next one to go."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([OPEN, Command("b", Open(description="d"))], 1000)
+        edits = [Command("b", Edit(status="pending", athena_msg=str(number))) for number in range(5)]
+        written = await store.write([*edits, Command("a", Edit(status="success"))], 2000)
+        assert written.position.seq == 8
+        await store.close()
+        store = SqliteStore(tmp_path)
+        assert await store.position() == written.position
+        assert await store.retire(3000, 10) == 1
+        assert await store.position() == written.position
+        await store.close()
+        store = SqliteStore(tmp_path)
+        assert (await store.write([Command("b", Edit(status="error"))], 4000)).position.seq == 9
+        before = await store.position()
+        assert (await store.purge()).position.seq == before.seq + 1
+        await store.close()
+        store = SqliteStore(tmp_path)
+        assert (await store.write([OPEN], 5000)).position.seq == before.seq + 2
         await store.close()
 
     asyncio.run(main())

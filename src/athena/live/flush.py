@@ -24,6 +24,9 @@ CHUNK_BYTES = 128 * 1024
 AT_ONCE = 40
 """Clients that are looked at before they are written to, and before the time is."""
 
+FEW = 10
+"""So many clients are written to at once, not in the next turn of the loop: it takes no longer than that turn."""
+
 SLICE_CLIENTS = 10 * AT_ONCE
 SLICE_SECONDS = 0.002
 """A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
@@ -68,7 +71,7 @@ class Flush:
         self._broadcast = Broadcast()
 
     def wake(self) -> None:
-        """Something was published: a flush follows in this iteration of the loop, after a rest, or after this one."""
+        """Something was published: a flush is made now, in the next turn of the loop, after a rest, or after this."""
         if self.going:
             self._again = True
             return
@@ -76,6 +79,8 @@ class Flush:
         self.begun += 1
         if perf_counter() < self._rest_until:
             self._look_soon()
+        elif len(self._clients) <= FEW:
+            self._begin()
         else:
             asyncio.get_running_loop().call_soon(self._begin)
 

@@ -50,7 +50,7 @@ class Hub:
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
     def publish(self, entries: Sequence[Published], since: float | None = None) -> None:
-        """Committed messages, in the order of their seq. Returns at once; the flush follows in this loop iteration.
+        """Committed messages, in the order of their seq. Returns soon; the flush is made now or follows.
 
         `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).
         """

@@ -117,7 +117,7 @@ class SqliteStore:
                     return Purged(0, Position(epoch, seq), before)
                 told = Answered(once.answer(total), again=False)
                 self._writer.execute(SQL["keep_receipt"], (*once.key, told.body, now))
-            for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
+            for block in ("new_epoch", "purge_notifications", "purge_changes", "purge_tally"):
                 self._writer.execute(SQL[block])
             sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
@@ -214,7 +214,7 @@ class SqliteStore:
         late = {state.ts_display for state in placed(batch) if state.ts_display <= self._searchable}
         if late:
             sqlite_search.mark_stale(self._writer, late)
-        if batch.changes:
+        if batch.new:
             self._writer.execute(SQL["advance"], (batch.seq, len(batch.new), sum(batch.new.values())))
 
     async def _commit(self) -> None:
