@@ -299,12 +299,13 @@ def test_closing_finishes_what_was_submitted_and_takes_no_more() -> None:
     asyncio.run(main())
 
 
-def test_listeners_hear_of_heartbeats_too() -> None:
+def test_listeners_hear_of_time_that_may_be_up_sooner() -> None:
     async def main() -> None:
         journal, pushed = journal_on(MemoryStore())
         heard: list[int | None] = []
-        journal.on_states(lambda states: heard.extend(state.deadline for state in states))
+        journal.on_hastened(lambda states: heard.extend(state.deadline for state in states))
         await journal.submit([opening(0)])
+        await journal.submit([Command("t0", Edit(status="pending"))])  # a heartbeat, and more time
         await journal.submit([Command("t0", Edit(status="pending", timeout_ms=7)), Command("x", Edit(status="error"))])
         assert heard == [181_000, 1007]
         assert len(pushed) == 1

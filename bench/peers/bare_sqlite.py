@@ -44,6 +44,7 @@ def main(directory: Path, lines: int) -> None:
                 with db:
                     db.executemany(SQL["progress"], states)
                     db.executemany(SQL["insert_change"], changes)
+                    db.execute(SQL["advance"], (seq, 0, 0))
             spent += time.perf_counter() - begun
             stored += BATCHES * lines
         print(stored / spent, flush=True)

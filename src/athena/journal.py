@@ -74,8 +74,8 @@ class Journal:
         """Whether nothing more is taken."""
         return self._closed
 
-    def on_states(self, listener: Callable[[Sequence[Notification]], None]) -> None:
-        """Call `listener` after each commit with the states that its commands led to, heartbeats included."""
+    def on_hastened(self, listener: Callable[[Sequence[Notification]], None]) -> None:
+        """Call `listener` after each commit with the states of rows whose time may be up sooner than was known."""
         self._listeners.append(listener)
 
     def submit(self, commands: Sequence[Command]) -> asyncio.Future[list[Outcome]]:
@@ -186,8 +186,9 @@ class Journal:
         if written.changes:
             self.proven = monotonic()
             self._relay.publish(Committed(written.changes, since=batch[0].since))
-        for listener in self._listeners:
-            listener(written.states)
+        if written.hastened:
+            for listener in self._listeners:
+                listener(written.hastened)
         start = 0
         for submission in batch:
             end = start + len(submission.wishes)

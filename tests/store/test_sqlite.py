@@ -305,8 +305,6 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
 
 
 def test_the_position_outlives_the_rows_that_told_it(tmp_path: Path) -> None:
-    """An edit writes its seq in one place, its row; and that row may be the next one to go."""
-
     async def main() -> None:
         store = SqliteStore(tmp_path)
         await store.write([OPEN, Command("b", Open(description="d"))], 1000)

@@ -106,11 +106,12 @@ def test_time_that_no_timer_counted_is_noticed() -> None:
 
     async def main() -> None:
         store, clock = MemoryStore(), Clock()
-        journal = Journal(store, LocalRelay(), clock)
+        relay = LocalRelay()
+        journal = Journal(store, relay, clock)
         expiry = Expiry(store, journal, clock)
         await journal.submit([opening("a", 50_000)])
         ended = asyncio.Event()
-        journal.on_states(lambda states: ended.set())
+        relay.subscribe(lambda committed: ended.set())
         running = asyncio.ensure_future(expiry.run())
         await spin()
         clock.now += 3 * 3600 * 1000

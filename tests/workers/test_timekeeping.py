@@ -24,7 +24,8 @@ class Node:
     def __init__(self, machine: Machine, store: Store) -> None:
         self.clock = machine.clock()
         self.store = store
-        self.journal = Journal(store, LocalRelay(), self.clock.now)
+        self.relay = LocalRelay()
+        self.journal = Journal(store, self.relay, self.clock.now)
         self.expiry = Expiry(store, self.journal, self.clock.now)
         self.timekeeping = Timekeeping(self.clock, store, self.journal, self.expiry.look_again)
 
@@ -127,7 +128,7 @@ def test_a_deadline_that_is_nearer_after_the_clock_was_put_back_is_not_slept_thr
         await node.timekeeping.start()
         await node.open("a", 50_000)
         ended = asyncio.Event()
-        node.journal.on_states(lambda states: ended.set())
+        node.relay.subscribe(lambda committed: ended.set())
         machine.put(-DAY_MS)
         running = asyncio.ensure_future(node.expiry.run())
         await spin()

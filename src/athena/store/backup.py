@@ -21,7 +21,6 @@ from athena.store.sqlite_file import lock, make_file
 
 PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "backup.sql")
-POSITION = load_blocks(PACKAGE, "sqlite.sql")["position"]
 
 APPLICATION_ID = 0x41746E61
 """Marks a file as a copy of a history (SQLite's `application_id`): "Atna"."""
@@ -87,7 +86,7 @@ def _copy(source: apsw.Connection, draft: Path) -> Position:
             copying.step()  # all pages in one read
         target.execute("PRAGMA journal_mode = DELETE")  # one file, which may be moved about
         target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        return _position(target)
+        return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
     finally:
         target.close()
 
@@ -114,17 +113,11 @@ def _checked_copy(file: Path, draft: Path) -> Position:
             with target:
                 target.execute(SQL["new_epoch"])
             target.execute("PRAGMA application_id = 0")
-            return _position(target)
+            return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
         finally:
             target.close()
     except (apsw.Error, OSError) as error:
         raise BackupUnusable(str(file), str(error)) from error
-
-
-def _position(history: apsw.Connection) -> Position:
-    """Of any version of the schema."""
-    epoch, seq, *_ = history.execute(POSITION).fetchone()  # type: ignore[misc]
-    return Position(epoch, seq)
 
 
 def _put_aside(final: Path) -> Path | None:

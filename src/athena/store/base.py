@@ -103,13 +103,14 @@ Told = Answered | Conflict | NotFound | IdempotencyKeyReused
 class Written(NamedTuple):
     """A commit: what became of each wish, in order, and the visible changes in the order of their seq.
 
-    `states` are the last states of the rows that were touched, heartbeats included.
+    `hastened` are the last states of the rows whose time may be up before anybody would have looked at them: those that
+    are new, and those whose timeout has changed.
     """
 
     outcomes: list[Outcome | Told]
     changes: list[Notification]
     position: Position
-    states: list[Notification]
+    hastened: list[Notification]
 
 
 class Purged(NamedTuple):

@@ -49,6 +49,11 @@ class Batch:
         self._find = find
         self._seen: dict[str, Notification | None] = {}  # those that were looked up and are not dirty
 
+    @property
+    def hastened(self) -> list[Notification]:
+        """The last states of the rows that may have to be looked at sooner than what is stored of them says."""
+        return [self.dirty[key] for key in self.new.keys() | self.retimed]
+
     def run(self, wishes: Sequence[Command | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
         """Decide each wish on the state that the ones before it have left.
 

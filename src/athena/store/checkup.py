@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import apsw
 
-from athena.database import connect, load_blocks, migrations, value
+from athena.database import connect, migrations, value
 from athena.errors import DataDirectoryUnusable, StoreTooNew
 from athena.store.sqlite_file import check_version
 
 PACKAGE = "athena.store"
-POSITION = load_blocks(PACKAGE, "sqlite.sql")["position"]
 
 
 class Checkup(NamedTuple):
@@ -60,7 +59,7 @@ def _read(db: apsw.Connection, sizes: tuple[int, int], thoroughly: bool) -> Chec
     version, known = int(value(db, "PRAGMA user_version")), len(migrations(PACKAGE))
     if version > known:
         raise StoreTooNew(known, version)
-    _, changes, rows, _ = db.execute(POSITION).fetchone() or ("", 0, 0, 0)
+    rows, changes = db.execute("SELECT total, seq FROM history").fetchone() or (0, 0)
     newest = value(db, "SELECT ts FROM change ORDER BY seq DESC LIMIT 1")
     found = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)")] if thoroughly else ["ok"]
     return Checkup(rows, changes, newest, *sizes, "" if found == ["ok"] else "; ".join(found))

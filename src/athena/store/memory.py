@@ -55,7 +55,7 @@ class MemoryStore:
             if state.type == "webhook_tx" and not state.archived:
                 change = Change(now, state.status, state.message, state.on_step, state.total_steps)
                 self._changes.setdefault(state.id, []).append(change)
-        return Written(batch.outcomes, batch.changes, await self.position(), list(batch.dirty.values()))
+        return Written(batch.outcomes, batch.changes, await self.position(), batch.hastened)
 
     async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
         removed = len(self._rows)

@@ -105,7 +105,7 @@ class SqliteStore:
                 await turns.rest()
             await self._save(batch, now, turns)
         self._remember(batch)
-        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), list(batch.dirty.values()))
+        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), batch.hastened)
 
     async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
         told: Answered | None = None
@@ -117,7 +117,7 @@ class SqliteStore:
                     return Purged(0, Position(epoch, seq), before)
                 told = Answered(once.answer(total), again=False)
                 self._writer.execute(SQL["keep_receipt"], (*once.key, told.body, now))
-            for block in ("new_epoch", "purge_notifications", "purge_changes", "purge_tally"):
+            for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
                 self._writer.execute(SQL[block])
             sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
@@ -214,7 +214,7 @@ class SqliteStore:
         late = {state.ts_display for state in placed(batch) if state.ts_display <= self._searchable}
         if late:
             sqlite_search.mark_stale(self._writer, late)
-        if batch.new:
+        if batch.changes:
             self._writer.execute(SQL["advance"], (batch.seq, len(batch.new), sum(batch.new.values())))
 
     async def _commit(self) -> None:

@@ -1,7 +1,6 @@
 -- name: position
--- Where the history stands. The newest change is in its row and needs no second place: `history.seq` is written only with
--- what else is kept there, when rows come or go, and knows what no row tells any more.
-SELECT epoch, max(seq, coalesce((SELECT max(seq) FROM notification), 0)), total, total_transactions FROM history;
+-- Where the history stands.
+SELECT epoch, seq, total, total_transactions FROM history;
 
 -- name: load
 -- The present state of one row.
@@ -35,7 +34,7 @@ INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?);
 
 -- name: advance
--- Count what is new, in the same transaction.
+-- Move the position and the totals, in the same transaction as the rows they speak of.
 UPDATE history SET seq = ?, total = total + ?, total_transactions = total_transactions + ?;
 
 -- name: probe
@@ -50,10 +49,8 @@ DELETE FROM notification;
 DELETE FROM change;
 
 -- name: new_epoch
--- Before a purge: positions of the old history are unknown from here on.
-UPDATE history
-SET epoch = lower(hex(randomblob(4))), seq = max(seq, coalesce((SELECT max(seq) FROM notification), 0)) + 1,
-    total = 0, total_transactions = 0;
+-- After a purge: positions of the old history are unknown from here on.
+UPDATE history SET epoch = lower(hex(randomblob(4))), seq = seq + 1, total = 0, total_transactions = 0;
 
 -- name: changes
 -- All visible changes of one transaction, as one JSON array.

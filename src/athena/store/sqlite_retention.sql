@@ -20,6 +20,4 @@ DELETE FROM notification WHERE id IN (SELECT value FROM json_each(?));
 DELETE FROM tally WHERE rows = 0 AND unit = ? AND finished = 1 AND slot >= ?;
 
 -- name: fewer
--- Rows have gone, the last one to change of them among all others: their positions are not used again.
-UPDATE history SET total = total - ?, total_transactions = total_transactions - ?,
-    retired = max(retired, ?3), seq = max(seq, ?3);
+UPDATE history SET total = total - ?, total_transactions = total_transactions - ?, retired = max(retired, ?);

@@ -48,7 +48,7 @@ class Expiry:
         self._now = now
         self._next: float = 0.0  # ms; when to look, infinity when there is nothing to look at
         self._earlier = asyncio.Event()
-        journal.on_states(self._notice)
+        journal.on_hastened(self._notice)
 
     def _notice(self, states: Sequence[Notification]) -> None:
         """Wake up when a transaction's deadline comes before the look that is waited for."""
