@@ -31,8 +31,7 @@ SHARING = AVAILABLE and hasattr(os, "memfd_create")
 MOST_AT_ONCE = 64
 """Connections accepted, and as many served, in one turn of the event loop. The next ones come after everybody else."""
 
-READ_BYTES, MORE_BYTES = 64 * 1024, 192 * 1024
-"""Taken from a connection in one turn of the event loop, and so much more where it was full."""
+READ_BYTES = 64 * 1024
 
 HIGH_WATER, LOW_WATER = 64 * 1024, 16 * 1024
 """Bytes not yet taken by the kernel at which a protocol is paused, and resumed: asyncio's own limits."""
@@ -291,21 +290,12 @@ class Connection(asyncio.Transport):
         except OSError as error:
             self._end(error)
             return
-        if len(data) == READ_BYTES:
-            data = self._read_on(data)
         if data:
             self._protocol.data_received(data)
         elif self._protocol.eof_received():
             self.pause_reading()  # there is nothing left to be read, but the protocol goes on writing
         else:
             self.close()
-
-    def _read_on(self, data: bytes) -> bytes:
-        """With what else is here of a large request: each turn of the loop for a piece of it would cost more."""
-        try:
-            return data + os.read(self._descriptor, MORE_BYTES)
-        except OSError:  # the next turn finds out why
-            return data
 
     def _send(self, unsent: _Unsent) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import cast
+from typing import Protocol, cast
 
 from athena.domain.lifecycle import decide
 from athena.domain.model import Command, Notification
@@ -12,20 +12,28 @@ from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
 
 
+class States(Protocol):
+    """The state of each row by its id; None for one that is not there."""
+
+    def __getitem__(self, key: str, /) -> Notification | None: ...
+
+    def __setitem__(self, key: str, state: Notification, /) -> None: ...
+
+
 class Batch:
     """One transaction's worth of wishes. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
 
     `dirty` holds the last state of each row that has to be written; a row edited twice is written once.
 
-    `load` reads the present state of a row inside the engine's transaction; it is asked once for each id. `find` reads
-    the receipt for a key, unless it is too old.
+    `rows` has the present states, as the engine's transaction sees them, and is given each state that is decided: an
+    engine whose transaction fails has to forget them. `find` reads the receipt for a key, unless it is too old.
     """
 
     def __init__(
         self,
         seq: int,
         now: int,
-        load: Callable[[str], Notification | None],
+        rows: States,
         find: Callable[[bytes], Receipt | None],
     ) -> None:
         self.seq = seq
@@ -45,9 +53,8 @@ class Batch:
         self.receipts: dict[bytes, Receipt] = {}
         """The new ones, by the id of their key."""
         self._now = now
-        self._load = load
+        self._rows = rows
         self._find = find
-        self._seen: dict[str, Notification | None] = {}  # those that were looked up and are not dirty
 
     @property
     def hastened(self) -> list[Notification]:
@@ -89,26 +96,23 @@ class Batch:
 
     def _decide(self, commands: Iterable[Command]) -> list[Outcome]:
         """One outcome each. All in one loop: what it looks up once it does not look up for each edit of a bulk."""
-        dirty, seen, load, now, seq = self.dirty, self._seen, self._load, self._now, self.seq
+        dirty, rows, now, seq = self.dirty, self._rows, self._now, self.seq
         changes, previous = self.changes, self.previous
         outcomes: list[Outcome] = []
         for command in commands:
             key = command.id
-            current = dirty.get(key)
-            if current is None:
-                current = seen[key] if key in seen else load(key)
+            current = rows[key]
             try:
                 state = decide(command, current, now, seq + 1)
             except (Conflict, NotFound) as refused:
-                seen[key] = current
                 # Its frames have it among their outcomes: with them it would go in circles.
                 outcomes.append(refused.with_traceback(None))
                 continue
             outcomes.append(state)
             if state is None or state is current:
-                seen[key] = current
                 continue
-            dirty[key] = state
+            # At once and not at the end: the state that was there is freed while it is in the processor's cache.
+            dirty[key] = rows[key] = state
             if current is not None and current.timeout_ms != state.timeout_ms:
                 self.retimed.add(key)
             if state.seq > seq:  # not a heartbeat

@@ -99,7 +99,7 @@ class SqliteStore:
     async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
-            batch = Batch(seq, now, self._known.__getitem__, lambda key: sqlite_receipts.find(self._writer, key, now))
+            batch = Batch(seq, now, self._known, lambda key: sqlite_receipts.find(self._writer, key, now))
             turns = Turns()
             for _ in batch.run(wishes, SLICE):
                 await turns.rest()
@@ -196,10 +196,9 @@ class SqliteStore:
         return self._writer.execute(SQL[block]).fetchone()
 
     def _remember(self, batch: Batch) -> None:
-        """Spare the next edit of an active transaction the read. Those that came first go first, whenever they were
+        """Keep what the batch has left of active transactions alone. Those that came first go first, whenever they were
         edited: who is edited again comes back."""
         known = self._known
-        known |= batch.dirty
         for key in batch.new.keys() | batch.moved:
             if batch.dirty[key].status not in ACTIVE:
                 del known[key]
@@ -308,7 +307,8 @@ def end_process(error: apsw.Error) -> NoReturn:
 
 
 class _Known(dict[str, Notification]):
-    """States that need not be read: what was committed last is what is stored. Others are read, and are not kept.
+    """States of active transactions, which need not be read: what was committed last is what is stored, and what is
+    decided is put here before that. Cleared when a transaction fails.
 
     A dictionary and not a function, since nearly all that is looked up is there: it takes no call to find it.
     """
@@ -318,7 +318,12 @@ class _Known(dict[str, Notification]):
 
     def __missing__(self, notification_id: str) -> Any:
         row: Any = self._writer.execute(SQL["load"], (notification_id,)).fetchone()
-        return None if row is None else _state(row)
+        if row is None:
+            return None
+        state = _state(row)
+        if state.active:
+            self[notification_id] = state
+        return state
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
