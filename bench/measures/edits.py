@@ -25,6 +25,12 @@ WARM_UP_SECONDS = 0.5
 SINGLE_SHARE = Target("≥", round(10_000 / 56_000, 2))
 BULK_SHARE = Target("≥", round(60_000 / 150_000, 2))
 GROUPED = 64
+FLOORS = (
+    (f"bare SQLite, {GROUPED} edits a commit", str(GROUPED)),
+    ("bare SQLite, 1,000 edits a commit", "1000"),
+    ("bare SQLite with an index of deadlines, 1,000 edits a commit", "1000", "plain"),
+)
+"""What they are called, and the arguments: the store's own statements and schema, and a plain one."""
 TURNS = 5
 """Of a bulk and its floors in each round: a machine that is faster for a second is so for all of them."""
 
@@ -94,12 +100,12 @@ def measure_bulk(context: Context) -> list[Figure]:
     for connections, lines in ((1, 1000), (2, 1000), (1, 10_000), (2, 10_000)):
         name = f"bulks of {lines:,} lines, {connections} connection{'s' if connections > 1 else ''}"
         with ExitStack() as stack:
-            sizes = () if floors else (GROUPED, lines)
-            bare = [stack.enter_context(_bare_sqlite(context, size)) for size in sizes]
+            wanted = () if floors else FLOORS
+            bare = [stack.enter_context(_bare_sqlite(context, *arguments)) for _, *arguments in wanted]
             rates, cpu, bare_rates = _bulk(context, connections, lines, bare)
         floors += [
-            Figure(group=GROUP, name=f"bare SQLite, {size:,} edits a commit", unit="edits/s", samples=some)
-            for size, some in zip(sizes, bare_rates, strict=True)
+            Figure(group=GROUP, name=name, unit="edits/s", samples=some)
+            for (name, *_), some in zip(wanted, bare_rates, strict=True)
         ]
         figures.append(
             Figure(
@@ -112,21 +118,23 @@ def measure_bulk(context: Context) -> list[Figure]:
             )
         )
         costs += cpu
-    grouped, same = floors
+    grouped, own, plain = floors
     return [
         *figures,
         Figure(group=GROUP, name="server CPU an edit in a bulk", unit="µs", samples=costs),
         grouped,
         ratio(GROUP, f"bulks of 1,000 lines / bare SQLite, {GROUPED} a commit", figures[0], grouped, None, BULK_SHARE),
-        same,
-        ratio(GROUP, "bulks of 1,000 lines / bare SQLite, 1,000 a commit", figures[0], same, Target("≥", 0.6)),
+        own,
+        ratio(GROUP, f"bulks of 1,000 lines / {own.name}", figures[0], own, Target("≥", 0.6)),
+        plain,
+        ratio(GROUP, f"bulks of 1,000 lines / {plain.name}", figures[0], plain, Target("≥", 0.6)),
     ]
 
 
 @contextmanager
-def _bare_sqlite(context: Context, lines: int) -> Iterator[Program]:
-    """The store's statements alone, where the server runs: see peers/bare_sqlite.py."""
-    command = [sys.executable, "-m", "bench.peers.bare_sqlite", str(context.fresh("floor")), str(lines)]
+def _bare_sqlite(context: Context, lines: str, *schema: str) -> Iterator[Program]:
+    """SQLite alone, where the server runs: see peers/bare_sqlite.py."""
+    command = [sys.executable, "-m", "bench.peers.bare_sqlite", str(context.fresh("floor")), lines, *schema]
     with run(command, cores().server) as process:
         yield Program(process)
 

@@ -2,10 +2,11 @@
 
 No HTTP, no decoding, no lifecycle, no push; everything that is bound is made before the clock starts.
 
-    python -m bench.peers.bare_sqlite DIRECTORY LINES
+    python -m bench.peers.bare_sqlite DIRECTORY LINES [plain]
 
 works for as many seconds as a line of its input says, and prints how many edits a second that were. Each edit of a
-batch is of another transaction, as in the bulks.
+batch is of another transaction, as in the bulks. With `plain` the rows are the same, but the schema is what one would
+write without Athena's trick: the next deadline is found by an index of them (docs/decisions/0025).
 """
 
 from __future__ import annotations
@@ -24,14 +25,21 @@ SQL = load_blocks("athena.store", "sqlite.sql")
 BATCHES = 8
 """Batches that are prepared before each stretch of the clock."""
 
+PLAIN = """
+DROP INDEX notification_to_look_at;
+CREATE INDEX notification_by_deadline ON notification (deadline, id) WHERE deadline IS NOT NULL;
+"""
+
 Row = tuple[object, ...]
 
 
-def main(directory: Path, lines: int) -> None:
+def main(directory: Path, lines: int, plain: bool) -> None:
     db = connect(directory / "floor.db", apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     make_durable(db)
     tune(db)
     migrate(db, "athena.store")
+    if plain:
+        db.execute(PLAIN)
     ids = [f"bulk-0-{number:06}" for number in range(lines)]
     seq = _open(db, ids)
     for told in sys.stdin:
@@ -76,4 +84,4 @@ def _batch(ids: list[str], seq: int, turn: int) -> tuple[list[Row], list[Row]]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), "plain" in sys.argv[3:])
