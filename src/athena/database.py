@@ -91,7 +91,8 @@ class Files:
             raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or start Athena anew")
 
     def lengthen_log(self, size: int, step: int) -> bool:
-        """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether it is shorter still.
+        """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether there is more to be done.
+        Nothing where the disk has not ten times as much left: that is better kept for what is to be stored.
 
         While no transaction is open. SQLite takes no notice of what is behind its last commit, and writes over it.
         Raises OSError.
@@ -100,7 +101,10 @@ class Files:
         try:
             found = os.fstat(descriptor)
             missing = size - found.st_size
-            if missing <= 0 or (found.st_dev, found.st_ino) != self._opened[2:]:
+            disk = os.fstatvfs(descriptor)
+            if missing <= 0 or disk.f_bavail * disk.f_frsize < 10 * size:
+                return False
+            if (found.st_dev, found.st_ino) != self._opened[2:]:
                 return False
             os.pwrite(descriptor, bytes(min(missing, step)), found.st_size)
             os.fdatasync(descriptor)

@@ -23,6 +23,7 @@ from athena.errors import (
 from athena.store.backup import back_up, restore
 from athena.store.base import Query
 from athena.store.checkup import examine
+from athena.store.disk import Disk
 from athena.store.sqlite import LENGTHENED_AT_ONCE, SqliteStore
 from athena.store.sqlite_file import LOG_BYTES, check_version
 
@@ -377,6 +378,17 @@ def test_where_there_is_no_room_for_a_full_log_it_grows_as_it_is_written(tmp_pat
         await store.close()
 
     asyncio.run(main())
+
+
+def test_the_last_of_a_disk_is_not_spent_on_the_log(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    log = tmp_path / "athena.db-wal"
+    size, free = log.stat().st_size, Disk(tmp_path).free()
+    assert not store._files.lengthen_log(free // 9, 4096)
+    assert log.stat().st_size == size
+    assert store._files.lengthen_log(free // 20, 4096)
+    assert log.stat().st_size == size + 4096
+    asyncio.run(store.close())
 
 
 def test_a_file_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
