@@ -188,6 +188,13 @@ def unsyncable_disk() -> None:
     UnsyncableDisk(os.environ["FAIL"]).register()
 
 
+def lengthen_at_once() -> None:
+    """The log gets its full size while the first reports come, and not after some seconds."""
+    from athena.store import sqlite
+
+    vars(sqlite)["LENGTHEN_AFTER"] = -1.0
+
+
 def fail_at_tending() -> None:
     """The part that tends the store fails in a way that nobody thought of, as soon as the file FAIL exists."""
     from athena.workers.tending import Tending
@@ -225,6 +232,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         traced_disk,
         fillable_disk,
         unsyncable_disk,
+        lengthen_at_once,
         fail_at_tending,
         stuck_disk,
         survive_a_failed_sync,

@@ -18,6 +18,9 @@ from tests.support.server import Athena
 
 PRODUCERS = 50
 
+LONG_LOG = 8 << 20
+"""Bytes: more than is written in a round."""
+
 
 def kill(this: Round) -> None:
     """`times` kills, one after the other on the same data."""
@@ -25,14 +28,17 @@ def kill(this: Round) -> None:
 
 
 async def _kill(this: Round) -> None:
-    athena = server(this.directory / "data", faults=this.broken)
-    ledger = Ledger()
+    faults = ",".join(filter(None, ("lengthen_at_once", this.broken)))
+    athena = server(this.directory / "data", faults=faults)
+    ledger, longest = Ledger(), 0
     with athena:
         for number in range(this.times):
             await _load_until(athena, ledger, this.dice, f"k{number}-", this.dice.randint(1, 400))
+            longest = max(longest, (athena.data / "athena.db-wal").stat().st_size)
             check_file(athena.data)
             athena.start()
             ledger.check(await read_back(athena.port))
+    assert longest >= LONG_LOG, "in none of the rounds the log was longer than what was written"
 
 
 async def _load_until(athena: Athena, ledger: Ledger, dice: Random, name: str, reports: int) -> None:
