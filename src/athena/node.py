@@ -89,7 +89,7 @@ async def _serve(config: Config, listener: socket.socket) -> int:
         expiry = Expiry(store, journal, clock.now)
         timekeeping = Timekeeping(clock, store, journal, expiry.look_again)
         await timekeeping.start()
-        await expiry.sweep()  # what went silent while Athena was down is over before anyone asks
+        await expiry.begin()  # what went silent while Athena was down is over before anyone asks
         access = build_access(config)
         if access is not None:
             closing.push_async_callback(access.close)

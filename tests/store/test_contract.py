@@ -187,6 +187,15 @@ def test_an_earlier_deadline_is_looked_at_in_time(run: Run) -> None:
     run(scenario)
 
 
+def test_a_clock_that_was_put_back_makes_nobody_look_late(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write([opening("a", timeout_ms=1000), opening("b", timeout_ms=1000)], 100_000)
+        await store.write([editing("a"), editing("b", athena_msg="m")], 50_000)
+        assert await deadlines(store) == {"a": 51_000, "b": 51_000}
+
+    run(scenario)
+
+
 def test_what_was_looked_at_too_early_is_looked_at_at_its_deadline(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening(f"t{number}", timeout_ms=100 + number) for number in range(9)], 1000)

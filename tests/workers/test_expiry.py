@@ -174,3 +174,24 @@ def test_busy_transactions_are_looked_at_together_and_rarely(tmp_path: Path) -> 
         await store.close()
 
     asyncio.run(main())
+
+
+def test_a_start_on_a_store_that_takes_no_changes_goes_on(tmp_path: Path) -> None:
+    """One that is busy has to be put off, and cannot be: nobody may be kept from reading by that."""
+
+    async def main() -> None:
+        store, clock = SqliteStore(tmp_path), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        await journal.submit([opening("a", 55_000)])
+        clock.now += 54_000
+        await journal.submit([Command("a", Edit(status="pending"))])
+        clock.now += 6_000
+        expiry = Expiry(store, journal, clock)
+        store._writer.set_commit_hook(lambda: True)
+        await expiry.begin()
+        store._writer.set_commit_hook(None)
+        assert await expiry.sweep() == 49.0
+        assert (await status(store, "a"))[0] == "pending"
+        await store.close()
+
+    asyncio.run(main())

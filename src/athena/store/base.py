@@ -104,7 +104,7 @@ class Written(NamedTuple):
     """A commit: what became of each wish, in order, and the visible changes in the order of their seq.
 
     `hastened` are the last states of the rows whose time may be up before anybody would have looked at them: those that
-    are new, and those whose timeout has changed.
+    are new, and those whose deadlines were put earlier.
     """
 
     outcomes: list[Outcome | Told]

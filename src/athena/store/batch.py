@@ -45,7 +45,7 @@ class Batch:
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
         self.retimed: set[str] = set()
-        """The ids in `dirty` whose timeout changed, so that their deadlines may be earlier than before."""
+        """The ids in `dirty` whose deadlines were put earlier: by a shorter timeout, or a clock that was put back."""
         self.before: dict[str, Notification] = {}
         """Of `moved`, the state before the batch, unless the row is new."""
         self.new: dict[str, bool] = {}
@@ -113,7 +113,7 @@ class Batch:
                 continue
             # At once and not at the end: the state that was there is freed while it is in the processor's cache.
             dirty[key] = rows[key] = state
-            if current is not None and current.timeout_ms != state.timeout_ms:
+            if current is not None and state.deadline is not None and state.deadline < (current.deadline or 0):
                 self.retimed.add(key)
             if state.seq > seq:  # not a heartbeat
                 self.seq = seq = seq + 1

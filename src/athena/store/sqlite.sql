@@ -14,8 +14,8 @@ INSERT INTO notification VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 
 -- name: progress
 -- The new state of a row that keeps its place in the history. SQLite renews every index whose columns an UPDATE names,
--- also when they stay the same; this one spares those that hold the order, and when to look at the row: its deadline is later
--- than it was.
+-- also when they stay the same; this one spares those that hold the order, and when to look at the row: its deadline is no
+-- earlier than it was.
 UPDATE notification SET seq = ?, description = ?, message = ?, on_step = ?, total_steps = ?, timeout_ms = ?, deadline = ?
 WHERE id = ?;
 

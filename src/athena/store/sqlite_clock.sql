@@ -6,9 +6,10 @@ SELECT boot, origin, jumped, coalesce((SELECT ts FROM change ORDER BY seq DESC L
 UPDATE clock SET boot = ?, origin = ?, jumped = ?;
 
 -- name: to_move
--- All deadlines when the clock was moved; else only those that are further off than their own timeout.
+-- All deadlines when the clock was moved; else only those that are further off than their own timeout, and those that
+-- would be looked at too late.
 SELECT rowid FROM notification
-WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms);
+WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms OR look_at > deadline);
 
 -- name: move
 UPDATE notification

@@ -57,6 +57,13 @@ class Expiry:
             self._next = earliest
             self._earlier.set()
 
+    async def begin(self) -> None:
+        """The first sweep. A store that takes no changes now can be read all the same: `run` tries again."""
+        try:
+            await self.sweep()
+        except AthenaError as error:
+            log.warning("expiry waits: %s", error)
+
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
