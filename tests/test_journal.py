@@ -311,3 +311,22 @@ def test_listeners_hear_of_time_that_may_be_up_sooner() -> None:
         assert len(pushed) == 1
 
     asyncio.run(main())
+
+
+def test_what_is_stored_is_answered_as_stored_also_when_it_could_not_be_pushed() -> None:
+    class Broken(LocalRelay):
+        def publish(self, committed: Committed) -> None:
+            raise RuntimeError("a defect")
+
+    async def main() -> None:
+        store = MemoryStore()
+        journal = Journal(store, Broken(), lambda: 1000)
+        heard: list[str] = []
+        journal.on_hastened(lambda states: heard.extend(state.id for state in states))
+        (outcome,) = await journal.submit([opening(0)])
+        assert isinstance(outcome, Notification)
+        assert heard == ["t0"]
+        assert (journal.commits, journal.failed) == (1, 0)
+        assert (await journal.purge()).removed == 1
+
+    asyncio.run(main())

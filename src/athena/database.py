@@ -92,25 +92,25 @@ class Files:
 
     def lengthen_log(self, size: int, step: int) -> bool:
         """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether there is more to be done.
-        Nothing where the disk has not ten times as much left: that is better kept for what is to be stored.
+        Nothing where the disk has not ten times as much left, which is better kept for what is to be stored, or where
+        another file has taken the log's place.
 
-        While no transaction is open. SQLite takes no notice of what is behind its last commit, and writes over it.
-        Raises OSError.
+        While nobody writes to the database. SQLite takes no notice of what is behind its last commit, and writes over
+        it. Raises OSError.
         """
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
-            missing = size - found.st_size
-            disk = os.fstatvfs(descriptor)
+            disk, missing = os.fstatvfs(descriptor), size - found.st_size
             if missing <= 0 or disk.f_bavail * disk.f_frsize < 10 * size:
                 return False
             if (found.st_dev, found.st_ino) != self._opened[2:]:
                 return False
-            os.pwrite(descriptor, bytes(min(missing, step)), found.st_size)
+            written = os.pwrite(descriptor, bytes(min(missing, step)), found.st_size)
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-        return missing > step
+        return written < missing
 
     def _identity(self) -> tuple[int, int, int, int]:
         database, log = os.stat(self._database), os.stat(self._log)

@@ -96,7 +96,7 @@ class Journal:
         return purged
 
     async def tend(self) -> bool:
-        """Let the store do some of the work that keeps questions fast -> whether there is more."""
+        """Let the store do some of its work in the background -> whether there is more."""
         more: bool = await self._enqueue((), 0, self._tend)
         return more
 
@@ -185,7 +185,7 @@ class Journal:
         self.sizes.observe(size)
         if written.changes:
             self.proven = monotonic()
-            self._relay.publish(Committed(written.changes, since=batch[0].since))
+            self._publish(Committed(written.changes, since=batch[0].since))
         if written.hastened:
             for listener in self._listeners:
                 listener(written.hastened)
@@ -199,8 +199,15 @@ class Journal:
         purged = await self._store.purge(self._now(), once)
         if purged.done:
             self.commits += 1
-            self._relay.publish(Committed([], restart=purged.position))
+            self._publish(Committed([], restart=purged.position))
         return purged
+
+    def _publish(self, committed: Committed) -> None:
+        """Whatever goes wrong with it, the commit is durable, and is answered as that."""
+        try:
+            self._relay.publish(committed)
+        except Exception:
+            log.exception("a commit is stored, and could not be pushed")
 
     async def _probe(self) -> None:
         await self._store.probe()

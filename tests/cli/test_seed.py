@@ -50,6 +50,7 @@ def test_what_is_kept_about_the_rows_is_true_of_them(tmp_path: Path, rows: int) 
     assert db.execute("SELECT seq, total FROM history").get == (rows, rows)
     assert db.execute("SELECT count(DISTINCT id), min(seq), max(seq) FROM notification").get == (rows, 1, rows)
     assert db.execute("SELECT count(*) FROM notification WHERE NOT finished").get == min(rows, 40)
+    assert db.execute("SELECT count(*) FROM notification WHERE look_at = deadline").get == min(rows, 40)
     changes = "SELECT count(*) FROM notification JOIN change USING (seq) WHERE type = 'webhook_tx'"
     assert db.execute(changes).get == db.execute("SELECT total_transactions FROM history").get
     db.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,28 @@ def test_a_disk_that_was_full_before_anyone_reported_is_noticed_too(tmp_path: Pa
         assert not not_ready(athena)["store"]["ok"]
         full.unlink()
         until_ready(athena)
+
+
+def test_a_start_on_a_full_disk_with_a_transaction_to_be_put_off(tmp_path: Path) -> None:
+    """It has time left, and cannot be put off: what is there is served all the same, and it ends in time afterwards."""
+    full = tmp_path / "full"
+    with server(tmp_path / "data", faults="fillable_disk", FULL=str(full)) as athena:
+        opened = time.monotonic()
+        assert call(athena, "POST", TXS, OPENING | {"tx_id": "busy", "timeout_ms": 3000}).status == 201
+        time.sleep(2)
+        assert call(athena, "PUT", f"{TXS}/busy", {"status": "pending", "athena_msg": "at work"}).status == 200
+        athena.kill()
+        full.touch()
+        time.sleep(max(0, opened + 3.1 - time.monotonic()))
+        athena.start()
+        assert not not_ready(athena)["store"]["ok"]
+        assert ok(athena, "GET", f"{TXS}/busy")["athena_messages"][-1] == "at work"
+        full.unlink()
+        until_ready(athena)
+        deadline = Deadline()
+        while ok(athena, "GET", f"{TXS}/busy")["status"] == "pending":
+            assert not deadline.passed
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded, encode_messages
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
-from athena.live.flush import CHUNK_BYTES, LOOK_SECONDS, SLICE_CLIENTS, Flush
+from athena.live.flush import CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
@@ -327,6 +327,46 @@ def test_a_client_that_cannot_be_written_to_is_cut_off_and_the_others_go_on() ->
             await settle()
         assert broken.aborted
         assert all(client.cursors == [1, 2] for client in clients)
+
+    live(scenario)
+
+
+def test_a_client_that_cannot_even_be_cut_off_ends_no_flush() -> None:
+    """Those that were written to together with it are cut off, since nobody knows what they have got."""
+
+    class Defect(Recorder):
+        def send(self, data: bytes) -> None:
+            raise RuntimeError("a defect")
+
+        def abort(self) -> None:
+            super().abort()
+            raise RuntimeError("another defect")
+
+    async def scenario(world: World) -> None:
+        others = [world.attach() for _ in range(3)]
+        broken = Defect(world.hub)
+        world.hub.attach(broken, None)
+        await world.publish()
+        assert broken.aborted
+        assert not world.hub.flush.going
+        assert all(other.aborted or other.cursors == [1] for other in others)
+        world.hub.detach(broken)
+        back = world.attach(world.cursor(0))
+        await world.publish()
+        await settle()
+        assert back.cursors == [1, 2]
+
+    live(scenario)
+
+
+@pytest.mark.parametrize(("count", "at_once"), [(FEW, True), (FEW + 1, False)])
+def test_few_clients_are_written_to_before_publishing_returns(count: int, at_once: bool) -> None:
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(count)]
+        await world.publish()
+        assert [client.cursors for client in clients] == [[1] if at_once else []] * count
+        await settle()
+        assert [client.cursors for client in clients] == [[1]] * count
 
     live(scenario)
 

@@ -40,6 +40,23 @@ async def ids(store: Store) -> list[str]:
     return sorted(row.id for row in (await store.page(Query(limit=1000, archived=True))).rows)
 
 
+def test_a_write_that_raises_leaves_nothing(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        def fail(outcomes: Sequence[Outcome]) -> bytes:
+            raise RuntimeError("a defect")
+
+        opening = Command("t", Open(description="d"))
+        before = await store.position()
+        with pytest.raises(RuntimeError):
+            await store.write([opening, Once(key("k"), fail, [Command("u", Open(description="d"))])], NOW)
+        assert await ids(store) == []
+        assert await store.position() == before
+        written = await store.write([opening], NOW)
+        assert [row.seq for row in written.changes] == [before.seq + 1]
+
+    run(scenario)
+
+
 def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
     async def scenario(store: Store) -> None:
         first = await store.write([posting(key("k"), "a", "b"), Command("t", Open(description="d"))], NOW)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import threading
 import weakref
 
@@ -105,6 +106,15 @@ def test_closing_finishes_what_was_asked_for() -> None:
             await beside.run(done.append, 20)
 
     asyncio.run(main())
+
+
+def test_it_leaves_no_descriptor_and_no_thread() -> None:
+    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+    for _ in range(5):
+        beside = SideThread("beside")
+        beside.close()
+        beside.close()
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
 
 
 def test_a_failure_leaves_nothing_to_the_garbage_collector() -> None:

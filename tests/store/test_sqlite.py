@@ -305,7 +305,7 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
     asyncio.run(main())
 
 
-def test_the_position_outlives_the_rows_that_told_it(tmp_path: Path) -> None:
+def test_the_position_outlives_rows_and_restarts(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path)
         await store.write([OPEN, Command("b", Open(description="d"))], 1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from time import monotonic, perf_counter
 
 from athena.live.client import Client
@@ -25,7 +26,7 @@ AT_ONCE = 40
 """Clients that are looked at before they are written to, and before the time is."""
 
 FEW = 10
-"""So many clients are written to at once, not in the next turn of the loop: it takes no longer than that turn."""
+"""So many clients are written to in the turn of the loop that publishes: the next one costs as much as they do."""
 
 SLICE_CLIENTS = 10 * AT_ONCE
 SLICE_SECONDS = 0.002
@@ -108,7 +109,12 @@ class Flush:
         began = perf_counter()
         self._position = NOWHERE
         for _ in range(SLICE_CLIENTS // AT_ONCE):
-            self._bring(remaining[-AT_ONCE:])
+            some = remaining[-AT_ONCE:]
+            try:
+                self._bring(some)
+            except Exception:
+                log.exception("%d clients could not be written to; they are cut off, the others go on", len(some))
+                _cut_off(some)
             del remaining[-AT_ONCE:]
             if not remaining or perf_counter() > began + SLICE_SECONDS:
                 break
@@ -163,3 +169,10 @@ class Flush:
             self.wake()
         else:
             self._counts.all_reached(monotonic())
+
+
+def _cut_off(clients: Collection[Client]) -> None:
+    """They come back, and are served from where they were: nobody is left with a gap."""
+    for client in clients:
+        with suppress(Exception):
+            client.abort()

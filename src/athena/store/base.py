@@ -171,10 +171,10 @@ class Store(Protocol):
         """
 
     async def tend(self, now: int) -> bool:
-        """Do some work in the background, in one short transaction -> whether there is more to do.
+        """Do some work in the background, for a moment -> whether there is more to do.
 
-        It keeps questions fast and forgets receipts that are too old. Called as `write` is, now and then. Changes
-        nothing that anybody is told.
+        It keeps questions and commits fast, and forgets receipts that are too old. Called as `write` is, now and then.
+        Changes nothing that anybody is told.
         """
 
     async def retire(self, before: int, limit: int) -> int:

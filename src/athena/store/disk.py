@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 FILES = {"main": "athena.db", "wal": "athena.db-wal"}
-"""The database, and what its next checkpoint will carry over into it."""
+"""The database and the log in front of it, whose size does not tell how much is in it."""
 
 
 class Disk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
         self._seq = 0
-        self._rows = _Rows()
+        self._rows: dict[str, Notification] = {}
         self._changes: dict[str, list[Change]] = {}
         self._receipts: dict[bytes, tuple[Receipt, int]] = {}
         self._anchor = Anchor("", 0, 0)
@@ -44,9 +44,10 @@ class MemoryStore:
         return Position(self._epoch, self._seq)
 
     async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
-        batch = Batch(self._seq, now, self._rows, lambda key: self._receipt(key, now))
+        batch = Batch(self._seq, now, _Decided(self._rows), lambda key: self._receipt(key, now))
         for _ in batch.run(wishes):
             pass
+        self._rows.update(batch.dirty)
         self._receipts.update({key: (receipt, now) for key, receipt in batch.receipts.items()})
         self._seq = batch.seq
         if any(state.type == "webhook_tx" for state in batch.changes):
@@ -133,9 +134,14 @@ class MemoryStore:
         return receipt if ts > now - RECEIPT_MS else None
 
 
-class _Rows(dict[str, Notification]):
+class _Decided(dict[str, Notification]):
+    """What a batch has decided, in front of what is stored."""
+
+    def __init__(self, rows: Mapping[str, Notification]) -> None:
+        self._rows = rows
+
     def __missing__(self, key: str) -> Any:
-        return None
+        return self._rows.get(key)
 
 
 def _order(row: Notification) -> tuple[bool, int, str]:

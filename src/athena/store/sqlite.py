@@ -126,8 +126,10 @@ class SqliteStore:
         return Purged(total, Position(epoch, seq), told)
 
     async def tend(self, now: int) -> bool:
-        if monotonic() > self._lengthen_at and await self._beside.run(self._lengthen_log):
-            return True
+        if monotonic() > self._lengthen_at:
+            if await self._beside.run(self._lengthen_log):
+                return True
+            self._lengthen_at = float("inf")  # where it could not be done, the log grows with what is written
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
@@ -144,9 +146,8 @@ class SqliteStore:
         """A sync is quicker where the log does not grow: its size and its place on the disk are no part of it."""
         try:
             return self._files.lengthen_log(LOG_BYTES, LENGTHENED_AT_ONCE)
-        except OSError as error:
-            log.info("the log of athena.db is not given its full size: %s", error)
-            self._lengthen_at = float("inf")  # it grows with what is written, as it would have
+        except OSError as error:  # of these zeros nothing depends; a commit finds out for itself whether it is synced
+            log.warning("the log of athena.db is not given its full size: %s", error)
             return False
 
     async def retire(self, before: int, limit: int) -> int:
@@ -196,7 +197,7 @@ class SqliteStore:
         return self._writer.execute(SQL[block]).fetchone()
 
     def _remember(self, batch: Batch) -> None:
-        """Keep what the batch has left of active transactions alone. Those that came first go first, whenever they were
+        """Keep only what is still active, and not too much of it. Those that came first go first, whenever they were
         edited: who is edited again comes back."""
         known = self._known
         for key in batch.new.keys() | batch.moved:
@@ -307,8 +308,8 @@ def end_process(error: apsw.Error) -> NoReturn:
 
 
 class _Known(dict[str, Notification]):
-    """States of active transactions, which need not be read: what was committed last is what is stored, and what is
-    decided is put here before that. Cleared when a transaction fails.
+    """States of active transactions, which need not be read: what was committed last is what is stored. During a batch
+    also all that it has decided. Cleared when a transaction fails.
 
     A dictionary and not a function, since nearly all that is looked up is there: it takes no call to find it.
     """

@@ -14,6 +14,13 @@ from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOl
 OLDEST_SQLITE = "3.51.3"
 """Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
 
+CHECKPOINT_PAGES = 4000
+"""Pages in the log from which on what is in it is carried over into the database, and the log begins anew."""
+
+LOG_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+"""What the log grows to until then, 16 MiB: a header, and each page of 4,096 bytes with one of its own
+(https://sqlite.org/fileformat2.html#walformat)."""
+
 
 def check_version(version: str) -> None:
     """Raise `SQLiteTooOld` for a library that is not safe here. `version` is like "3.51.3"."""
@@ -34,12 +41,6 @@ def lock(directory: Path) -> int:
         os.close(descriptor)
         raise DataDirectoryInUse(str(directory)) from error
     return descriptor
-
-
-CHECKPOINT_PAGES = 4000
-
-LOG_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
-"""What the log grows to before it begins anew (https://sqlite.org/fileformat2.html#walformat): 16 MiB."""
 
 
 def tune(db: apsw.Connection) -> None:

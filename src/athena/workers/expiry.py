@@ -29,8 +29,8 @@ LONGEST_NAP = 1.0
 RETRY = 1.0
 
 AHEAD = 10_000
-"""Milliseconds. Where one transaction has time left, all that are to be looked at so soon after it are asked at once: a
-commit in so many seconds, not one for each of them."""
+"""Milliseconds. Where one transaction has time left, all that are to be looked at so soon after it are put off with it:
+a commit in so many seconds, or in the time that edits leave until a deadline if that is less, not one for each."""
 
 _deadline = attrgetter("deadline")
 
