@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from athena.domain.model import Command, Edit, Notice, Notification, Open
+from athena.domain.model import AnyCommand, Command, Edit, Notice, Notification, Open
 from athena.domain.wire import Encoded, encode_state
 from athena.errors import InternalError, ShuttingDown, StoreUnavailable, UnknownTransaction
 from athena.journal import MAX_COMMANDS, NEVER, Journal
@@ -28,7 +28,7 @@ class SlowDisk(MemoryStore):
         self.may_commit = asyncio.Semaphore(0)
         self.fail_with: Exception | None = None
 
-    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
         self.batches.append(len(wishes))
         await self.may_commit.acquire()
         if self.fail_with is not None:

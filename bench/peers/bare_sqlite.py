@@ -74,10 +74,11 @@ def _open(db: apsw.Connection, ids: list[str]) -> int:
 
 def _batch(ids: list[str], seq: int, turn: int) -> tuple[list[Row], list[Row]]:
     """What is bound for one edit of each id: for the row, and for the change."""
-    message = MESSAGES[turn % 2]
+    encoded = MESSAGES[turn % 2].encode()
     states: list[Row] = []
     changes: list[Row] = []
     for number, tx_id in enumerate(ids, seq + 1):
+        message = encoded.decode()  # for each a string of its own, as whoever has read it from somewhere has
         states.append((number, f"Deploy {tx_id}", message, 1, STEPS, 10_000_000, 10_000_000 + number, tx_id))
         changes.append((number, number - len(ids), number, "pending", message, 1, STEPS, 0))
     return states, changes

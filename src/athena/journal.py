@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
-from athena.domain.model import Command, Notification
+from athena.domain.model import AnyCommand, Notification
 from athena.errors import AthenaError, InternalError, ShuttingDown
 from athena.histogram import POWERS_OF_TWO, Histogram
 from athena.relay.base import Committed, Relay
@@ -30,7 +30,7 @@ NEVER = float("-inf")
 class _Submission(NamedTuple):
     """Wishes that belong together, or work that goes alone, and who waits for it."""
 
-    wishes: Sequence[Command | Once[list[Outcome]]]
+    wishes: Sequence[AnyCommand | Once[list[Outcome]]]
     size: int  # commands in the wishes
     done: asyncio.Future[Any]
     since: float  # seconds of the monotonic clock
@@ -78,7 +78,7 @@ class Journal:
         """Call `listener` after each commit with the states of rows whose time may be up sooner than was known."""
         self._listeners.append(listener)
 
-    def submit(self, commands: Sequence[Command]) -> asyncio.Future[list[Outcome]]:
+    def submit(self, commands: Sequence[AnyCommand]) -> asyncio.Future[list[Outcome]]:
         """Decide and store `commands`, all in one commit, in order -> one outcome each, when they are durable.
 
         The future raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
@@ -120,7 +120,7 @@ class Journal:
 
     def _enqueue(
         self,
-        wishes: Sequence[Command | Once[list[Outcome]]],
+        wishes: Sequence[AnyCommand | Once[list[Outcome]]],
         size: int,
         alone: Callable[[], Awaitable[Any]] | None = None,
     ) -> asyncio.Future[Any]:

@@ -7,7 +7,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
-from athena.domain.model import BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
+from msgspec.structs import replace
+
+from athena.domain.model import AnyCommand, BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
 from athena.errors import AthenaError, UnknownTransaction
 from athena.journal import Journal
 from athena.store.base import Answered, Key, Once, Outcome, Page, Query, Store
@@ -36,7 +38,7 @@ class Service:
 
     async def open(self, wish: Open, encode: Encode[Notification], key: Key | None = None) -> Answered:
         """Open a transaction, or return the one that was opened with the same content. Raises `TransactionExists`."""
-        command = Command(wish.tx_id or new_id(), wish)
+        command = Command(wish.id or new_id(), wish)
         return await self._change([command], lambda outcomes: encode(granted(outcomes[0])), key)
 
     async def edit(self, tx_id: str, wish: Edit, encode: Encode[str], key: Key | None = None) -> Answered:
@@ -54,7 +56,8 @@ class Service:
         key: Key | None = None,
     ) -> Answered:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
-        commands = [Command(line.tx_id or new_id(), line) for line in lines]
+        some = [line if line.id is not None else replace(line, id=new_id()) for line in lines]
+        commands = cast(list[AnyCommand], some)
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
             decided = cast(Sequence[Notification | AthenaError], outcomes)  # as in _decided
@@ -95,7 +98,7 @@ class Service:
         return await self.store.page(query)
 
     async def _change(
-        self, commands: list[Command], answer: Callable[[list[Outcome]], bytes], key: Key | None
+        self, commands: Sequence[AnyCommand], answer: Callable[[list[Outcome]], bytes], key: Key | None
     ) -> Answered:
         if key is None:
             return Answered(answer(await self.journal.submit(commands)), again=False)

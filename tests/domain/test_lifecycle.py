@@ -55,7 +55,7 @@ def test_opening_again_with_the_same_content_changes_nothing() -> None:
     state = apply(wish)
     edited = apply(Edit(status="pending", athena_msg="further", description="other"), state)
     assert apply(wish, edited, NOW + 5) is edited
-    assert apply(Open(description="install", by="dora@x.org", tx_id="tx"), edited) is edited
+    assert apply(Open(description="install", by="dora@x.org", id="tx"), edited) is edited
 
 
 @pytest.mark.parametrize("other", [{"by": "bob@x.org"}, {"total_steps": 2}, {"timeout_ms": 1}, {"component_id": "c"}])

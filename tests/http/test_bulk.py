@@ -31,7 +31,7 @@ def test_bad_ids_are_found_wherever_they_are(ids: list[str | None]) -> None:
     raw = json.dumps([json.loads(line(tx_id)) for tx_id in ids]).encode()
     lines, bad = bulk.read(raw, "application/json")
     good = [tx_id is None or bool(re.match(ID_PATTERN, tx_id)) for tx_id in ids]
-    assert [found.tx_id for found in lines] == [tx_id for tx_id, is_good in zip(ids, good, strict=True) if is_good]
+    assert [found.id for found in lines] == [tx_id for tx_id, is_good in zip(ids, good, strict=True) if is_good]
     assert sorted(bad) == [index for index, is_good in enumerate(good) if not is_good]
     assert {(result.status, result.field) for result in bad.values()} <= {(400, "tx_id")}
 
@@ -69,7 +69,7 @@ def _is_good(piece: str) -> bool:
 def test_refused_and_bad_lines_are_in_their_places() -> None:
     raw = "\n".join([line("a"), "{", line("b"), line("-/-")]).encode()
     lines, bad = bulk.read(raw, "application/x-ndjson")
-    answer = json.loads(bulk.answer(bad, [str(found.tx_id) for found in lines], [UnknownTransaction("a"), DONE]))
+    answer = json.loads(bulk.answer(bad, [str(found.id) for found in lines], [UnknownTransaction("a"), DONE]))
     told = [(result["tx_id"], result["status"]) for result in answer["results"]]
     assert told == [("a", 404), (None, 400), ("b", 200), ("-/-", 400)]
 

@@ -107,6 +107,16 @@ def test_what_nobody_hears_is_kept_in_part(at_once: int) -> None:
     assert seqs(tail, tail.start)[-1] == tail.end
 
 
+def test_what_was_kept_unheard_counts_as_soon_as_somebody_is_there() -> None:
+    tail = tail_at(0, max_bytes=1_000)
+    tail.append([entry(seq) for seq in range(1, 2 * UNHEARD + 1)], heard=False)
+    assert tail.start == UNHEARD
+    tail.append([entry(2 * UNHEARD + 1)])
+    kept = seqs(tail, tail.start)
+    assert kept[-1] == tail.end
+    assert sum(len(entry(seq).data) for seq in kept) <= 1_000 < sum(len(entry(seq).data) for seq in range(1, UNHEARD))
+
+
 def test_one_message_larger_than_the_tail_empties_it() -> None:
     tail = tail_at(0, max_bytes=10)
     tail.append([entry(1), Encoded(2, b"x" * 11)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
 from tests.store.conftest import Run, deadlines
 
-from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
+from athena.domain.model import AnyCommand, BulkEdit, BulkOpen, Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import TransactionFinished, UnknownTransaction
 from athena.store.base import Query, SortKey, Store
 
@@ -75,6 +75,22 @@ def test_visible_changes_get_gapless_seqs_in_order_and_nothing_else_does(run: Ru
         assert await store.position() == written.position
         again = await store.write([opening("b")], 1000)
         assert [row.seq for row in again.changes] == [4]
+
+    run(scenario)
+
+
+def test_a_line_of_a_bulk_is_a_command_as_it_is(run: Run) -> None:
+    async def scenario(store: Store) -> None:
+        lines = [
+            BulkOpen(id="a", description="about a"),
+            BulkEdit(id="a", status="pending", on_step=1),
+            BulkEdit(id="x", status="error"),
+        ]
+        as_lines = await store.write(cast(list[AnyCommand], lines), 1000)
+        assert isinstance(as_lines.outcomes[2], UnknownTransaction)
+        same = [opening("a"), editing("a", on_step=1)]
+        assert [type(outcome) for outcome in (await store.write(same, 1000)).outcomes] == [Notification] * 2
+        assert (await store.position()).seq == 2, "nothing was new in it"
 
     run(scenario)
 

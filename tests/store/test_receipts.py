@@ -10,7 +10,14 @@ import pytest
 from tests.store.conftest import Run
 
 from athena.domain.model import Command, Edit, Notice, Notification, Open
-from athena.errors import Conflict, IdempotencyKeyReused, NotFound, StoreUnavailable, UnknownTransaction
+from athena.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    NotFound,
+    StoreUnavailable,
+    TransactionFinished,
+    UnknownTransaction,
+)
 from athena.store.base import RECEIPT_MS, Answered, Key, Once, Outcome, Query, Store
 from athena.store.sqlite import SLICE, SqliteStore
 from athena.store.sqlite_receipts import FORGOTTEN_AT_ONCE
@@ -53,6 +60,26 @@ def test_a_write_that_raises_leaves_nothing(run: Run) -> None:
         assert await store.position() == before
         written = await store.write([opening], NOW)
         assert [row.seq for row in written.changes] == [before.seq + 1]
+
+    run(scenario)
+
+
+def test_what_has_a_key_and_what_has_none_is_done_in_order(run: Run) -> None:
+    """They may be in one commit, each of them built on what came before it."""
+
+    async def scenario(store: Store) -> None:
+        opening, editing = Command("t", Open(description="d")), Command("t", Edit(status="pending", on_step=1))
+        ending: Once[list[Outcome]] = Once(key("k"), shown, [Command("t", Edit(status="success"))])
+        written = await store.write([opening, editing, ending, editing, posting(key("n"), "a")], NOW)
+        assert [(row.id, row.status, row.on_step) for row in written.changes] == [
+            ("t", "pending", None),
+            ("t", "pending", 1),
+            ("t", "success", 1),
+            ("a", "success", None),
+        ]
+        assert written.outcomes[2] == Answered(b"t", again=False)
+        assert isinstance(written.outcomes[3], TransactionFinished)
+        assert written.outcomes[4] == Answered(b"a", again=False)
 
     run(scenario)
 

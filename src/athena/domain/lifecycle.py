@@ -15,7 +15,19 @@ import msgspec
 from msgspec.structs import replace
 
 from athena.domain.masking import mask_emails
-from athena.domain.model import BulkEdit, BulkOpen, Command, Edit, Expire, Hide, Notice, Notification, Open, Status
+from athena.domain.model import (
+    AnyCommand,
+    BulkEdit,
+    BulkOpen,
+    Command,
+    Edit,
+    Expire,
+    Hide,
+    Notice,
+    Notification,
+    Open,
+    Status,
+)
 from athena.errors import (
     IllegalTransition,
     StepRegression,
@@ -35,7 +47,7 @@ NO_ERROR_MESSAGE = "no error message was given"
 TIMED_OUT = "this transaction has timed out"
 
 
-def decide(command: Command, current: Notification | None, now: int, seq: int) -> Notification | None:
+def decide(command: AnyCommand, current: Notification | None, now: int, seq: int) -> Notification | None:
     """The state that `command` makes of `current` (None: there is no such row) at `now` (ms).
 
     Its `seq` tells what was done. It is `seq` when the change is one that clients see, and takes that position; it is
@@ -44,7 +56,7 @@ def decide(command: Command, current: Notification | None, now: int, seq: int) -
     None when there is nothing left to do, for Athena's own commands only. Raises a `Conflict` when the lifecycle
     forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
     """
-    wish = command.wish
+    wish = command.wish if type(command) is Command else command
     return RULES[type(wish)](command.id, wish, current, now, seq)
 
 
@@ -83,7 +95,7 @@ def _fingerprint(wish: Open, by: str) -> str:
 
     Takes the masked `by`: an address must not be found again by hashing guesses.
     """
-    content = [by if name == "by" else getattr(wish, name) for name in Open.__struct_fields__ if name != "tx_id"]
+    content = [by if name == "by" else getattr(wish, name) for name in Open.__struct_fields__ if name != "id"]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
 
 
@@ -94,19 +106,23 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
     status = wish.status
     if status not in TRANSITIONS[current.status]:
         return _not_allowed(wish, current)
-    total_steps = current.total_steps if wish.total_steps is None else wish.total_steps
-    on_step = current.on_step if wish.on_step is None else wish.on_step
+    total_steps = wish.total_steps
+    if total_steps is None:
+        total_steps = current.total_steps
+    on_step, before = wish.on_step, current.on_step
+    if on_step is None:
+        on_step = before
     if on_step is not None and total_steps is not None and on_step > total_steps:
         on_step = total_steps
     # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
-    if (on_step or 0) < (current.on_step or 0) and current.status == "pending" and status != "undoing":
-        raise StepRegression(tx_id, current.on_step or 0, on_step or 0)
+    if on_step != before and (on_step or 0) < (before or 0) and current.status == "pending" and status != "undoing":
+        raise StepRegression(tx_id, before or 0, on_step or 0)
     message = wish.athena_msg or (NO_ERROR_MESSAGE if status == "error" else current.message)
     description = wish.description or current.description
     timeout_ms = wish.timeout_ms or current.timeout_ms or 0
     if (
         message == current.message
-        and on_step == current.on_step
+        and on_step == before
         and status == current.status
         and total_steps == current.total_steps
         and description == current.description
@@ -124,7 +140,7 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         deadline=now + timeout_ms,
         archived=False,  # what changes comes back to the everyday history
     )
-    if not TRANSITIONS[status]:
+    if status != current.status and not TRANSITIONS[status]:
         # Whatever the clock does, a transaction does not end before it began.
         ended = max(now, current.ts_started or 0)
         state = replace(state, ts_completed=ended, ts_display=ended, deadline=None)

@@ -5,9 +5,9 @@ Everything here is plain data. Times are integers, UTC Unix milliseconds; durati
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Protocol
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Status = Literal["pending", "undoing", "error", "success"]
 Type = Literal["webhook_tx", "notification"]
@@ -46,7 +46,7 @@ Timestamp = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP, description="UTC Unix mi
 class Open(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Open a transaction. Opening an id again with the same content is the same transaction."""
 
-    tx_id: Id | None = None
+    id: Id | None = field(default=None, name="tx_id")
     description: Description
     by: By | None = None
     sub_type: SubType | None = None
@@ -71,13 +71,13 @@ class Edit(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class BulkOpen(Open, gc=False, tag_field="op", tag="open", frozen=True, kw_only=True):
     """One line of a bulk: `open`, with the members of `Open`."""
 
-    tx_id: LineId | None = None
+    id: LineId | None = field(default=None, name="tx_id")
 
 
 class BulkEdit(Edit, gc=False, tag_field="op", tag="edit", frozen=True, kw_only=True):
     """One line of a bulk: `edit`, with the members of `Edit` and the id."""
 
-    tx_id: LineId
+    id: LineId = field(name="tx_id")
 
 
 class Details(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
@@ -124,6 +124,14 @@ class Command(Struct, gc=False, frozen=True):
 
     id: str
     wish: Open | Edit | Notice | Expire | Hide
+
+
+class AnyCommand(Protocol):
+    """A `Command`, or a line of a bulk that has its id: it is the wish and names what it concerns, and needs no object
+    around both."""
+
+    @property
+    def id(self) -> str: ...
 
 
 # ---- what is stored --------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Tail:
         """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
         self._max_bytes = max_bytes
         self._entries: list[Published] = []
-        self._weights: list[int] = []  # bytes of each
+        self._weights: list[int] = []  # bytes of each, up to where they were weighed
         self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
         self._bytes = 0
         self._unheard = 0  # messages since somebody was there
@@ -67,15 +67,14 @@ class Tail:
         if not entries:
             return
         self._unheard = 0 if heard else self._unheard + len(entries)
+        self.end = entries[-1].seq
         if self._unheard > UNHEARD and len(entries) > UNHEARD:
             self._forget()
             self.start = entries[-UNHEARD - 1].seq
-            entries = entries[-UNHEARD:]
-        added = weights(entries)
+            self._entries += entries[-UNHEARD:]
+            return  # so few need not be weighed before more come, or somebody
         self._entries += entries
-        self._weights += added
-        self._bytes += sum(added)
-        self.end = entries[-1].seq
+        self._weigh()
         if self._unheard > UNHEARD:
             self._drop(len(self._entries) - self._first - UNHEARD)
         while self._bytes > self._max_bytes and self._first < len(self._entries):
@@ -84,6 +83,13 @@ class Tail:
             del self._entries[: self._first]
             del self._weights[: self._first]
             self._first = 0
+
+    def _weigh(self) -> None:
+        """All of them that are not weighed yet."""
+        if len(self._weights) < len(self._entries):
+            added = weights(self._entries[len(self._weights) :])
+            self._weights += added
+            self._bytes += sum(added)
 
     def _drop(self, count: int) -> None:
         """Let go of the `count` oldest messages."""
@@ -127,6 +133,7 @@ class Tail:
     def _join(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
         if seq < self.floor:
             return Chunk(encoding(self.epoch, [encode_reset(self.position)]), self.end)
+        self._weigh()
         stop = bisect_right(self._entries, seq, lo=self._first, key=_seq)
         first, size = stop, 0
         while stop < len(self._entries):

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from msgspec import Struct
 
 from athena.clock import Anchor
-from athena.domain.model import Change, Command, Notification, Position
+from athena.domain.model import AnyCommand, Change, Notification, Position
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Once(NamedTuple, Generic[T]):
 
     key: Key
     answer: Callable[[T], bytes]
-    commands: Sequence[Command] = ()
+    commands: Sequence[AnyCommand] = ()
 
 
 class Answered(Struct, frozen=True, gc=False):
@@ -154,7 +154,7 @@ class Store(Protocol):
     async def position(self) -> Position:
         """The position of the newest change. `seq` is 0 in a history in which nothing has happened."""
 
-    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
         """Decide and store `wishes` in one transaction, in order; durable when it returns.
 
         Each visible change takes the next seq: gapless, in commit order. A refused command changes nothing and hinders

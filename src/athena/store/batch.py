@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
 from athena.domain.lifecycle import decide
-from athena.domain.model import Command, Notification
+from athena.domain.model import AnyCommand, Notification
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
 from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
 
@@ -61,7 +60,7 @@ class Batch:
         """The last states of the rows that may have to be looked at sooner than what is stored of them says."""
         return [self.dirty[key] for key in self.new.keys() | self.retimed]
 
-    def run(self, wishes: Sequence[Command | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
+    def run(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
         """Decide each wish on the state that the ones before it have left.
 
         Rests at least after every `slice_` commands, where an engine may let others go on.
@@ -69,12 +68,15 @@ class Batch:
         for begin in range(0, len(wishes), slice_):
             if begin:
                 yield
-            for kind, some in groupby(wishes[begin : begin + slice_], type):
-                if kind is Once:
-                    for once in cast(Iterator[Once[list[Outcome]]], some):
-                        yield from self._carry_out(once, slice_)
+            some = wishes[begin : begin + slice_]
+            if Once not in {*map(type, some)}:
+                self.outcomes += self._decide(cast(Sequence[AnyCommand], some))
+                continue
+            for wish in some:
+                if isinstance(wish, Once):
+                    yield from self._carry_out(wish, slice_)
                 else:
-                    self.outcomes += self._decide(cast(Iterator[Command], some))
+                    self.outcomes += self._decide((wish,))
 
     def _carry_out(self, once: Once[list[Outcome]], slice_: int) -> Iterator[None]:
         told: Told | None = repeated(once.key, self.receipts.get(once.key.id) or self._find(once.key.id))
@@ -94,7 +96,7 @@ class Batch:
         self.receipts[once.key.id] = Receipt(once.key.request, answer)
         return Answered(answer, again=False)
 
-    def _decide(self, commands: Iterable[Command]) -> list[Outcome]:
+    def _decide(self, commands: Sequence[AnyCommand]) -> list[Outcome]:
         """One outcome each. All in one loop: what it looks up once it does not look up for each edit of a bulk."""
         dirty, rows, now, seq = self.dirty, self._rows, self._now, self.seq
         changes, previous = self.changes, self.previous
@@ -113,18 +115,23 @@ class Batch:
                 continue
             # At once and not at the end: the state that was there is freed while it is in the processor's cache.
             dirty[key] = rows[key] = state
-            if current is not None and state.deadline is not None and state.deadline < (current.deadline or 0):
+            if current is None:
+                seq += 1
+                changes.append(state)
+                previous.append(None)
+                self.new[key] = state.type == "webhook_tx"
+                continue
+            if state.deadline is not None and state.deadline < (current.deadline or 0):
                 self.retimed.add(key)
             if state.seq > seq:  # not a heartbeat
-                self.seq = seq = seq + 1
+                seq += 1
                 changes.append(state)
-                previous.append(None if current is None else current.seq)
-                if current is None:
-                    self.new[key] = state.type == "webhook_tx"
-                elif current.status != state.status or current.archived != state.archived:
+                previous.append(current.seq)
+                if current.status != state.status or current.archived != state.archived:
                     self.moved.add(key)  # ts_display changes with the status only
                     if key not in self.new:
                         self.before.setdefault(key, current)
+        self.seq = seq
         return outcomes
 
 

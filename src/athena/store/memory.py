@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from athena.clock import HOUR_MS, Anchor
-from athena.domain.model import Change, Command, Notification, Position
+from athena.domain.model import AnyCommand, Change, Notification, Position
 from athena.store.base import (
     RECEIPT_MS,
     Answered,
@@ -43,7 +43,7 @@ class MemoryStore:
     async def position(self) -> Position:
         return Position(self._epoch, self._seq)
 
-    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
         batch = Batch(self._seq, now, _Decided(self._rows), lambda key: self._receipt(key, now))
         for _ in batch.run(wishes):
             pass

@@ -23,7 +23,7 @@ import msgspec
 
 from athena.clock import Anchor
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
-from athena.domain.model import ACTIVE, Change, Command, Notification, Position
+from athena.domain.model import ACTIVE, AnyCommand, Change, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
@@ -96,7 +96,7 @@ class SqliteStore:
             self._readers.put(connect(self.path, apsw.SQLITE_OPEN_READONLY))
 
     # ---- writing -----------------------------------------------------------------------------------------------------
-    async def write(self, wishes: Sequence[Command | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
             batch = Batch(seq, now, self._known, lambda key: sqlite_receipts.find(self._writer, key, now))
