@@ -30,6 +30,18 @@ from athena.store.sqlite_file import LOG_BYTES, check_version
 OPEN = Command("a", Open(description="d"))
 
 
+def test_a_history_that_is_still_in_its_log_has_its_size(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([Command(f"t{number}", Open(description="d" * 200)) for number in range(1000)], 1)
+        found = examine(tmp_path, thoroughly=False)
+        assert found is not None
+        assert (tmp_path / "athena.db").stat().st_size < 200_000 < found.size < found.wal
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_a_sqlite_with_the_wal_defect_is_refused() -> None:
     for version in ("3.51.2", "3.7.17", "3.50.7"):
         with pytest.raises(SQLiteTooOld, match=version):

@@ -15,7 +15,10 @@ PACKAGE = "athena.store"
 
 
 class Checkup(NamedTuple):
-    """`newest` is the time of the newest change (UTC Unix ms), None while there is none. Sizes are in bytes."""
+    """`newest` is the time of the newest change (UTC Unix ms), None while there is none.
+
+    Sizes are in bytes: `size` that of the database, with what only its log has so far, and `wal` that of the log's file.
+    """
 
     rows: int
     changes: int
@@ -43,23 +46,24 @@ def examine(directory: Path, thoroughly: bool) -> Checkup | None:
         return None
     wal = path.with_name("athena.db-wal")
     try:
-        sizes = path.stat().st_size, wal.stat().st_size if wal.exists() else 0
+        size, log = path.stat().st_size, wal.stat().st_size if wal.exists() else 0
         db = connect(path, apsw.SQLITE_OPEN_READONLY)
         try:
-            return _read(db, sizes, thoroughly)
+            return _read(db, log, thoroughly)
         except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as error:
-            return Checkup(0, 0, None, *sizes, str(error))
+            return Checkup(0, 0, None, size, log, str(error))
         finally:
             db.close()
     except (apsw.Error, OSError) as error:
         raise DataDirectoryUnusable(str(directory), str(error)) from error
 
 
-def _read(db: apsw.Connection, sizes: tuple[int, int], thoroughly: bool) -> Checkup:
+def _read(db: apsw.Connection, wal: int, thoroughly: bool) -> Checkup:
     version, known = int(value(db, "PRAGMA user_version")), len(migrations(PACKAGE))
     if version > known:
         raise StoreTooNew(known, version)
     rows, changes = db.execute("SELECT total, seq FROM history").fetchone() or (0, 0)
     newest = value(db, "SELECT ts FROM change ORDER BY seq DESC LIMIT 1")
+    size = value(db, "PRAGMA page_count") * value(db, "PRAGMA page_size")
     found = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)")] if thoroughly else ["ok"]
-    return Checkup(rows, changes, newest, *sizes, "" if found == ["ok"] else "; ".join(found))
+    return Checkup(rows, changes, newest, size, wal, "" if found == ["ok"] else "; ".join(found))
