@@ -17,7 +17,7 @@ PACKAGE = "athena.store"
 class Checkup(NamedTuple):
     """`newest` is the time of the newest change (UTC Unix ms), None while there is none.
 
-    Sizes are in bytes: `size` that of the database, with what only its log has so far, and `wal` that of the log's file.
+    Sizes are in bytes: `size` that of the database, with what only its log has so far, `wal` that of the log's file.
     """
 
     rows: int
