@@ -28,9 +28,10 @@ AT_ONCE = 40
 FEW = 10
 """So many clients are written to in the turn of the loop that publishes: the next one costs as much as they do."""
 
-SLICE_CLIENTS = 10 * AT_ONCE
+SLICE_CLIENTS = 3 * AT_ONCE
 SLICE_SECONDS = 0.002
-"""A flush lets the event loop serve others after so many clients, or so long, whichever comes first."""
+"""A flush lets the event loop serve others after so many clients, a millisecond on a fast machine, or so long, whichever
+comes first. Clients are counted so that a slow machine is not busy with turns of the loop."""
 
 REST = 2.0
 """After a flush the next one waits until the loop has time for it, and at most this many times the time that others
