@@ -30,8 +30,8 @@ FEW = 10
 
 SLICE_CLIENTS = 3 * AT_ONCE
 SLICE_SECONDS = 0.002
-"""A flush lets the event loop serve others after so many clients, a millisecond on a fast machine, or so long, whichever
-comes first. Clients are counted so that a slow machine is not busy with turns of the loop."""
+"""A flush lets the event loop serve others after so many clients, a millisecond on a fast machine, or after so long.
+Clients are counted so that a slow machine is not busy with turns of the event loop."""
 
 REST = 2.0
 """After a flush the next one waits until the loop has time for it, and at most this many times the time that others
