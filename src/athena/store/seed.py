@@ -19,7 +19,8 @@ SQL = load_blocks(PACKAGE, "seed.sql")
 PATTERNS = 20_000
 """After so many rows a history repeats itself, at other times: to make up a row takes longer than to insert it."""
 
-FILLING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536")
+FILLING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536", "temp.cache_size = -16384")
+"""KiB. The second cache is that of the patterns, 4 MiB, which would be read from their file again and again."""
 INDEXING = ("threads = 2", "cache_size = -4096")
 """SQLite sorts as much at a time as its cache could hold. With little room, one thread sorts while another one reads
 the rows for the next sort; with much, there is but one sort."""
