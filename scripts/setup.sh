@@ -4,7 +4,7 @@
 # With "node" it also makes sure of node and npm and installs the test clients.
 # Debian packages are installed only for what is missing, with sudo where this is not root.
 # The Python is $PYTHON, or else python3; but the system's where python3 was built without optimizations, as version managers
-# build it unless told: in such a one Athena stores a twentieth fewer edits a second.
+# build it unless told: in such a one bulks have a twentieth less throughput.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,7 @@ lock=requirements-dev.lock
 [ "${1:-}" = run ] && ! cmp -s $lock $stamp && lock=requirements.lock
 if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ]; then
     python=${PYTHON:-$(choose_python)}
+    command -v "$python" >/dev/null || { echo "setup: there is no $python" >&2; exit 1; }
     echo "setup: packages for $("$python" --version) ($(command -v "$python")) into .venv" >&2
     "$python" -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
     "$python" -m venv .venv

@@ -106,16 +106,13 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
     status = wish.status
     if status not in TRANSITIONS[current.status]:
         return _not_allowed(wish, current)
-    total_steps = wish.total_steps
-    if total_steps is None:
-        total_steps = current.total_steps
-    on_step, before = wish.on_step, current.on_step
-    if on_step is None:
-        on_step = before
+    before = current.on_step
+    total_steps = current.total_steps if wish.total_steps is None else wish.total_steps
+    on_step = before if wish.on_step is None else wish.on_step
     if on_step is not None and total_steps is not None and on_step > total_steps:
         on_step = total_steps
     # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
-    if on_step != before and (on_step or 0) < (before or 0) and current.status == "pending" and status != "undoing":
+    if (on_step or 0) < (before or 0) and current.status == "pending" and status != "undoing":
         raise StepRegression(tx_id, before or 0, on_step or 0)
     message = wish.athena_msg or (NO_ERROR_MESSAGE if status == "error" else current.message)
     description = wish.description or current.description
@@ -140,7 +137,7 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
         deadline=now + timeout_ms,
         archived=False,  # what changes comes back to the everyday history
     )
-    if status != current.status and not TRANSITIONS[status]:
+    if not TRANSITIONS[status]:
         # Whatever the clock does, a transaction does not end before it began.
         ended = max(now, current.ts_started or 0)
         state = replace(state, ts_completed=ended, ts_display=ended, deadline=None)
