@@ -51,8 +51,34 @@ def test_what_is_kept_about_the_rows_is_true_of_them(tmp_path: Path, rows: int) 
     assert db.execute("SELECT count(DISTINCT id), min(seq), max(seq) FROM notification").get == (rows, 1, rows)
     assert db.execute("SELECT count(*) FROM notification WHERE NOT finished").get == min(rows, 40)
     assert db.execute("SELECT count(*) FROM notification WHERE look_at = deadline").get == min(rows, 40)
+    late = "SELECT count(*) FROM notification WHERE max(ts_display, ifnull(ts_started, 0)) > unixepoch('subsec') * 1000"
+    assert db.execute(late).get == 0
     changes = "SELECT count(*) FROM notification JOIN change USING (seq) WHERE type = 'webhook_tx'"
     assert db.execute(changes).get == db.execute("SELECT total_transactions FROM history").get
+    db.close()
+
+
+def test_it_is_as_if_it_had_been_lived_through(tmp_path: Path) -> None:
+    """Positions follow the times of changes; what has ended did so with its last change."""
+    done = run_athena("seed", "--rows", "5000", "--days", "2", "--data", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    db = apsw.Connection(str(tmp_path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    times = [row[0] for row in db.execute("SELECT ts FROM change ORDER BY seq")]
+    assert times == sorted(times)
+    ended = list(db.execute("SELECT seq, ts_display FROM notification WHERE finished ORDER BY ts_display, seq"))
+    assert ended == sorted(ended)
+    assert len(ended) == 5000 - 40
+    notices = "SELECT count(*) FROM notification WHERE type <> 'webhook_tx' AND ts_completed = ts_display"
+    assert db.execute(notices).get == 5000 - len(times)
+    transactions = list(
+        db.execute(
+            "SELECT ts_started, ts_completed, ts_display, ts, finished FROM notification JOIN change USING (seq)"
+            " WHERE type = 'webhook_tx'"
+        )
+    )
+    for started, completed, shown, changed, finished in transactions:
+        assert started < changed
+        assert (completed, shown) == ((changed, changed) if finished else (None, started))
     db.close()
 
 

@@ -27,9 +27,9 @@ SELECT
         rtrim(substr(:steps, 1 + (r >> 6) % :count_steps * :width_steps, :width_steps))) AS message,
     rtrim(substr(:people, 1 + (r >> 12) % :count_people * :width_people, :width_people)) AS by,
     iif((r >> 2) % 10 < 7, 'component-' || ((r >> 8) % 200), NULL) AS component_id,
-    iif(noticed, NULL, 0) AS begun,              -- ms after its place in time; so are the next two
-    iif(noticed OR going, NULL, took) AS ended,
-    iif(going, 0, took) AS shown,
+    iif(noticed, NULL, -took) AS begun,          -- ms after its last change; so are the next two
+    iif(going, NULL, 0) AS ended,
+    iif(going, -took, 0) AS shown,
     iif(noticed, NULL, iif(going OR failed, 1 + r % steps, steps)) AS on_step,
     iif(noticed, NULL, steps) AS total_steps,
     iif(noticed, NULL, 86400000) AS timeout_ms,
@@ -41,23 +41,24 @@ FROM placed;
 -- name: fill
 -- Rows of a history that ends at :now and goes :days back: one for each pattern from :first to :last, behind :before others.
 -- Newest first, as in the order of the history, and with ids that ascend: so the indexes of both grow at their ends, which
--- takes half the time of sorting them afterwards.
-INSERT INTO notification
+-- takes half the time of sorting them afterwards. Nothing can be refused here, and without OR FAIL each page that is written
+-- to would be put aside first, in case.
+INSERT OR FAIL INTO notification
 SELECT
     'seed-' || substr(100000001 + :rows - n, 2), n, type, sub_type, status, description, message, by, component_id,
-    place + begun, place + ended, place + shown, on_step, total_steps, timeout_ms, deadline, 0,
+    changed + begun, changed + ended, changed + shown, on_step, total_steps, timeout_ms, deadline, 0,
     opened || (1000000000 + n), details, deadline
 FROM (
-    SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows - 600000 AS place, *
+    SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows AS changed, *
     FROM pattern WHERE rowid BETWEEN :first AND :last ORDER BY pattern.rowid DESC
 );
 
 -- name: fill_changes
 -- The last change of each transaction among them, oldest first.
-INSERT INTO change
-SELECT n, NULL, place + shown, status, message, on_step, total_steps, 0
+INSERT OR FAIL INTO change
+SELECT n, NULL, changed, status, message, on_step, total_steps, 0
 FROM (
-    SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows - 600000 AS place, *
+    SELECT :before + rowid AS n, :now - (:rows - :before - rowid) * (:days * 86400000) / :rows AS changed, *
     FROM pattern WHERE rowid BETWEEN :first AND :last AND type = 'webhook_tx'
 );
 
