@@ -4,11 +4,25 @@
 # With "node" it also makes sure of node and npm and installs the test clients.
 # Debian packages are installed only for what is missing, with sudo where this is not root.
 # The Python is $PYTHON, or else python3; but the system's where python3 was built without optimizations, as version managers
-# build it unless told: in such a one bulks have a twentieth less throughput.
+# build it unless told: in such a one bulks have a twentieth less throughput. A .venv of another Python than $PYTHON is made anew.
 set -eu
+case ${PYTHON:-} in
+    */*) PYTHON=$(realpath -s "$PYTHON") ;; # before this goes elsewhere
+esac
 cd "$(dirname "$0")/.."
 
 . scripts/debian.sh
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+# Whether two commands run the same Python: the same files, in the same version.
+same_python() {
+    identity='import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)'
+    [ "$("$1" -c "$identity" 2>&1)" = "$("$2" -c "$identity" 2>&1)" ]
+}
 
 choose_python() {
     optimized='import ensurepip, sys, sysconfig, venv
@@ -23,11 +37,17 @@ sys.exit(sys.version_info < (3, 11) or not (by_system or "--enable-optimizations
 stamp=.venv/requirements.stamp
 lock=requirements-dev.lock
 [ "${1:-}" = run ] && ! cmp -s $lock $stamp && lock=requirements.lock
-if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ]; then
+if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ] || ! same_python "${PYTHON:-.venv/bin/python}" .venv/bin/python; then
     python=${PYTHON:-$(choose_python)}
-    command -v "$python" >/dev/null || { echo "setup: there is no $python" >&2; exit 1; }
-    echo "setup: packages for $("$python" --version) ($(command -v "$python")) into .venv" >&2
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || debian python3-venv
+    version=$("$python" -c 'import platform, sys; sys.exit(sys.version_info < (3, 11) or print(platform.python_version()))') ||
+        fail "expected a Python that runs, 3.11 or newer, got $python; PYTHON=... names another"
+    python=$(command -v "$python")
+    echo "setup: packages for Python $version ($python) into .venv" >&2
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || case $python in
+        /usr/bin/*) debian python3-venv ;;
+        *) fail "expected a Python with the modules venv and ensurepip, got $python" ;;
+    esac
+    same_python "$python" .venv/bin/python || rm -rf .venv # what another one left would run with the library of this one
     "$python" -m venv .venv
     # --no-deps: the lock names every package; an older pip would take a newer release for "package[extra]" and then refuse it.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $lock
