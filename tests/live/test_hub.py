@@ -14,7 +14,7 @@ from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded, encode_messages
 from athena.live.client import KeepAlive
 from athena.live.encoding import json_array
-from athena.live.flush import CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
+from athena.live.flush import AT_ONCE, CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
@@ -343,18 +343,41 @@ def test_a_client_that_cannot_even_be_cut_off_ends_no_flush() -> None:
             raise RuntimeError("another defect")
 
     async def scenario(world: World) -> None:
-        others = [world.attach() for _ in range(3)]
-        broken = Defect(world.hub)
+        last = [world.attach() for _ in range(AT_ONCE)]
+        together = [world.attach() for _ in range(AT_ONCE - 1)]
+        broken = Defect(world.hub, spaced)
         world.hub.attach(broken, None)
+        first = [world.attach() for _ in range(AT_ONCE)]
         await world.publish()
+        await settle()
         assert broken.aborted
         assert not world.hub.flush.going
-        assert all(other.aborted or other.cursors == [1] for other in others)
+        assert all(client.aborted for client in together)
+        assert all(client.cursors == [1] and not client.aborted for client in first + last)
         world.hub.detach(broken)
         back = world.attach(world.cursor(0))
         await world.publish()
         await settle()
         assert back.cursors == [1, 2]
+
+    live(scenario)
+
+
+def test_a_commit_that_could_not_be_pushed_leaves_no_gap() -> None:
+    """The tail does not have it; the store does."""
+
+    async def scenario(world: World) -> None:
+        await world.publish()
+        there = world.attach("")
+        world.count += 1
+        await world.store.write([Command(f"t{world.count}", Open(description="d"))], 1000)
+        await world.publish(2)
+        back = world.attach(world.cursor(1))
+        await settle()
+        await world.publish()
+        await settle()
+        for client in (there, back):
+            assert [message["id"] for message in client.received if "id" in message] == ["t2", "t3", "t4", "t5"]
 
     live(scenario)
 

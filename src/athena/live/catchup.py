@@ -11,9 +11,9 @@ import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from athena.domain.model import Notification, Position
 from athena.domain.wire import Encoded, encode_messages
@@ -22,11 +22,9 @@ from athena.live.tail import Encoding
 PAGE_ROWS = 256
 """Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
 
-MOST_PAGES = 64
-"""Pages that are kept: about 4 MiB."""
-
-MOST_JOINED = 4
-"""Joins of a page that are kept: most readers come from the page before it, and want all of it."""
+PAGES_BYTES, JOINS_BYTES = 8 << 20, 4 << 20
+"""Bytes of messages in the pages that are kept, and in what they were joined to; the newest one in any case. A page has
+25 to 1,500 KiB, by how much people write."""
 
 
 class Changed(Protocol):
@@ -58,24 +56,45 @@ class Page:
     """Encoded messages, and the position up to which they tell everything to a reader that stands at `retired` or
     behind; what is gone was before that."""
 
+    number: int
+    """No two have the same."""
     epoch: str
     entries: list[Encoded]
     reached: int
     retired: int
-    _joined: dict[tuple[Encoding, int], bytes] = field(default_factory=dict)
 
-    def behind(self, seq: int, encoding: Encoding) -> bytes:
-        """The messages behind `seq`, joined once for all that come from the same place; nothing if there are none."""
-        first = bisect_right(self.entries, seq, key=attrgetter("seq"))
-        if first == len(self.entries):
-            return b""
-        key = (encoding, first)
-        data = self._joined.get(key)
-        if data is None:
-            if len(self._joined) == MOST_JOINED:
-                self._joined.clear()
-            data = self._joined[key] = encoding(self.epoch, self.entries[first:])
-        return data
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """What was used last, up to a weight in bytes, and the very last one whatever it weighs."""
+
+    def __init__(self, most: int, weigh: Callable[[V], int]) -> None:
+        self.weight = 0
+        self._most = most
+        self._weigh = weigh
+        self._kept: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """As a dictionary; it counts as use."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Instead of what was there under this key."""
+        if key in self._kept:
+            self.weight -= self._weigh(self._kept.pop(key))
+        self._kept[key] = value
+        self.weight += self._weigh(value)
+        while self.weight > self._most and len(self._kept) > 1:
+            self.weight -= self._weigh(self._kept.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        self._kept.clear()
+        self.weight = 0
 
 
 class Catchup:
@@ -88,12 +107,26 @@ class Catchup:
         """Pages read from the store."""
         self._history = history
         self._end = end
-        self._pages: OrderedDict[int, Page] = OrderedDict()
+        self._pages: Recent[int, Page] = Recent(PAGES_BYTES, _size)
+        self._joined: Recent[tuple[int, Encoding, int], bytes] = Recent(JOINS_BYTES, len)
         self._reading: dict[int, asyncio.Task[Page]] = {}
 
     def clear(self) -> None:
         """The history is another one."""
         self._pages.clear()
+        self._joined.clear()
+
+    def behind(self, page: Page, seq: int, encoding: Encoding) -> bytes:
+        """Its messages behind `seq`, joined once for all that come from the same place; nothing if there are none."""
+        first = bisect_right(page.entries, seq, key=attrgetter("seq"))
+        if first == len(page.entries):
+            return b""
+        key = (page.number, encoding, first)
+        data = self._joined.get(key)
+        if data is None:
+            data = encoding(page.epoch, page.entries[first:])
+            self._joined.put(key, data)
+        return data
 
     async def page(self, seq: int) -> Page:
         """A page that tells what follows `seq`, and perhaps what was before. Raises `StoreUnavailable`."""
@@ -101,7 +134,6 @@ class Catchup:
         page = self._pages.get(begin)
         # A page that was not full told all there was. It is read again once there is more.
         if page is not None and page.reached > seq:
-            self._pages.move_to_end(begin)
             return page
         reading = self._reading.get(begin)
         if reading is None:
@@ -110,6 +142,7 @@ class Catchup:
 
     async def _read(self, begin: int) -> Page:
         self.reads += 1
+        number = self.reads
         try:
             found = await self._history.changed_since(begin, PAGE_ROWS)
         finally:
@@ -118,9 +151,11 @@ class Catchup:
             del self._reading[begin]
         end, rows, epoch = self._end(), found.rows, found.position.epoch
         reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else found.position.seq)
-        page = Page(epoch, encode_messages([row for row in rows if row.seq <= end], epoch), reached, found.retired)
-        self._pages[begin] = page
-        self._pages.move_to_end(begin)
-        if len(self._pages) > MOST_PAGES:
-            self._pages.popitem(last=False)
+        entries = encode_messages([row for row in rows if row.seq <= end], epoch)
+        page = Page(number, epoch, entries, reached, found.retired)
+        self._pages.put(begin, page)
         return page
+
+
+def _size(page: Page) -> int:
+    return sum(len(entry.data) for entry in page.entries)

@@ -116,6 +116,7 @@ class Flush:
             except Exception:
                 log.exception("%d clients could not be written to; they are cut off, the others go on", len(some))
                 _cut_off(some)
+                self._position = NOWHERE  # what was made for the next ones may not be what they lack
             del remaining[-AT_ONCE:]
             if not remaining or perf_counter() > began + SLICE_SECONDS:
                 break

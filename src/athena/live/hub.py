@@ -223,7 +223,7 @@ class Hub:
         if seq < page.retired:  # something that changed since is gone, and its end cannot be told
             self.counts.outlived += 1
             return Chunk(b"", UNKNOWN)
-        return Chunk(page.behind(seq, encoding), max(seq, page.reached))
+        return Chunk(self.catchup.behind(page, seq, encoding), max(seq, page.reached))
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:

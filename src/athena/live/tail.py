@@ -61,8 +61,15 @@ class Tail:
     def append(self, entries: Sequence[Published], heard: bool = True) -> None:
         """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time.
 
-        `heard` is whether anybody is there to read them.
+        `heard` is whether anybody is there to read them. Where some are missing before them, since a commit was stored
+        and could not be pushed, this begins anew, and whoever stands before the gap reads the store.
         """
+        if entries and entries[0].seq != self.end + 1:
+            self._forget()
+            self.start = entries[0].seq - 1
+        self._append(entries, heard)
+
+    def _append(self, entries: Sequence[Published], heard: bool) -> None:
         self._joined.clear()
         if not entries:
             return
@@ -105,7 +112,7 @@ class Tail:
     def preload(self, start: int, entries: Sequence[Published]) -> None:
         """Begin with what was before: `entries` are all that changed after `start`, the latest states alone."""
         self.start, end = start, self.end
-        self.append(entries)
+        self._append(entries, heard=True)
         self.end = end
 
     def restart(self, position: Position) -> None:
