@@ -303,7 +303,7 @@ def test_listeners_hear_of_time_that_may_be_up_sooner() -> None:
     async def main() -> None:
         journal, pushed = journal_on(MemoryStore())
         heard: list[int | None] = []
-        journal.on_hastened(lambda states: heard.extend(state.deadline for state in states))
+        journal.on_earlier_deadlines(lambda states: heard.extend(state.deadline for state in states))
         await journal.submit([opening(0)])
         await journal.submit([Command("t0", Edit(status="pending"))])  # a heartbeat, and more time
         await journal.submit([Command("t0", Edit(status="pending", timeout_ms=7)), Command("x", Edit(status="error"))])
@@ -322,7 +322,7 @@ def test_what_is_stored_is_answered_as_stored_also_when_it_could_not_be_pushed()
         store = MemoryStore()
         journal = Journal(store, Broken(), lambda: 1000)
         heard: list[str] = []
-        journal.on_hastened(lambda states: heard.extend(state.id for state in states))
+        journal.on_earlier_deadlines(lambda states: heard.extend(state.id for state in states))
         (outcome,) = await journal.submit([opening(0)])
         assert isinstance(outcome, Notification)
         assert heard == ["t0"]

@@ -10,7 +10,7 @@ import statistics
 import time
 from pathlib import Path
 
-from athena.store.sqlite_file import LOG_BYTES
+from athena.store.sqlite_file import WAL_BYTES
 from bench import servers, traffic
 from bench.calls import Http, WebSocket
 from bench.context import Context, percentile
@@ -66,7 +66,7 @@ def measure(context: Context) -> list[Figure]:
 
 def _wait_for_log(path: Path) -> None:
     end = time.monotonic() + PATIENCE
-    while path.stat().st_size < LOG_BYTES and time.monotonic() < end:
+    while path.stat().st_size < WAL_BYTES and time.monotonic() < end:
         time.sleep(0.1)
 
 

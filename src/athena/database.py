@@ -90,7 +90,7 @@ class Files:
             name = os.path.basename(self._database)
             raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or start Athena anew")
 
-    def lengthen_log(self, size: int, step: int) -> bool:
+    def preallocate_wal(self, size: int, step: int) -> bool:
         """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether there is more to be done.
         Nothing where the disk has not ten times as much left, which is better kept for what is to be stored, or where
         another file has taken the log's place.

@@ -74,7 +74,7 @@ class Journal:
         """Whether nothing more is taken."""
         return self._closed
 
-    def on_hastened(self, listener: Callable[[Sequence[Notification]], None]) -> None:
+    def on_earlier_deadlines(self, listener: Callable[[Sequence[Notification]], None]) -> None:
         """Call `listener` after each commit with the states of rows whose time may be up sooner than was known."""
         self._listeners.append(listener)
 
@@ -186,9 +186,9 @@ class Journal:
         if written.changes:
             self.proven = monotonic()
             self._publish(Committed(written.changes, since=batch[0].since))
-        if written.hastened:
+        if written.earlier_deadlines:
             for listener in self._listeners:
-                listener(written.hastened)
+                listener(written.earlier_deadlines)
         start = 0
         for submission in batch:
             end = start + len(submission.wishes)

@@ -188,11 +188,11 @@ def unsyncable_disk() -> None:
     UnsyncableDisk(os.environ["FAIL"]).register()
 
 
-def lengthen_at_once() -> None:
+def preallocate_at_once() -> None:
     """The log gets its full size while the first reports come, and not after some seconds."""
     from athena.store import sqlite
 
-    vars(sqlite)["LENGTHEN_AFTER"] = -1.0
+    vars(sqlite)["PREALLOCATE_AFTER"] = -1.0
 
 
 def fail_at_tending() -> None:
@@ -232,7 +232,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         traced_disk,
         fillable_disk,
         unsyncable_disk,
-        lengthen_at_once,
+        preallocate_at_once,
         fail_at_tending,
         stuck_disk,
         survive_a_failed_sync,

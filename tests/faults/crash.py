@@ -28,7 +28,7 @@ def kill(this: Round) -> None:
 
 
 async def _kill(this: Round) -> None:
-    faults = ",".join(filter(None, ("lengthen_at_once", this.broken)))
+    faults = ",".join(filter(None, ("preallocate_at_once", this.broken)))
     athena = server(this.directory / "data", faults=faults)
     ledger, longest = Ledger(), 0
     with athena:

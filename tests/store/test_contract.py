@@ -181,8 +181,13 @@ def test_deadlines_are_those_of_active_transactions(run: Run) -> None:
         await store.write([Command("n", Notice(status="success", message="m")), editing("c", "success")], 1000)
         assert await store.deadlines(10) == [("b", 1100, 1100), ("a", 1300, 1300)]
         assert await store.deadlines(1) == [("b", 1100, 1100)]
+        assert await store.due(1099, 9) == []
         await store.write([editing("b")], 1250)
         assert await deadlines(store) == {"a": 1300, "b": 1350}
+        assert await store.due(1299, 9) == []
+        assert await store.due(1300, 9) == ["a"]
+        assert sorted(await store.due(1350, 9)) == ["a", "b"]
+        assert await store.due(1350, 1) in (["a"], ["b"])
         await store.write([Command("a", Expire()), Command("b", Expire())], 1320)
         assert await deadlines(store) == {"b": 1350}
 

@@ -90,11 +90,11 @@ def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
         assert first.outcomes[0] == Answered(b"a b", again=False)
         assert isinstance(first.outcomes[1], Notification)
         assert [row.id for row in first.changes] == ["a", "b", "t"]
-        assert sorted(row.id for row in first.hastened) == ["a", "b", "t"]
+        assert sorted(row.id for row in first.earlier_deadlines) == ["a", "b", "t"]
         for later in (0, 1, RECEIPT_MS - 1):
             again = await store.write([posting(key("k"), "c", "d")], NOW + later)
             assert again.outcomes == [Answered(b"a b", again=True)]
-            assert (again.changes, again.hastened, again.position) == ([], [], first.position)
+            assert (again.changes, again.earlier_deadlines, again.position) == ([], [], first.position)
         assert await ids(store) == ["a", "b", "t"]
 
     run(scenario)

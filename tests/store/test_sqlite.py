@@ -11,7 +11,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
-from athena.domain.model import Command, Edit, Hide, Notification, Open
+from athena.domain.model import Command, Edit, Expire, Hide, Notification, Open
 from athena.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -24,8 +24,8 @@ from athena.store.backup import back_up, restore
 from athena.store.base import Query
 from athena.store.checkup import examine
 from athena.store.disk import Disk
-from athena.store.sqlite import LENGTHENED_AT_ONCE, SqliteStore
-from athena.store.sqlite_file import LOG_BYTES, check_version
+from athena.store.sqlite import PREALLOCATED_AT_ONCE, SqliteStore
+from athena.store.sqlite_file import WAL_BYTES, check_version
 
 OPEN = Command("a", Open(description="d"))
 
@@ -317,6 +317,22 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
     asyncio.run(main())
 
 
+def test_what_is_known_of_active_transactions_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were edited last are known, also after others were only asked for."""
+    monkeypatch.setattr("athena.store.sqlite.KNOWN", 10)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(30):
+            await store.write([Command(f"t{number}", Open(description="d"))], 1000)
+        assert [*store._known] == [f"t{number}" for number in range(20, 30)]
+        await store.write([Command(f"t{number}", Expire()) for number in range(15)], 2000)
+        assert [*store._known] == [f"t{number}" for number in range(5, 15)]
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_the_position_outlives_rows_and_restarts(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -350,16 +366,16 @@ def test_the_log_gets_its_full_size_and_loses_nothing(tmp_path: Path) -> None:
         log = tmp_path / "athena.db-wal"
         written = await store.write([OPEN], 1000)
         await store.tend(1000)
-        assert log.stat().st_size < LENGTHENED_AT_ONCE, "not in the first seconds"
-        store._lengthen_at = 0
+        assert log.stat().st_size < PREALLOCATED_AT_ONCE, "not in the first seconds"
+        store._preallocate_at = 0
         sizes = []
         while await store.tend(1000):
             sizes.append(log.stat().st_size)
             written = await store.write([Command("a", Edit(status="pending", athena_msg=str(len(sizes))))], 1000)
-        assert len(sizes) == LOG_BYTES // LENGTHENED_AT_ONCE
-        assert log.stat().st_size == LOG_BYTES
+        assert len(sizes) == WAL_BYTES // PREALLOCATED_AT_ONCE
+        assert log.stat().st_size == WAL_BYTES
         written = await store.write([Command("a", Edit(status="success"))], 1000)
-        assert log.stat().st_size == LOG_BYTES
+        assert log.stat().st_size == WAL_BYTES
         killed = tmp_path / "killed"
         killed.mkdir()
         for name in ("athena.db", "athena.db-wal"):
@@ -376,9 +392,9 @@ def test_the_log_gets_its_full_size_and_loses_nothing(tmp_path: Path) -> None:
 def test_where_there_is_no_room_for_a_full_log_it_grows_as_it_is_written(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path)
-        store._lengthen_at = 0
+        store._preallocate_at = 0
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LENGTHENED_AT_ONCE // 2, limits[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (PREALLOCATED_AT_ONCE // 2, limits[1]))
         try:
             while await store.tend(1000):
                 pass
@@ -386,7 +402,7 @@ def test_where_there_is_no_room_for_a_full_log_it_grows_as_it_is_written(tmp_pat
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert not await store.tend(1000), "it is not tried again"
-        assert (tmp_path / "athena.db-wal").stat().st_size < LENGTHENED_AT_ONCE
+        assert (tmp_path / "athena.db-wal").stat().st_size < PREALLOCATED_AT_ONCE
         await store.close()
 
     asyncio.run(main())
@@ -396,9 +412,9 @@ def test_the_last_of_a_disk_is_not_spent_on_the_log(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
     log = tmp_path / "athena.db-wal"
     size, free = log.stat().st_size, Disk(tmp_path).free()
-    assert not store._files.lengthen_log(free // 9, 4096)
+    assert not store._files.preallocate_wal(free // 9, 4096)
     assert log.stat().st_size == size
-    assert store._files.lengthen_log(free // 20, 4096)
+    assert store._files.preallocate_wal(free // 20, 4096)
     assert log.stat().st_size == size + 4096
     asyncio.run(store.close())
 
@@ -406,7 +422,7 @@ def test_the_last_of_a_disk_is_not_spent_on_the_log(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path)
-        store._lengthen_at = 0
+        store._preallocate_at = 0
         log = tmp_path / "athena.db-wal"
         log.rename(tmp_path / "moved")
         log.write_bytes(b"something else")

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.server import PATIENCE
 
 from athena.domain.lifecycle import TIMED_OUT
-from athena.domain.model import Command, Edit, Open
+from athena.domain.model import AnyCommand, Command, Edit, Open
 from athena.journal import Journal
 from athena.relay.local import LocalRelay
-from athena.store.base import Deadline, Store
+from athena.store.base import Deadline, Once, Outcome, Store, Written
 from athena.store.memory import MemoryStore
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import AHEAD, BATCH, Expiry
@@ -176,6 +177,40 @@ def test_busy_transactions_are_looked_at_together_and_rarely(tmp_path: Path) -> 
             clock.now += 1000 + int(1000 * min(60.0, await expiry.sweep()))
         assert expiry.expired == 0
         assert 1 < store.postponed < 12, "all hundred by a few commits, each time that their timeout is over"
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_whoever_is_silent_does_not_wait_for_the_many_that_are_busy(tmp_path: Path) -> None:
+    """Each step waits for its turn in the journal, behind bulks: what is due is ended in the first one."""
+    busy = 5 * BATCH
+    steps: list[tuple[str, int]] = []
+
+    class Recorded(SqliteStore):
+        async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
+            written = await super().write(wishes, now)
+            steps.append(("write", len(written.changes)))
+            return written
+
+        async def postpone(self, before: int, limit: int) -> int:
+            steps.append(("postpone", await super().postpone(before, limit)))
+            return steps[-1][1]
+
+    async def main() -> None:
+        store, clock = Recorded(tmp_path), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        expiry = Expiry(store, journal, clock)
+        await journal.submit([opening(f"busy{number}", 6000) for number in range(busy)])
+        clock.now += 10
+        await journal.submit([opening(f"silent{number}", 6000) for number in range(3)])
+        clock.now += 4000
+        await journal.submit([Command(f"busy{number}", Edit(status="pending")) for number in range(busy)])
+        clock.now += 2000
+        steps.clear()
+        assert await expiry.sweep() == 4.0
+        assert steps == [("write", 3), ("postpone", busy)]
+        assert await status(store, "silent0") == ("error", TIMED_OUT)
         await store.close()
 
     asyncio.run(main())

@@ -103,14 +103,14 @@ Told = Answered | Conflict | NotFound | IdempotencyKeyReused
 class Written(NamedTuple):
     """A commit: what became of each wish, in order, and the visible changes in the order of their seq.
 
-    `hastened` are the last states of the rows whose time may be up before anybody would have looked at them: those that
-    are new, and those whose deadlines were put earlier.
+    `earlier_deadlines` are the last states of the rows whose time may be up before anybody would have looked at them:
+    those that are new, and those whose deadlines were put earlier.
     """
 
     outcomes: list[Outcome | Told]
     changes: list[Notification]
     position: Position
-    hastened: list[Notification]
+    earlier_deadlines: list[Notification]
 
 
 class Purged(NamedTuple):
@@ -214,6 +214,9 @@ class Store(Protocol):
 
     async def deadlines(self, limit: int) -> list[Deadline]:
         """Of active transactions, those first that are to be looked at first."""
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        """The ids of active transactions whose deadlines are not after `now` (ms); at most `limit`."""
 
     async def close(self) -> None:
         """Let go of the storage. Nothing may be called after."""

@@ -43,7 +43,7 @@ class Batch:
         self.dirty: dict[str, Notification] = {}
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
-        self.retimed: set[str] = set()
+        self.earlier: set[str] = set()
         """The ids in `dirty` whose deadlines were put earlier: by a shorter timeout, or a clock that was put back."""
         self.before: dict[str, Notification] = {}
         """Of `moved`, the state before the batch, unless the row is new."""
@@ -56,9 +56,9 @@ class Batch:
         self._find = find
 
     @property
-    def hastened(self) -> list[Notification]:
+    def earlier_deadlines(self) -> list[Notification]:
         """The last states of the rows that may have to be looked at sooner than what is stored of them says."""
-        return [self.dirty[key] for key in self.new.keys() | self.retimed]
+        return [self.dirty[key] for key in self.new.keys() | self.earlier]
 
     def run(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
         """Decide each wish on the state that the ones before it have left.
@@ -122,7 +122,7 @@ class Batch:
                 self.new[key] = state.type == "webhook_tx"
                 continue
             if state.deadline is not None and state.deadline < (current.deadline or 0):
-                self.retimed.add(key)
+                self.earlier.add(key)
             if state.seq > seq:  # not a heartbeat
                 seq += 1
                 changes.append(state)

@@ -56,7 +56,7 @@ class MemoryStore:
             if state.type == "webhook_tx" and not state.archived:
                 change = Change(now, state.status, state.message, state.on_step, state.total_steps)
                 self._changes.setdefault(state.id, []).append(change)
-        return Written(batch.outcomes, batch.changes, await self.position(), batch.hastened)
+        return Written(batch.outcomes, batch.changes, await self.position(), batch.earlier_deadlines)
 
     async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
         removed = len(self._rows)
@@ -125,6 +125,9 @@ class MemoryStore:
         rows = self._rows.values()
         due = [Deadline(row.id, row.deadline, row.deadline) for row in rows if row.deadline is not None]
         return sorted(due, key=lambda one: (one.look_at, one.id))[:limit]
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        return [one.id for one in await self.deadlines(limit) if one.deadline <= now]
 
     async def close(self) -> None:
         pass

@@ -29,7 +29,7 @@ from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite
 from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
 from athena.store.side_thread import SideThread
-from athena.store.sqlite_file import LOG_BYTES, check_version, lock, make_file, tune, why
+from athena.store.sqlite_file import WAL_BYTES, check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_rows import bound, placed
 from athena.store.turns import Turns
@@ -48,10 +48,10 @@ TENDED_BLOCKS, TENDED_SECONDS = 32, 0.05
 """Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No more are
 begun after so long: edits wait for it."""
 
-LENGTHEN_AFTER = 5.0
+PREALLOCATE_AFTER = 5.0
 """Seconds from opening the store until its log gets its full size: a start has other things to do, and one that does
 not last long need not write 16 MiB."""
-LENGTHENED_AT_ONCE = 1 << 20
+PREALLOCATED_AT_ONCE = 1 << 20
 """Bytes; some ms, in which no edit is committed."""
 
 FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
@@ -63,6 +63,7 @@ T = TypeVar("T")
 _decode_rows = msgspec.json.Decoder(list[Notification]).decode
 _decode_changes = msgspec.json.Decoder(list[Change]).decode
 _decode_deadlines = msgspec.json.Decoder(list[Deadline]).decode
+_decode_ids = msgspec.json.Decoder(list[str]).decode
 
 
 class SqliteStore:
@@ -86,7 +87,7 @@ class SqliteStore:
         except BaseException:
             os.close(self._lock)
             raise
-        self._lengthen_at = monotonic() + LENGTHEN_AFTER
+        self._preallocate_at = monotonic() + PREALLOCATE_AFTER
         self._searchable = sqlite_search.newest(self._writer)
         self._known = _Known(self._writer)
         self._beside = SideThread("athena-commit")
@@ -105,7 +106,7 @@ class SqliteStore:
                 await turns.rest()
             await self._save(batch, now, turns)
         self._remember(batch)
-        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), batch.hastened)
+        return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), batch.earlier_deadlines)
 
     async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
         told: Answered | None = None
@@ -126,10 +127,10 @@ class SqliteStore:
         return Purged(total, Position(epoch, seq), told)
 
     async def tend(self, now: int) -> bool:
-        if monotonic() > self._lengthen_at:
-            if await self._beside.run(self._lengthen_log):
+        if monotonic() > self._preallocate_at:
+            if await self._beside.run(self._preallocate_wal):
                 return True
-            self._lengthen_at = float("inf")  # where it could not be done, the log grows with what is written
+            self._preallocate_at = float("inf")  # where it could not be done, the log grows with what is written
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
@@ -142,12 +143,12 @@ class SqliteStore:
         self._searchable = sqlite_search.newest(self._writer)
         return more or forgetting
 
-    def _lengthen_log(self) -> bool:
+    def _preallocate_wal(self) -> bool:
         """A sync is quicker where the log does not grow: its size and its place on the disk are no part of it."""
         try:
-            return self._files.lengthen_log(LOG_BYTES, LENGTHENED_AT_ONCE)
+            return self._files.preallocate_wal(WAL_BYTES, PREALLOCATED_AT_ONCE)
         except OSError as error:  # of these zeros nothing depends; a commit finds out for itself whether it is synced
-            log.warning("the log of athena.db is not given its full size: %s", error)
+            log.warning("athena.db-wal could not be preallocated: %s", error)
             return False
 
     async def retire(self, before: int, limit: int) -> int:
@@ -271,6 +272,9 @@ class SqliteStore:
 
     async def deadlines(self, limit: int) -> list[Deadline]:
         return await self._read(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        return await self._read(lambda db: _decode_ids(value(db, SQL["due"], (now, limit))))
 
     async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
         """Run `read` on a reader's thread, inside one snapshot."""

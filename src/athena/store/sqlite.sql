@@ -78,6 +78,11 @@ SELECT retired FROM history;
 SELECT json_group_array(json_array(id, deadline, look_at) ORDER BY look_at, id)
 FROM (SELECT id, deadline, look_at FROM notification WHERE look_at IS NOT NULL ORDER BY look_at LIMIT ?);
 
+-- name: due
+-- The active transactions whose time is up, as one JSON array of ids. Passes over those that are looked at too early.
+SELECT json_group_array(id)
+FROM (SELECT id FROM notification WHERE look_at <= ?1 AND deadline <= ?1 ORDER BY look_at LIMIT ?2);
+
 -- name: postpone
 -- Look at those that have more time than was thought when it is up.
 UPDATE notification SET look_at = deadline WHERE rowid IN (

@@ -6,10 +6,9 @@ SELECT boot, origin, jumped, coalesce((SELECT ts FROM change ORDER BY seq DESC L
 UPDATE clock SET boot = ?, origin = ?, jumped = ?;
 
 -- name: to_move
--- All deadlines when the clock was moved; else only those that are further off than their own timeout, and those that
--- would be looked at too late.
+-- All deadlines when the clock was moved; else only those that are further off than their own timeout.
 SELECT rowid FROM notification
-WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms OR look_at > deadline);
+WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms);
 
 -- name: move
 UPDATE notification

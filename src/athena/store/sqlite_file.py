@@ -17,7 +17,7 @@ OLDEST_SQLITE = "3.51.3"
 CHECKPOINT_PAGES = 4000
 """Pages in the log from which on what is in it is carried over into the database, and the log begins anew."""
 
-LOG_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
+WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
 """What the log grows to until then, 16 MiB: a header, and each page of 4,096 bytes with one of its own
 (https://sqlite.org/fileformat2.html#walformat)."""
 

@@ -28,7 +28,7 @@ class Rows(NamedTuple):
 
 def bound(batch: Batch, now: int) -> Iterator[Rows]:
     """What a batch writes, in the order in which it has to be run."""
-    dirty, new, rewritten = batch.dirty, batch.new, batch.moved | batch.retimed
+    dirty, new, rewritten = batch.dirty, batch.new, batch.moved | batch.earlier
     in_place: Collection[Notification] = dirty.values()
     if new or rewritten:
         updates = [dirty[key] for key in rewritten if key not in new]

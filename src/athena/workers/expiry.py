@@ -20,6 +20,12 @@ from athena.store.base import Store
 log = logging.getLogger("athena.expiry")
 
 BATCH = 1000
+"""Transactions ended in one commit."""
+
+POSTPONED = 10_000
+"""Transactions put off in one commit, 3 µs each. It has to wait for its turn among bulks, of which few a second may be
+done: a thousand at a time would not keep up with tens of thousands that are busy."""
+
 LONGEST_SLEEP = 60.0
 """Seconds. Looks now and then even when nothing is due, in case a deadline came from elsewhere."""
 
@@ -36,7 +42,8 @@ _deadline = attrgetter("deadline")
 
 
 class Expiry:
-    """Asks the store what is to be looked at and has the journal expire what is due, and put off what is not.
+    """Has the journal expire what is due, and only then put off what was to be looked at and is not: however many are
+    busy, nobody who is silent waits for them.
 
     Whether a deadline has really passed is decided in the commit, where no edit can come between.
     """
@@ -48,7 +55,7 @@ class Expiry:
         self._now = now
         self._next: float = 0.0  # ms; when to look, infinity when there is nothing to look at
         self._earlier = asyncio.Event()
-        journal.on_hastened(self._notice)
+        journal.on_earlier_deadlines(self._notice)
 
     def _notice(self, states: Sequence[Notification]) -> None:
         """Wake up when a transaction's deadline comes before the look that is waited for."""
@@ -94,16 +101,17 @@ class Expiry:
         """Expire everything that is due -> seconds until the next look, infinity when there is none."""
         while True:
             self._next = float("inf")  # from here on, commits tell
-            first = await self._store.deadlines(BATCH)
             now = self._now()
-            reached = [one for one in first if one.look_at <= now]
-            due = [Command(one.id, Expire()) for one in reached if one.deadline <= now]
+            due = [Command(tx_id, Expire()) for tx_id in await self._store.due(now, BATCH)]
             if due:
                 outcomes = await self._journal.submit(due)
                 self.expired += sum(isinstance(outcome, Notification) for outcome in outcomes)
-            if len(due) < len(reached):
-                await self._journal.postpone(now + AHEAD, BATCH)
-            if not reached:
-                if first:
-                    self._next = min(self._next, first[0].look_at)
-                return max(0.0, (self._next - self._now()) / 1000)
+            if len(due) == BATCH:
+                continue
+            first = await self._store.deadlines(1)
+            if first and first[0].look_at <= now:
+                await self._journal.postpone(now + AHEAD, POSTPONED)
+                continue
+            if first:
+                self._next = min(self._next, first[0].look_at)
+            return max(0.0, (self._next - self._now()) / 1000)
