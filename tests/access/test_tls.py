@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import socket
@@ -18,9 +19,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from tests.access.guarded import NOTIFICATIONS, Guarded, ask, origin_of, sign_in, websocket
+from tests.access.guarded import NOTIFICATIONS, Guarded, ask, origin_of, sign_in
 from tests.e2e.calls import BULK
 from tests.support.server import PATIENCE, run_athena
+from websockets.asyncio.client import connect
 
 
 def make_pair(folder: Path) -> tuple[Path, Path]:
@@ -69,8 +71,14 @@ def test_https_beyond_loopback(server: Guarded) -> None:
 def test_wss_with_a_cookie_of_this_very_host(server: Guarded) -> None:
     cookie = sign_in(server, server.keys["viewer"])
     assert cookie.startswith("__Host-athena_session=")
-    with websocket(server, headers={"Cookie": cookie, "Origin": origin_of(server)}) as client:
-        assert client.ping().wait(PATIENCE)
+
+    async def main() -> None:
+        url = server.ws_url.replace("ws:", "wss:")
+        headers = {"Cookie": cookie, "Origin": origin_of(server)}
+        async with connect(url, ssl=server.context, additional_headers=headers, proxy=None) as client:
+            await asyncio.wait_for(await client.ping(), PATIENCE)
+
+    asyncio.run(main())
 
 
 def test_a_stop_does_not_wait_for_those_who_never_agree_to_it(tmp_path: Path) -> None:
