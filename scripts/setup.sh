@@ -7,7 +7,8 @@
 # build it unless told: in such a one bulks have a twentieth less throughput. A .venv of another Python than $PYTHON is made anew.
 set -eu
 case ${PYTHON:-} in
-    */*) PYTHON=$(realpath -s "$PYTHON") ;; # before this goes elsewhere
+    /*) ;;
+    */*) PYTHON=$PWD/$PYTHON ;; # before this goes elsewhere
 esac
 cd "$(dirname "$0")/.."
 
@@ -18,10 +19,16 @@ fail() {
     exit 1
 }
 
-# Whether two commands run the same Python: the same files, in the same version.
+# Whether two commands run the same Python: the same files, in the same version. Not if one of them does not run.
 same_python() {
     identity='import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)'
-    [ "$("$1" -c "$identity" 2>&1)" = "$("$2" -c "$identity" 2>&1)" ]
+    one=$("$1" -c "$identity" 2>/dev/null) && other=$("$2" -c "$identity" 2>/dev/null) && [ "$one" = "$other" ]
+}
+
+# Whether .venv has what is needed, and is still that of a Python which is there.
+up_to_date() {
+    cmp -s $lock $stamp && [ -x .venv/bin/athena ] && .venv/bin/python -c 'import athena' 2>/dev/null || return 1
+    [ -z "${PYTHON:-}" ] || same_python "$PYTHON" .venv/bin/python
 }
 
 choose_python() {
@@ -37,17 +44,21 @@ sys.exit(sys.version_info < (3, 11) or not (by_system or "--enable-optimizations
 stamp=.venv/requirements.stamp
 lock=requirements-dev.lock
 [ "${1:-}" = run ] && ! cmp -s $lock $stamp && lock=requirements.lock
-if ! cmp -s $lock $stamp || [ ! -x .venv/bin/athena ] || ! same_python "${PYTHON:-.venv/bin/python}" .venv/bin/python; then
+if ! up_to_date; then
     python=${PYTHON:-$(choose_python)}
     version=$("$python" -c 'import platform, sys; sys.exit(sys.version_info < (3, 11) or print(platform.python_version()))') ||
         fail "expected a Python that runs, 3.11 or newer, got $python; PYTHON=... names another"
     python=$(command -v "$python")
     echo "setup: packages for Python $version ($python) into .venv" >&2
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || case $python in
-        /usr/bin/*) debian python3-venv ;;
-        *) fail "expected a Python with the modules venv and ensurepip, got $python" ;;
-    esac
-    same_python "$python" .venv/bin/python || rm -rf .venv # what another one left would run with the library of this one
+    complete='import ensurepip, venv'
+    if ! "$python" -c "$complete" 2>/dev/null && "$python" -c 'import sys; sys.exit(sys.base_prefix != "/usr")'; then
+        debian "python${version%.*}-venv"
+    fi
+    "$python" -c "$complete" 2>/dev/null || fail "expected a Python with the modules venv and ensurepip, got $python"
+    if ! same_python "$python" .venv/bin/python; then # what another one left would run with the library of this one
+        case $python in "$PWD"/.venv/*) fail "expected a Python that is not in the .venv to be made anew, got $python" ;; esac
+        rm -rf .venv
+    fi
     "$python" -m venv .venv
     # --no-deps: the lock names every package; an older pip would take a newer release for "package[extra]" and then refuse it.
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $lock

@@ -13,8 +13,10 @@ ROOT = Path(__file__).parents[1]
 
 PYTHON = """#!/bin/sh
 case "$*" in
-    *base_prefix*) cat "$(dirname "$0")/identity" ;;
+    *realpath*) cat "$(dirname "$0")/identity" ;;
     *version_info*) {version} ;;
+    *sys.base_prefix*) exit {elsewhere} ;;
+    *ensurepip*) [ -z "{incomplete}" ] || [ -e "$(dirname "$0")/../installed" ] ;;
     *"-m venv"*) mkdir -p .venv/bin && cp "$(dirname "$0")/identity" .venv/bin/ && cp "$0" .venv/bin/python &&
         cp "$0" .venv/bin/athena ;;
 esac
@@ -22,7 +24,7 @@ esac
 
 
 class Project:
-    """A working tree with nothing but the setup, and an `apt-get` that only leaves a trace."""
+    """A working tree with nothing but the setup, and an `apt-get` (and `sudo`) that only leaves a trace."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "a project"
@@ -31,7 +33,8 @@ class Project:
         for lock in ("requirements.lock", "requirements-dev.lock"):
             (self.path / lock).touch()
         self.bin.mkdir()
-        self.command("apt-get", '#!/bin/sh\ntouch "$(dirname "$0")/installed"\n')
+        self.command("sudo", '#!/bin/sh\nexec "$@"\n')
+        self.command("apt-get", '#!/bin/sh\necho "$*" >> "$(dirname "$0")/installed"\n')
 
     def command(self, name: str, text: str) -> Path:
         path = self.bin / name
@@ -39,11 +42,12 @@ class Project:
         path.chmod(0o755)
         return path
 
-    def python(self, version: str, does: str = "") -> Path:
+    def python(self, version: str, does: str = "", incomplete: str = "", elsewhere: int = 0) -> Path:
         directory = self.bin / version
         directory.mkdir()
         (directory / "identity").write_text(version)
-        return self.command(f"{version}/python", PYTHON.format(version=does or f"echo {version}"))
+        text = PYTHON.format(version=does or f"echo {version}", incomplete=incomplete, elsewhere=elsewhere)
+        return self.command(f"{version}/python", text)
 
     def set_up(self, python: Path | str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": f"{self.bin}:{os.environ['PATH']}", "PYTHON": str(python)}
@@ -70,6 +74,26 @@ def test_a_venv_stays_until_another_python_is_asked_for(project: Project) -> Non
     assert done.returncode == 0
     assert "packages for Python 3.12.1" in done.stderr
     assert not left.exists(), "one Python's commands with the library of another"
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(project: Project) -> None:
+    first = project.python("3.11.7")
+    project.set_up(first)
+    (project.path / ".venv/bin/python").unlink()
+    (project.path / ".venv/bin/python").symlink_to("/nowhere/python")
+    assert "packages for Python 3.11.7" in project.set_up(first).stderr
+    assert project.set_up(first).stderr == ""
+
+
+def test_only_what_is_missing_of_the_systems_python_is_installed(project: Project) -> None:
+    installed = project.bin / "installed"
+    done = project.set_up(project.python("3.12.1", incomplete="yes", elsewhere=1))
+    assert done.returncode == 1
+    assert "the modules venv and ensurepip" in done.stderr
+    assert not installed.exists()
+    assert not (project.path / ".venv").exists()
+    assert project.set_up(project.python("3.11.7", incomplete="yes")).returncode == 0
+    assert installed.read_text().split()[-1] == "python3.11-venv"
 
 
 @pytest.mark.parametrize("does", ["exit 1", "echo 'no such version is installed' >&2; exit 127"])
