@@ -15,6 +15,7 @@ from bench import servers, traffic
 from bench.calls import Http, WebSocket
 from bench.context import Context, percentile
 from bench.report import Figure, Target, ratio
+from bench.servers import cores, pinned
 
 GROUP = "latency"
 EDITS = 300
@@ -40,7 +41,8 @@ def measure(context: Context) -> list[Figure]:
             _edits(http, listener)  # warms up
             for _ in range(context.rounds):
                 edits.append(_edits(http, listener))
-                syncs.append(_syncs(context.scratch / "sync"))
+                with pinned(cores().server):
+                    syncs.append(_syncs(context.scratch / "sync"))
     pushed = Figure(
         group=GROUP,
         name="one edit → push, idle server, median",
@@ -84,7 +86,8 @@ def _edits(http: Http, listener: WebSocket) -> list[float]:
 
 
 def _syncs(path: Path) -> list[float]:
-    """A page appended to a file and synced, as a commit does."""
+    """A page appended to a file and synced, as a commit does, and on the core where it does: the disk's interrupts come
+    to one core, and whoever waits for them on another is woken later, here by a fifth."""
     times = []
     page = os.urandom(PAGE)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
