@@ -75,7 +75,8 @@ def test_wss_with_a_cookie_of_this_very_host(server: Guarded) -> None:
     async def main() -> None:
         url = server.ws_url.replace("ws:", "wss:")
         headers = {"Cookie": cookie, "Origin": origin_of(server)}
-        async with connect(url, ssl=server.context, additional_headers=headers, proxy=None) as client:
+        tls = server.context
+        async with connect(url, ssl=tls, additional_headers=headers, open_timeout=PATIENCE, proxy=None) as client:
             await asyncio.wait_for(await client.ping(), PATIENCE)
 
     asyncio.run(main())

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from athena.domain.model import Command, Open
+from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded
 from athena.live import catchup
-from athena.live.catchup import PAGE_ROWS, Catchup
+from athena.live.catchup import PAGE_ROWS, Catchup, Recent
 from athena.store.memory import MemoryStore
 
 
@@ -74,6 +74,37 @@ def test_pages_and_joins_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPa
         assert (catchup.reads, join.times) == (reads + 2, times + 2)
 
     reading(scenario, 20 * PAGE_ROWS)
+
+
+def test_what_is_used_stays_and_what_is_put_again_counts_once() -> None:
+    recent: Recent[str, bytes] = Recent(30, len)
+    for key in "abc":
+        recent.put(key, bytes(10))
+    assert recent.get("a") == bytes(10)
+    recent.put("d", bytes(10))
+    assert [recent.get(key) is not None for key in "abcd"] == [True, False, True, True]
+    recent.put("a", bytes(5))
+    recent.put("a", bytes(8))
+    assert recent.weight == 28
+    recent.put("e", bytes(50))
+    assert ([*recent._kept], recent.weight) == (["e"], 50)
+
+
+def test_pages_without_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transaction that was edited often: all positions but the last lead to nothing that is left."""
+    monkeypatch.setattr(catchup, "PAGES_BYTES", 20_000)
+
+    async def main() -> None:
+        store = MemoryStore()
+        await store.write([Command("a", Open(description="d"))], 1000)
+        edits = [Command("a", Edit(status="pending", athena_msg=str(number))) for number in range(100 * PAGE_ROWS)]
+        await store.write(edits, 1000)
+        pages = Catchup(store, lambda: 1)  # the push has not come that far: nothing is told
+        for begin in range(0, 100 * PAGE_ROWS, PAGE_ROWS):
+            assert not (await pages.page(begin)).entries
+        assert len(pages._pages._kept) <= 40
+
+    asyncio.run(main())
 
 
 def test_one_page_is_kept_however_much_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

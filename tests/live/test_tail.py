@@ -45,8 +45,18 @@ def test_a_read_ahead_of_the_end_is_nothing() -> None:
 
 def test_a_reader_within_a_message_of_several_changes_gets_it_whole() -> None:
     tail = tail_at(10)
-    tail.append([Encoded(14, b'{"n":14}')])
+    tail.append([entry(11), Encoded(14, b'{"n":14}')])
     assert seqs(tail, 12) == [14]
+
+
+def test_behind_a_gap_it_begins_anew() -> None:
+    tail = tail_at(10)
+    tail.append([entry(11)])
+    tail.append([entry(13), entry(14)])
+    assert (tail.start, tail.end) == (12, 14)
+    assert not tail.covers(11)
+    assert seqs(tail, 12) == [13, 14]
+    assert len(tail._entries) == 2
 
 
 def test_a_read_is_at_most_max_bytes_but_at_least_one_message() -> None:

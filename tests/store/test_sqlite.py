@@ -318,7 +318,7 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
 
 
 def test_what_is_known_of_active_transactions_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that were edited last are known, also after others were only asked for."""
+    """Those that came to be known last, by an edit or a look-up."""
     monkeypatch.setattr("athena.store.sqlite.KNOWN", 10)
 
     async def main() -> None:

@@ -14,7 +14,7 @@ from athena.relay.local import LocalRelay
 from athena.store.base import Deadline, Once, Outcome, Store, Written
 from athena.store.memory import MemoryStore
 from athena.store.sqlite import SqliteStore
-from athena.workers.expiry import AHEAD, BATCH, Expiry
+from athena.workers.expiry import AHEAD, BATCH, RETRY, Expiry
 
 
 class Clock:
@@ -212,6 +212,23 @@ def test_whoever_is_silent_does_not_wait_for_the_many_that_are_busy(tmp_path: Pa
         assert steps == [("write", 3), ("postpone", busy)]
         assert await status(store, "silent0") == ("error", TIMED_OUT)
         await store.close()
+
+    asyncio.run(main())
+
+
+def test_what_can_neither_be_ended_nor_put_off_is_tried_again_later() -> None:
+    class Stuck(MemoryStore):
+        async def due(self, now: int, limit: int) -> list[str]:
+            return ["nowhere"]
+
+        async def deadlines(self, limit: int) -> list[Deadline]:
+            return [Deadline("nowhere", 0, 0)]
+
+    async def main() -> None:
+        store, clock = Stuck(), Clock()
+        expiry = Expiry(store, Journal(store, LocalRelay(), clock), clock)
+        assert await asyncio.wait_for(expiry.sweep(), PATIENCE) == RETRY
+        assert expiry.expired == 0
 
     asyncio.run(main())
 

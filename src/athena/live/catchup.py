@@ -22,9 +22,12 @@ from athena.live.tail import Encoding
 PAGE_ROWS = 256
 """Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
 
-PAGES_BYTES, JOINS_BYTES = 8 << 20, 4 << 20
-"""Bytes of messages in the pages that are kept, and in what they were joined to; the newest one in any case. A page has
-25 to 1,500 KiB, by how much people write."""
+PAGES_BYTES, JOINS_BYTES = 16 << 20, 4 << 20
+"""Bytes of the pages that are kept, and of what they were joined to; the newest one in any case. A page takes some
+90 KiB, and 2 MiB where people write as much as they may."""
+
+PAGE_BYTES, ENTRY_BYTES = 500, 200
+"""What a page costs beside its messages, and each of them beside its text."""
 
 
 class Changed(Protocol):
@@ -158,4 +161,4 @@ class Catchup:
 
 
 def _size(page: Page) -> int:
-    return sum(len(entry.data) for entry in page.entries)
+    return PAGE_BYTES + sum(ENTRY_BYTES + len(entry.data) for entry in page.entries)

@@ -61,8 +61,9 @@ class Tail:
     def append(self, entries: Sequence[Published], heard: bool = True) -> None:
         """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time.
 
-        `heard` is whether anybody is there to read them. Where some are missing before them, since a commit was stored
-        and could not be pushed, this begins anew, and whoever stands before the gap reads the store.
+        `heard` is whether anybody is there to read them. The first one tells of a single change. Where some are missing
+        before it, since a commit was stored and could not be pushed, this begins anew, and whoever stands before the
+        gap reads the store.
         """
         if entries and entries[0].seq != self.end + 1:
             self._forget()
