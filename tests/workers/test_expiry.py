@@ -233,6 +233,26 @@ def test_what_can_neither_be_ended_nor_put_off_is_tried_again_later() -> None:
     asyncio.run(main())
 
 
+def test_one_that_ends_while_it_is_looked_at_delays_nobody() -> None:
+    class Ending(MemoryStore):
+        ended = False
+
+        async def due(self, now: int, limit: int) -> list[str]:
+            return []
+
+        async def deadlines(self, limit: int) -> list[Deadline]:
+            before, self.ended = self.ended, True
+            return await super().deadlines(limit) if before else [Deadline("gone", 0, 0)]
+
+    async def main() -> None:
+        store, clock = Ending(), Clock()
+        journal = Journal(store, LocalRelay(), clock)
+        await journal.submit([opening("next", 300)])
+        assert await Expiry(store, journal, clock).sweep() == 0.3
+
+    asyncio.run(main())
+
+
 def test_a_start_on_a_store_that_takes_no_changes_goes_on(tmp_path: Path) -> None:
     """One that is busy has to be put off, and cannot be: nobody may be kept from reading by that."""
 

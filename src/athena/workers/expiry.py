@@ -15,7 +15,7 @@ from operator import attrgetter
 from athena.domain.model import Command, Expire, Notification
 from athena.errors import AthenaError
 from athena.journal import Journal
-from athena.store.base import Store
+from athena.store.base import Deadline, Store
 
 log = logging.getLogger("athena.expiry")
 
@@ -99,6 +99,7 @@ class Expiry:
 
     async def sweep(self) -> float:
         """Expire everything that is due -> seconds until the next look, infinity when there is none."""
+        stuck: list[Deadline] = []
         while True:
             self._next = float("inf")  # from here on, commits tell
             now = self._now()
@@ -111,7 +112,9 @@ class Expiry:
             first = await self._store.deadlines(1)
             if first and first[0].look_at <= now:
                 if not await self._journal.postpone(now + AHEAD, POSTPONED) and not ended:
-                    return RETRY  # by a defect it can neither be ended nor put off
+                    if first == stuck:
+                        return RETRY  # by a defect it can neither be ended nor put off
+                    stuck = first  # or it has ended by itself just now
                 continue
             if first:
                 self._next = min(self._next, first[0].look_at)
