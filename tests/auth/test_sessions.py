@@ -95,6 +95,29 @@ def test_a_restart_keeps_them_but_for_those_whose_key_is_gone(
     assert again.find(lost[0]) is None
 
 
+@pytest.mark.parametrize("gone", ["nobody", "parent", "grandparent"])
+def test_a_restart_keeps_those_of_a_session_only_as_long_as_that(
+    store: AuthStore, sessions: Sessions, clock: Clock, gone: str
+) -> None:
+    key = make_key(store, "ann", "viewer")
+    ring = KeyRing()
+    ring.replace(store.keys())
+    secret = {}
+    identity = ring.find(key)
+    for name in ("grandparent", "parent", "child"):  # each but the first one by a ticket of the one before
+        secret[name], stored, identity = sessions.create(name, "viewer", identity)
+        store.add_session(stored)
+    if gone != "nobody":
+        ended = sessions.remove(secret[gone])
+        assert ended is not None
+        store.remove_session(ended)
+
+    again = Sessions(8 * 3600, 24 * 3600)
+    again.load(store.sessions(int(clock.now)), ring)
+    kept = {name for name in secret if again.find(secret[name]) is not None}
+    assert kept == {"nobody": {*secret}, "parent": {"grandparent"}, "grandparent": set()}[gone]
+
+
 def test_a_session_for_a_token_does_not_outlive_it_over_a_restart(sessions: Sessions, clock: Clock) -> None:
     """The token is not known any more then; its end has to be stored."""
     token = Identity("token", "sub", "ann", "reporter", until=clock.now + HOUR)

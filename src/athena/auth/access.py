@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import apsw
 
 from athena.auth.audit import AuditLog
-from athena.auth.identity import FOREVER, Identity, now_ms
+from athena.auth.identity import Identity, now_ms
 from athena.auth.keys import KeyRing
 from athena.auth.local import ensure_key, read_key
 from athena.auth.roles import Role
@@ -181,15 +181,14 @@ class Access:
         owner = None if key is None else self._keys.find(key)
         return None if owner is None else self.links.issue(owner.name, owner.role, owner)[0]
 
-    async def open_session(self, name: str, role: Role, parent: Identity | None) -> NewSession:
+    async def open_session(self, name: str, role: Role, parent: Identity) -> NewSession:
         secret, stored, identity = self._sessions.create(name, role, parent)
         try:
             await self._in_thread(lambda: self._store.add_session(stored))
         except StoreUnavailable:
             self._sessions.remove(secret)
             raise
-        until = stored.expires if parent is None or parent.until == FOREVER else min(stored.expires, int(parent.until))
-        return NewSession(secret, identity, until)
+        return NewSession(secret, identity, int(min(stored.expires, parent.until)))
 
     async def sign_out(self, secret: str) -> None:
         mark = self._sessions.remove(secret)
@@ -239,12 +238,15 @@ class Access:
     async def close(self) -> None:
         """Write down what is left, and let go of the file."""
         self.audit.close()
-        try:
-            await self._write_audit()
-            await self._forget()
-            await self._tidy()
-        except StoreUnavailable as error:
-            log.error("the last entries of the audit log are lost: %s", error)
+        for work, lost in (
+            (self._write_audit, "the last entries of the audit log are lost"),
+            (self._forget, "who has signed out will be let in again"),
+            (self._tidy, "when keys and sessions were last used is lost"),
+        ):
+            try:
+                await work()
+            except StoreUnavailable as error:
+                log.error("%s: %s", lost, error)
         self._thread.shutdown()
         self._reader.close()
         self._store.close()

@@ -13,11 +13,12 @@ UPDATE api_key SET revoked = ? WHERE id = ? AND revoked IS NULL;
 UPDATE api_key SET last_used = ? WHERE id = ?;
 
 -- name: sessions
--- Those that may still be good.
-SELECT fingerprint, id, name, role, key_id, created, last_used, expires FROM session WHERE expires > ?;
+-- Those that may still be good, each after the one that vouched for it.
+SELECT fingerprint, id, name, role, key_id, created, last_used, expires, parent_id FROM session WHERE expires > ?
+ORDER BY rowid;
 
 -- name: add_session
-INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO session VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: touch_session
 UPDATE session SET last_used = ? WHERE fingerprint = ?;

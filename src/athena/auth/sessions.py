@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from athena.auth.identity import FOREVER, Identity, now_ms
+from athena.auth.identity import FOREVER, Identity, Kind, now_ms
 from athena.auth.keys import KeyRing
 from athena.auth.roles import Role
 from athena.auth.secrets import fingerprint, new_token
@@ -38,19 +38,33 @@ class Sessions:
         self._sessions: dict[bytes, _Session] = {}
 
     def load(self, stored: Iterable[StoredSession], keys: KeyRing) -> None:
-        """What was there before a restart; those whose key is gone are left out."""
+        """What was there before a restart, each after the one that vouched for it. Those whose key or session is gone
+        are left out."""
+        loaded: dict[str, Identity] = {}
         for session in stored:
-            parent = keys.by_id(session.key_id) if session.key_id else None
-            if parent is not None or session.key_id is None:
-                self._add(session, parent)
+            if session.parent_id is not None:
+                parent = loaded.get(session.parent_id)
+            else:
+                parent = keys.by_id(session.key_id) if session.key_id else None
+            if parent is not None or (session.parent_id is None and session.key_id is None):
+                loaded[session.id] = self._add(session, parent)
 
     def create(self, name: str, role: Role, parent: Identity | None) -> tuple[str, StoredSession, Identity]:
         """A new session -> its secret, what to store of it, and who it stands for."""
         secret = new_token(PREFIX)
         now = int(now_ms())
-        key_id = _key_behind(parent)
         expires = int(min(now + self._lifetime_ms, _vouched_until(parent)))
-        stored = StoredSession(fingerprint(secret), secrets.token_hex(6), name, role, key_id, now, now, expires)
+        stored = StoredSession(
+            fingerprint(secret),
+            secrets.token_hex(6),
+            name,
+            role,
+            _behind(parent, "key"),
+            now,
+            now,
+            expires,
+            _behind(parent, "session"),
+        )
         return secret, stored, self._add(stored, parent)
 
     def find(self, secret: str) -> Identity | None:
@@ -90,9 +104,9 @@ class Sessions:
         return identity
 
 
-def _key_behind(identity: Identity | None) -> str | None:
-    """The key at the end of the chain of those who vouched."""
-    while identity is not None and identity.kind != "key":
+def _behind(identity: Identity | None, kind: Kind) -> str | None:
+    """The nearest key or session in the chain of those who vouched."""
+    while identity is not None and identity.kind != kind:
         identity = identity.parent
     return None if identity is None else identity.id
 

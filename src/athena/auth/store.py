@@ -40,7 +40,8 @@ class StoredKey(NamedTuple):
 
 
 class StoredSession(NamedTuple):
-    """A session without its secret. `id` is for speaking of it, `key_id` the key that vouched for it."""
+    """A session without its secret. `id` is for speaking of it, `key_id` the key that vouched for it, `parent_id` the
+    session that did, if one stands between them."""
 
     fingerprint: bytes
     id: str
@@ -50,6 +51,7 @@ class StoredSession(NamedTuple):
     created: int
     last_used: int
     expires: int
+    parent_id: str | None = None
 
 
 class Entry(NamedTuple):
