@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
-from athena.domain.model import Command, Edit, Expire, Hide, Notification, Open
+from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
 from athena.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -315,6 +316,59 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
         await store.close()
 
     asyncio.run(main())
+
+
+async def noted(directory: Path, count: int) -> None:
+    """A history of so many notices."""
+    store = SqliteStore(directory)
+    for number in range(count):
+        await store.write([Command(f"n-{number}", Notice(status="success", message="told"))], 1000 + number)
+    await store.close()
+
+
+def test_histories_that_are_put_aside_within_a_second_are_all_kept(tmp_path: Path) -> None:
+    asyncio.run(noted(tmp_path / "other", 3))
+    back_up(tmp_path / "other", tmp_path / "copy")
+    asyncio.run(noted(tmp_path / "data", 5))
+    asides = [restore(tmp_path / "data", tmp_path / "copy", replace=True)[1] for _ in range(3)]
+    counts = [apsw.Connection(str(aside)).execute("SELECT count(*) FROM notification").get for aside in asides]
+    assert counts == [5, 3, 3]
+    assert not list((tmp_path / "data").glob(".*draft"))
+
+
+@pytest.mark.parametrize("moment", ["link", "rename"])
+def test_a_restore_that_is_interrupted_leaves_the_history_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """As a power cut would at that moment. A server that was killed has left commits in the log alone."""
+    asyncio.run(noted(tmp_path / "other", 3))
+    back_up(tmp_path / "other", tmp_path / "copy")
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_: object) -> None:
+        raise PowerCut
+
+    async def kill_and_restore() -> None:
+        store = SqliteStore(tmp_path / "running")
+        for number in range(5):
+            await store.write([Command(f"n-{number}", Notice(status="success", message="told"))], 1000 + number)
+        shutil.copytree(tmp_path / "running", tmp_path / "data")
+        await store.close()
+
+    asyncio.run(kill_and_restore())
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(os if moment == "link" else Path, moment, cut)
+        restore(tmp_path / "data", tmp_path / "copy", replace=True)
+
+    async def count() -> int:
+        store = SqliteStore(tmp_path / "data")
+        page = await store.page(Query())
+        await store.close()
+        return page.total
+
+    assert asyncio.run(count()) == 5
 
 
 def test_what_is_known_of_active_transactions_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

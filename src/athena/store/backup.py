@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -63,7 +64,7 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
         final = directory / "athena.db"
         if final.exists() and not replace:
             raise DataDirectoryUnusable(str(directory), "there is a history already, which --replace would put aside")
-        with _draft(final, may_exist=True) as draft:
+        with _draft(final) as draft:
             position = _checked_copy(file, draft)
             aside = _put_aside(final)
         return position, aside
@@ -121,21 +122,49 @@ def _checked_copy(file: Path, draft: Path) -> Position:
 
 
 def _put_aside(final: Path) -> Path | None:
-    """Move the history that is there, with what has not been moved from its log into it yet."""
+    """Give the history that is there a second name, under which it stays when another takes its place.
+
+    What is in its log alone is carried over first, so that it is one file, and a power cut finds all of it or the other.
+    One that is too damaged for that is moved away with its log.
+    """
     if not final.exists():
         return None
-    aside = final.with_name(f"athena.db.{time.strftime('%Y%m%dT%H%M%S')}")
-    for ending in ("-wal", "-shm", ""):
-        part = final.with_name(final.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
+    with suppress(apsw.Error):
+        _carry_over(final)
+    aside = _free_name(final.with_name(f"{final.name}.{time.strftime('%Y%m%dT%H%M%S')}"))
+    endings = [ending for ending in ("-wal", "-shm", "") if final.with_name(final.name + ending).exists()]
+    if endings == [""]:
+        os.link(final, aside)
+    else:
+        for ending in endings:
+            final.with_name(final.name + ending).rename(aside.with_name(aside.name + ending))
     return aside
 
 
+def _carry_over(final: Path) -> None:
+    """Write what is in the log into the database, and remove the log."""
+    db = connect(final, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        db.close()
+
+
+def _free_name(wanted: Path) -> Path:
+    """`wanted`, or one like it: two may be put aside in one second."""
+    name = wanted
+    for number in count(2):
+        if not name.exists():
+            break
+        name = wanted.with_name(f"{wanted.name}-{number}")
+    return name
+
+
 @contextmanager
-def _draft(final: Path, may_exist: bool = False) -> Iterator[Path]:
-    """A file beside `final` that takes its place, on disk, when the block ends well; else it is gone."""
-    draft = final.with_name(f"{final.name}.draft")
+def _draft(final: Path) -> Iterator[Path]:
+    """A file beside `final` that takes its place, on disk, when the block ends well; else it is gone. No other file has
+    its name."""
+    draft = final.with_name(f".{final.name}.{os.getpid()}.draft")
     try:
         draft.unlink(missing_ok=True)
         make_file(draft)
