@@ -71,11 +71,15 @@ def test_the_answer_is_that_of_a_store_that_looks_at_every_row(tmp_path: Path, s
     asyncio.run(main())
 
 
-def blocks(path: Path) -> list[int]:
+def blocks(path: Path, which: str = "1") -> list[int]:
     db = apsw.Connection(str(path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    made = [int(str(row[0])) for row in db.execute("SELECT upto FROM search_block ORDER BY upto")]
+    made = [int(str(row[0])) for row in db.execute(f"SELECT upto FROM search_block WHERE {which} ORDER BY upto")]
     db.close()
     return made
+
+
+def stale(path: Path) -> list[int]:
+    return blocks(path, "stale")
 
 
 def test_blocks_are_made_of_settled_rows_alone_and_go_with_a_purge(tmp_path: Path) -> None:
@@ -91,6 +95,47 @@ def test_blocks_are_made_of_settled_rows_alone_and_go_with_a_purge(tmp_path: Pat
         await store.purge()
         assert blocks(tmp_path) == []
         assert (await store.page(Query(search="kiosk"))).rows == []
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
+    """What an archived row says, and when, is what it was."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(10):
+            await store.write([Command(f"t-{number}", Notice(status="success", message="kiosk"))], 10_000 + number)
+        await store.tend(20_000)
+        assert blocks(tmp_path) == [10_004, 10_009]
+        await store.write([Command("t-2", Hide()), Command("t-7", Hide())], 20_000)
+        assert stale(tmp_path) == []
+        await store.write([Command("late", Notice(status="success", message="kiosk", ts_display=10_003))], 20_000)
+        assert stale(tmp_path) == [10_004]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_what_came_from_the_past_is_found_after_its_neighbours_are_gone(tmp_path: Path) -> None:
+    """Retention keeps what came not long ago, wherever it stands in the order: the blocks around it go, and it stays."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        for number in range(20):
+            await store.write([Command(f"t-{number}", Notice(status="success", message="kiosk"))], 10_000 + number)
+        await store.write([Command("imported", Notice(status="success", message="zebra", ts_display=9_000))], 30_000)
+        await store.tend(40_000)
+        query = Query(search="zebra")
+        assert [row.id for row in (await store.page(query)).rows] == ["imported"]
+        assert await store.retire(10_013, 100) == 13
+        assert [row.id for row in (await store.page(query)).rows] == ["imported"]
+        while await store.tend(40_000):
+            pass
+        assert [row.id for row in (await store.page(query)).rows] == ["imported"]
+        assert await store.retire(50_000, 100) == 8
+        assert blocks(tmp_path)[:-1] == []
         await store.close()
 
     asyncio.run(main())

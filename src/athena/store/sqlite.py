@@ -153,7 +153,8 @@ class SqliteStore:
 
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():
-            removed = sqlite_retention.retire(self._writer, before, limit)
+            # On the thread: rows from the past that came not long ago are passed over, and there may be many.
+            removed = await self._beside.run(sqlite_retention.retire, self._writer, before, limit)
         self._searchable = sqlite_search.newest(self._writer)
         return removed
 
@@ -188,7 +189,9 @@ class SqliteStore:
                 end_process(error)
             self._roll_back()
             self._known.clear()  # one cancelled in the middle of its COMMIT may be stored
-            raise self._as_unavailable(error) from error
+            if isinstance(error, apsw.Error):
+                raise StoreUnavailable(why(self._writer, error)) from error
+            raise
 
     def _begin(self) -> None:
         """Take the write lock at once: upgrading a read lock later could fail, whatever the timeout."""
@@ -226,9 +229,6 @@ class SqliteStore:
         """Raises `StoreUnavailable` when the files are not where they were."""
         self._files.check()
         self._writer.execute("COMMIT")
-
-    def _as_unavailable(self, error: BaseException) -> BaseException:
-        return StoreUnavailable(why(self._writer, error)) if isinstance(error, apsw.Error) else error
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:  # SQLite may have rolled back by itself

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from athena.database import load_blocks
+from athena.database import load_blocks, value
 from athena.store import sqlite_search
 from athena.store.sqlite_pages import HOUR, MINUTE
 
@@ -21,14 +21,16 @@ COUNT_ROWS = load_blocks("athena.store", "sqlite.sql")["count_rows"]
 
 
 def retire(db: apsw.Connection, before: int, limit: int) -> int:
-    """Remove at most `limit` finished rows with a `ts_display` before a moment (ms), in the caller's transaction."""
+    """Remove at most `limit` finished rows that are shown as of before a moment (ms) and came before it, in the caller's
+    transaction. Passes over those that came later, however many they are."""
     rows: list[Any] = db.execute(SQL["oldest"], {"before": before, "limit": limit}).fetchall()
     if not rows:
         return 0
     db.execute(SQL["remove_changes"], (_json([seq for _, seq, kind, _, _ in rows if kind == "webhook_tx"]),))
     db.execute(SQL["remove_rows"], (_json([id_ for id_, *_ in rows]),))
     _count(db, rows)
-    sqlite_search.retire(db, max(ts_display for *_, ts_display in rows))
+    oldest = value(db, SQL["oldest_left"])
+    sqlite_search.retire(db, max(ts_display for *_, ts_display in rows) if oldest is None else int(oldest))
     return len(rows)
 
 

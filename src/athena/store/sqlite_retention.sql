@@ -4,6 +4,10 @@ SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notifica
 WHERE finished = 1 AND age > -:before AND coalesce(ts_completed, 0) < :before
 ORDER BY age DESC, id LIMIT :limit;
 
+-- name: oldest_left
+-- When the oldest finished row that is still there is shown; nothing when there is none.
+SELECT -age FROM notification INDEXED BY notification_in_order_archived WHERE finished = 1 ORDER BY age DESC LIMIT 1;
+
 -- name: remove_changes
 -- All changes that led to these last ones, given as a JSON array of seqs.
 WITH RECURSIVE back (seq) AS (

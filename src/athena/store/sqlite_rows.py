@@ -92,8 +92,11 @@ def _steps(batch: Batch, now: int) -> Iterator[Parameters]:
 
 
 def placed(batch: Batch) -> Iterator[Notification]:
-    """The finished rows that a batch has put into the order."""
-    return (batch.dirty[key] for key in batch.new.keys() | batch.moved if not batch.dirty[key].active)
+    """The rows that a batch has put among the finished ones: not those that were there before, and were archived."""
+    for key in batch.new.keys() | batch.moved:
+        state, before = batch.dirty[key], batch.before.get(key)
+        if not state.active and (before is None or before.active or before.ts_display != state.ts_display):
+            yield state
 
 
 def _tally(batch: Batch) -> list[Parameters]:

@@ -128,7 +128,8 @@ def newest(db: apsw.Connection) -> int:
 
 
 def retire(db: apsw.Connection, before: int) -> None:
-    """Nothing is left in blocks that end before a moment (ms)."""
+    """Let go of the blocks that end before a moment (ms), before which no row is left. Were there one, it would be
+    looked for in the next block, whose index does not know of it."""
     upto: Any
     for (upto,) in db.execute(SQL["blocks_before"], (before,)).fetchall():
         _remove(db, upto)
