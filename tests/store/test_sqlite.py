@@ -358,9 +358,10 @@ def test_a_restore_that_is_interrupted_leaves_the_history_that_was_there(
         await store.close()
 
     asyncio.run(kill_and_restore())
-    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+    with monkeypatch.context() as patch:
         patch.setattr(os if moment == "link" else Path, moment, cut)
-        restore(tmp_path / "data", tmp_path / "copy", replace=True)
+        with pytest.raises(PowerCut):
+            restore(tmp_path / "data", tmp_path / "copy", replace=True)
 
     async def count() -> int:
         store = SqliteStore(tmp_path / "data")

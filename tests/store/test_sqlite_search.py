@@ -119,7 +119,7 @@ def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_came_from_the_past_is_found_after_its_neighbours_are_gone(tmp_path: Path) -> None:
-    """Retention keeps what came not long ago, wherever it stands in the order: the blocks around it go, and it stays."""
+    """Retention keeps what came not long ago, wherever it stands in the order: blocks around it go, and it stays."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)

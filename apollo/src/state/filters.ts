@@ -86,12 +86,24 @@ export function toQuery(filters: Filters): URLSearchParams {
 /** Like Athena: the case of A to Z does not matter, that of all else does. */
 const fold = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
+const ADDRESS = /([^\s@<>()[\],;:"]+)(@[^\s@<>()[\],;:"]+)/g;
+
+/** Like Athena, which stores and compares no address that can be read: `athena/domain/masking.py`. */
+const masked = (text: string): string =>
+  text.replace(ADDRESS, (_, local: string, domain: string) => {
+    const letters = [...local];
+    const first = letters.length > 2 ? 1 : 0;
+    const last = letters.length > 3 ? 1 : 0;
+    const hidden = '*'.repeat(letters.length - first - last);
+    return letters.slice(0, first).join('') + hidden + letters.slice(letters.length - last).join('') + domain;
+  });
+
 /** Whether a live row belongs into the list; undefined when only Athena can tell (live rows carry no component). */
 export function matches(filters: Filters, row: Row): boolean | undefined {
   if (filters.status.length > 0 && !filters.status.includes(row.status)) return false;
   if (filters.type !== '' && filters.type !== row.type) return false;
   if (filters.sub_type !== '' && filters.sub_type !== row.sub_type) return false;
-  if (filters.by !== '' && filters.by !== row.by) return false;
+  if (filters.by !== '' && masked(filters.by) !== row.by) return false;
   if (filters.from !== '' && row.ts_display < midnight(filters.from, 0)) return false;
   if (filters.to !== '' && row.ts_display >= midnight(filters.to, 1)) return false;
   if (filters.component_id !== '') return row.component_id === undefined ? undefined : row.component_id === filters.component_id;

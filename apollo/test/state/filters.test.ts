@@ -48,6 +48,18 @@ test('live rows against the filters, as Athena would', () => {
   expect(matches({ ...NO_FILTERS, component_id: 'c' }, done('x', 1, { component_id: 'd' }))).toBe(false);
 });
 
+test.each([
+  ['dshuffma@us.ibm.com', 'd******a@us.ibm.com'],
+  ['bob@x.org', 'b**@x.org'],
+  ['al@x.org', '**@x.org'],
+  ['żółw@x.org', 'ż**w@x.org'],
+  ['d******a@us.ibm.com', 'd******a@us.ibm.com'],
+  ['Ann <ann.lee@x.org>', 'Ann <a*****e@x.org>'],
+])('live rows of %s, who is stored as %s', (by, stored) => {
+  expect(matches({ ...NO_FILTERS, by }, row('Tx-1', { by: stored }))).toBe(true);
+  expect(matches({ ...NO_FILTERS, by }, row('Tx-1', { by: 'somebody@else.org' }))).toBe(false);
+});
+
 test('counting', () => {
   expect(countFilters(ALL)).toBe(7);
   expect(isFiltered({ ...NO_FILTERS, search: 'x' })).toBe(true);

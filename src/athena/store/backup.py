@@ -124,7 +124,7 @@ def _checked_copy(file: Path, draft: Path) -> Position:
 def _put_aside(final: Path) -> Path | None:
     """Give the history that is there a second name, under which it stays when another takes its place.
 
-    What is in its log alone is carried over first, so that it is one file, and a power cut finds all of it or the other.
+    What is in its log alone is carried over first, so that it is one file, and a power cut finds it or the other one.
     One that is too damaged for that is moved away with its log.
     """
     if not final.exists():

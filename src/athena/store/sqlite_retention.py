@@ -21,8 +21,8 @@ COUNT_ROWS = load_blocks("athena.store", "sqlite.sql")["count_rows"]
 
 
 def retire(db: apsw.Connection, before: int, limit: int) -> int:
-    """Remove at most `limit` finished rows that are shown as of before a moment (ms) and came before it, in the caller's
-    transaction. Passes over those that came later, however many they are."""
+    """Remove at most `limit` finished rows that are shown as of before a moment (ms), and came before it, in the
+    transaction of the caller. Passes over those that came later, however many they are."""
     rows: list[Any] = db.execute(SQL["oldest"], {"before": before, "limit": limit}).fetchall()
     if not rows:
         return 0
