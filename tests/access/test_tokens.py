@@ -80,6 +80,11 @@ def test_a_bad_one_is_nobody(server: Guarded, token: str, refused: int) -> None:
     assert refusal(server, token)[0] == refused
 
 
+def test_one_without_a_role_here_is_in_the_audit_log(server: Guarded) -> None:
+    assert status(server, signed(KEY, claims(roles=["cook"]))) == 403
+    assert "token without a known role" in server.audited("use a token without a role", "denied").detail
+
+
 def test_strangers_cause_no_request_to_anybody(server: Guarded, provider: Provider) -> None:
     before = provider.asked
     with Provider(STRANGER) as evil:

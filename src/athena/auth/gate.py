@@ -125,7 +125,7 @@ class Gate:
         """
         host = asked.said(b"host")
         if not self.origins.host_is_ours(host):
-            self._deny("somebody", asked, "ask by another name", host[:100])
+            self.deny("somebody", asked, "ask by another name", host[:100])
             raise OriginNotAllowed(f"the host name {host[:100]!r}")
         origin = asked.origin
         if not origin:
@@ -134,7 +134,7 @@ class Gate:
             return origin
         if self.origins.is_own(origin, asked.source(self.proxies)[1], host):
             return None
-        self._deny("somebody", asked, "ask from another page", origin[:100])
+        self.deny("somebody", asked, "ask from another page", origin[:100])
         raise OriginNotAllowed(repr(origin[:100]))
 
     # ---- callers -----------------------------------------------------------------------------------------------------
@@ -150,10 +150,13 @@ class Gate:
         try:
             identity = self._identify(self.access, asked, streams)
         except BadCredentials as error:
-            self._deny("somebody", asked, "use bad credentials", str(error))
+            self.deny("somebody", asked, "use bad credentials", str(error))
             raise self._limited(asked) or error from None
+        except Forbidden as error:
+            self.deny("somebody", asked, "use a token without a role", str(error))
+            raise
         if not identity.allows(action):
-            self._deny(str(identity), asked, action)
+            self.deny(str(identity), asked, action)
             raise Forbidden(action, identity.role)
         return identity
 
@@ -195,7 +198,7 @@ class Gate:
         named = asked.said(b"sec-fetch-site") == "same-origin" or asked.said(b"x-athena-page")
         if asked.method in _SAFE and named:
             return
-        self._deny("somebody", asked, "use a cookie without naming the page")
+        self.deny("somebody", asked, "use a cookie without naming the page")
         raise OriginNotAllowed("a cookie without Origin")
 
     def check_query(self, asked: Asked, streams: bool = False) -> None:
@@ -208,7 +211,7 @@ class Gate:
                 continue
             if value.startswith(PREFIXES) or SHAPE.search(value) or SHAPE.search(name):
                 shown = SHAPE.sub("…", name)[:40]
-                self._deny("somebody", asked, "send a secret in an address", shown)
+                self.deny("somebody", asked, "send a secret in an address", shown)
                 raise CredentialsInUrl(shown)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
@@ -232,7 +235,7 @@ class Gate:
 
     def failed_sign_in(self, asked: Asked, error: BadCredentials) -> BadCredentials | TooMany:
         """What to answer to a sign-in that failed."""
-        self._deny("somebody", asked, "sign in", str(error))
+        self.deny("somebody", asked, "sign in", str(error))
         return self._limited(asked) or error
 
     def connect(self, identity: Identity, asked: Asked) -> Permit:
@@ -251,7 +254,8 @@ class Gate:
         return Place(identity, where, self._open)
 
     # ---- the record --------------------------------------------------------------------------------------------------
-    def _deny(self, who: str, asked: Asked, action: str, detail: str = "") -> None:
+    def deny(self, who: str, asked: Asked, action: str, detail: str = "") -> None:
+        """Note in the audit log that somebody was refused."""
         if self.access is not None:
             self.access.audit.deny(who, asked.source(self.proxies)[0], action, detail)
 

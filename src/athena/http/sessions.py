@@ -82,6 +82,7 @@ class Sessions:
         who: Identity = request.scope[IDENTITY]
         wish = await body.decode(request, _ticket, self.max_body)
         if not covers(who.role, wish.role):
+            self.admission.gate.deny(str(who), self.admission.asked(request.scope), f"give the role {wish.role}")
             raise Forbidden(f"give the role {wish.role}", who.role)
         secret, until = access.tickets.issue(mask_emails(wish.name), wish.role, who)
         return JsonResponse(IssuedTicket(secret, int(until)), 201)
