@@ -219,7 +219,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
             continue
         given = flags.get(setting.name)
         raw = environ.get(setting.variable, setting.default) if given is None else given
-        values[setting.name] = _convert(setting, raw)
+        values[setting.name] = convert(setting, raw)
     for name, choices in CHOICES.items():
         if values[name] not in choices:
             raise StartupError(f"{BY_NAME[name].flag}: expected {' or '.join(choices)}, got {values[name]!r}")
@@ -230,7 +230,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
     return Config(**{**values, "data": Path(values["data"])})
 
 
-def _convert(setting: Setting, raw: Any) -> str | int | float | bool:
+def convert(setting: Setting, raw: Any) -> str | int | float | bool:
+    """The value that a flag or a variable stands for. Raises `StartupError` when it stands for none."""
     kind = type(setting.default)
     name = f"{setting.flag} or {setting.variable}"
     if kind is bool:

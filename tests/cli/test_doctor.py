@@ -135,6 +135,12 @@ def test_a_disk_that_is_nearly_full(start_athena: Callable[..., Athena]) -> None
     assert {"disk", "ready"} <= bad(findings).keys()
 
 
+def test_a_setting_that_is_none_is_said_to_be(athena: Athena) -> None:
+    status, findings = examine(athena.url, athena.data, ATHENA_MIN_FREE_BYTES="64M")
+    assert status == 1
+    assert "ATHENA_MIN_FREE_BYTES: expected a whole number, got '64M'" in bad(findings)["disk"]
+
+
 def test_keys_that_may_not(start_athena: Callable[..., Athena]) -> None:
     athena = start_athena("--auth", "keys")
     assert examine(athena.url, athena.data, ATHENA_KEY="ath_0123_x")[0] == 1

@@ -34,7 +34,7 @@ class RoleName(StrEnum):
 
 def _lifetime(text: str | None) -> int | None:
     """The milliseconds from now that a text such as 90m, 12h, 30d or a date to come stands for."""
-    from athena.cli.history import moment
+    from athena.cli.history import AGO, moment
 
     if text is None:
         return None
@@ -43,8 +43,7 @@ def _lifetime(text: str | None) -> int | None:
         then = moment(text, now)
     except ValueError:
         then = now
-    is_date = not text.strip()[-1:].isalpha()
-    lifetime = then - now if is_date else now - then
+    lifetime = now - then if AGO.fullmatch(text.strip()) else then - now
     if lifetime <= 0:
         raise typer.BadParameter(f"expected a time such as 12h or 30d, or a date to come, got {text!r}")
     return lifetime

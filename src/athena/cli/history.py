@@ -26,11 +26,15 @@ WIDE = 130
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
 
+AGO = re.compile(r"(\d{1,9})\s?([smhdw])")
+"""A time before now, or a length of time."""
+
+
 def moment(text: str, now: int) -> int:
     """Unix milliseconds of `2026-01-31`, `2026-01-31 14:00`, `2026-01-31T14:00:00Z` (local time if it names no zone),
     or of a time ago: `90m`, `2h`, `7d`. `now` in Unix ms. Raises `ValueError` whose text says what is expected.
     """
-    if found := re.fullmatch(r"(\d{1,9})\s?([smhdw])", text.strip()):
+    if found := AGO.fullmatch(text.strip()):
         return max(0, now - int(found[1]) * UNITS_MS[found[2]])
     try:
         return max(0, int(datetime.fromisoformat(text.strip()).astimezone().timestamp() * 1000))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from athena import datadir
 from athena.cli.doctor.finding import Finding, failure, ok, warning
-from athena.config import BY_NAME
-from athena.errors import AthenaError
+from athena.config import BY_NAME, convert
+from athena.errors import AthenaError, StartupError
 from athena.store.checkup import examine, sqlite_version
 
 MIB = 1024 * 1024
@@ -111,7 +111,12 @@ def disk(directory: Path) -> Iterator[Finding]:
     subject = "disk"
     place = directory if directory.is_dir() else next(f for f in directory.absolute().parents if f.exists())
     usage = shutil.disk_usage(place)
-    least = int(os.environ.get(BY_NAME["min_free_bytes"].variable) or BY_NAME["min_free_bytes"].default)
+    setting = BY_NAME["min_free_bytes"]
+    try:
+        least = int(convert(setting, os.environ.get(setting.variable) or setting.default))
+    except StartupError as error:
+        yield failure(subject, str(error), f"correct {setting.variable}, or take it away")
+        least = int(setting.default)
     room = f"{usage.free / MIB:,.0f} MiB free of {usage.total / MIB:,.0f}"
     if usage.free < least:
         yield failure(
