@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import websockets.exceptions
 import websockets.sync.server
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,6 +181,35 @@ def test_receive_gives_up_after_its_timeout(athena: Athena) -> None:
     with stream_of(athena) as stream:
         until(stream, is_ready)
         assert stream.receive(0.01) is None
+
+
+def test_close_while_it_connects_leaves_no_connection() -> None:
+    asked, answer, gone = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(connection: websockets.sync.server.ServerConnection, _: object) -> None:
+        asked.set()
+        answer.wait(PATIENCE)
+
+    def serve(connection: websockets.sync.server.ServerConnection) -> None:
+        with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+            connection.recv(PATIENCE)
+        gone.set()
+
+    with websockets.sync.server.serve(serve, "127.0.0.1", 0, process_request=wait, compression=None) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        stream = LiveStream(f"http://127.0.0.1:{server.socket.getsockname()[1]}")
+        received: list[Event | None] = []
+        receiving = threading.Thread(target=lambda: received.append(stream.receive(PATIENCE)))
+        receiving.start()
+        assert asked.wait(PATIENCE)
+        stream.close()
+        answer.set()
+        receiving.join(PATIENCE)
+        assert received == [None]
+        assert gone.wait(PATIENCE / 4), "expected the server to see the connection end"
+        server.shutdown()
+        serving.join(PATIENCE)
 
 
 def test_close_ends_a_waiting_receive_and_the_iteration(athena: Athena) -> None:

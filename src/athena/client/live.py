@@ -109,7 +109,8 @@ class LiveStream:
         self._retry_at = time.monotonic()
         self._closed = threading.Event()
         self._connection: websockets.sync.client.ClientConnection | None = None
-        self._cleanup = contextlib.ExitStack()
+        self._cleanup = contextlib.ExitStack()  # of the connection
+        self._swapping = threading.Lock()  # of these two, which any thread may close
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +139,8 @@ class LiveStream:
         deadline = time.monotonic() + timeout
         while not self._closed.is_set():
             remaining = deadline - time.monotonic()
-            if self._connection is None:
+            connection = self._connection
+            if connection is None:
                 pause = self._retry_at - time.monotonic()
                 if pause > 0:
                     if remaining <= 0:
@@ -148,7 +150,7 @@ class LiveStream:
                     return failure
                 continue
             try:
-                text = self._connection.recv(max(0.0, remaining))
+                text = connection.recv(max(0.0, remaining))
             except TimeoutError:
                 return None
             except websockets.exceptions.ConnectionClosed as error:
@@ -172,7 +174,10 @@ class LiveStream:
                 close_timeout=1.0,
                 max_size=16 * 1024 * 1024,
             )
-            self._connection = self._cleanup.enter_context(connection)
+            with self._swapping:
+                self._connection = self._cleanup.enter_context(connection)
+            if self._closed.is_set():  # meanwhile; whoever did it found no connection to close
+                self._disconnect()
         except Unreachable as error:
             return self._lost(error.why)
         except Refused as refused:
@@ -192,8 +197,9 @@ class LiveStream:
         return Disconnected(why, delay, refusal)
 
     def _disconnect(self) -> None:
-        self._cleanup.close()
-        self._connection = None
+        with self._swapping:
+            cleanup, self._cleanup, self._connection = self._cleanup, contextlib.ExitStack(), None
+        cleanup.close()
 
     def _understood(self, text: str | bytes) -> Event | None:
         """The event of one message; None if it is of a type that this client does not know."""
