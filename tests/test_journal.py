@@ -313,6 +313,38 @@ def test_listeners_hear_of_time_that_may_be_up_sooner() -> None:
     asyncio.run(main())
 
 
+def test_a_listener_that_fails_is_no_part_of_the_commit(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        journal, pushed = journal_on(MemoryStore())
+        heard: list[str] = []
+
+        def defective(_: Sequence[Notification]) -> None:
+            raise ZeroDivisionError
+
+        journal.on_earlier_deadlines(defective)
+        journal.on_earlier_deadlines(lambda states: heard.extend(state.id for state in states))
+        (outcome,) = await journal.submit([opening(0)])
+        assert isinstance(outcome, Notification)
+        assert (heard, len(pushed), journal.failed) == (["t0"], 1, 0)
+
+    asyncio.run(main())
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_log_says_what_failed(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(MemoryStore):
+        async def retire(self, before: int, limit: int) -> int:
+            raise StoreUnavailable("no room")
+
+    async def main() -> None:
+        journal, _ = journal_on(Broken())
+        with pytest.raises(StoreUnavailable):
+            await journal.retire(0, 1)
+
+    asyncio.run(main())
+    assert "letting go of old rows failed" in caplog.text
+
+
 def test_what_is_stored_is_answered_as_stored_also_when_it_could_not_be_pushed() -> None:
     class Broken(LocalRelay):
         def publish(self, committed: Committed) -> None:

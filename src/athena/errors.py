@@ -298,12 +298,12 @@ class Unavailable(AthenaError):
 
 
 class StoreUnavailable(Unavailable):
-    """The store refused or failed a commit. Nothing of the commit is visible, and nothing was pushed."""
+    """The store failed to commit, or cannot be read. Nothing of the commit is visible, and nothing was pushed."""
 
     code = "store_unavailable"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"expected the change to reach the disk, got: {why}")
+        super().__init__(f"expected the store to do its work, got: {why}")
         self.why = why
 
 

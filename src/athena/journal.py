@@ -34,6 +34,7 @@ class _Submission(NamedTuple):
     size: int  # commands in the wishes
     done: asyncio.Future[Any]
     since: float  # seconds of the monotonic clock
+    what: str = "a commit"
     alone: Callable[[], Awaitable[Any]] | None = None
 
 
@@ -81,7 +82,8 @@ class Journal:
     def submit(self, commands: Sequence[AnyCommand]) -> asyncio.Future[list[Outcome]]:
         """Decide and store `commands`, all in one commit, in order -> one outcome each, when they are durable.
 
-        The future raises `Unavailable` when the commit failed: then nothing of it is stored or pushed.
+        Raises `ShuttingDown` at once; the future raises `Unavailable` when the commit failed: then nothing of it is
+        stored or pushed.
         """
         return self._enqueue(commands, len(commands))
 
@@ -92,43 +94,48 @@ class Journal:
 
     async def purge(self, once: Once[int] | None = None) -> Purged:
         """Remove everything, unless `once` was carried out before. Then all readers get a reset."""
-        purged: Purged = await self._enqueue((), 0, partial(self._purge, once))
+        purged: Purged = await self._alone("a purge", partial(self._purge, once))
         return purged
 
     async def tend(self) -> bool:
         """Let the store do some of its work in the background -> whether there is more."""
-        more: bool = await self._enqueue((), 0, self._tend)
+        more: bool = await self._alone("work in the background", self._tend)
         return more
 
     async def retire(self, before: int, limit: int) -> int:
         """Let go of finished rows from before a moment (ms) -> how many."""
-        removed: int = await self._enqueue((), 0, partial(self._store.retire, before, limit))
+        removed: int = await self._alone("letting go of old rows", partial(self._store.retire, before, limit))
         return removed
 
     async def postpone(self, before: int, limit: int) -> int:
         """Look again later at transactions that have more time than was thought -> at how many."""
-        postponed: int = await self._enqueue((), 0, partial(self._store.postpone, before, limit))
+        postponed: int = await self._alone("putting off deadlines", partial(self._store.postpone, before, limit))
         return postponed
 
-    async def alone(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` on the store between two commits: nothing is decided meanwhile. Raises what it raises."""
-        await self._enqueue((), 0, work)
+    async def alone(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` on the store between two commits: nothing is decided meanwhile. `what` it is, says the log when it
+        fails. Raises its `AthenaError`, and `InternalError` for whatever else goes wrong."""
+        await self._alone(what, work)
 
     async def probe(self) -> None:
         """Have the store write something that changes nothing. Raises `Unavailable` when it cannot."""
-        await self._enqueue((), 0, self._probe)
+        await self._alone("a probe", self._probe)
+
+    def _alone(self, what: str, work: Callable[[], Awaitable[Any]]) -> asyncio.Future[Any]:
+        return self._enqueue((), 0, what, work)
 
     def _enqueue(
         self,
         wishes: Sequence[AnyCommand | Once[list[Outcome]]],
         size: int,
+        what: str = "a commit",
         alone: Callable[[], Awaitable[Any]] | None = None,
     ) -> asyncio.Future[Any]:
         if self._closed:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
-        self._queue.append(_Submission(wishes, size, done, monotonic(), alone))
+        self._queue.append(_Submission(wishes, size, done, monotonic(), what, alone))
         if self._runner is None:
             # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
             self._runner = loop.create_task(self._run())
@@ -152,11 +159,11 @@ class Journal:
                     await self._commit(batch)
             except AthenaError as error:
                 self._has_failed()
-                log.error("a commit of %d submissions failed: %s", len(batch), error)
+                log.error("%s failed, of %d submissions: %s", batch[0].what, len(batch), error)
                 _fail(batch, error)
             except Exception:
                 self._has_failed()
-                log.exception("a commit of %d submissions failed", len(batch))
+                log.exception("%s failed, of %d submissions", batch[0].what, len(batch))
                 _fail(batch, InternalError())
             self._oldest = None
         self._runner = None
@@ -187,13 +194,20 @@ class Journal:
             self.proven = monotonic()
             self._publish(Committed(written.changes, since=batch[0].since))
         if written.earlier_deadlines:
-            for listener in self._listeners:
-                listener(written.earlier_deadlines)
+            self._tell_of_deadlines(written.earlier_deadlines)
         start = 0
         for submission in batch:
             end = start + len(submission.wishes)
             _fulfil(submission, written.outcomes[start:end])
             start = end
+
+    def _tell_of_deadlines(self, states: Sequence[Notification]) -> None:
+        """As with `_publish`: what it leads to is no part of the commit."""
+        for listener in self._listeners:
+            try:
+                listener(states)
+            except Exception:
+                log.exception("deadlines are stored, and could not be told of")
 
     async def _purge(self, once: Once[int] | None) -> Purged:
         purged = await self._store.purge(self._now(), once)

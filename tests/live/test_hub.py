@@ -525,6 +525,28 @@ def test_a_replay_that_is_paused_and_drained_while_the_store_is_read_goes_on_onc
     asyncio.run(main())
 
 
+def test_a_replay_that_fails_costs_its_client_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    """Left open, it would hear nothing more, and nobody would know."""
+
+    class Defective(MemoryStore):
+        async def changed_since(self, seq: int, limit: int) -> Changed:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        store = Defective()
+        world = World(store, Hub(Tail(await store.position(), 2000), store, SlowClients(60), KeepAlive(25, 60)))
+        await world.publish(300)
+        behind, current = world.attach(world.cursor(0)), world.attach()
+        await settle()
+        await world.publish()
+        await settle()
+        assert (behind.aborted, current.aborted) == (True, False)
+        assert current.cursors == [301]
+
+    asyncio.run(main())
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_a_replay_never_hands_out_a_cursor_that_the_push_has_not_reached() -> None:
     async def scenario(world: World) -> None:
         await world.publish(300)

@@ -8,6 +8,7 @@ Server-Sent Events and long poll read by the same path.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from time import monotonic
 
@@ -21,6 +22,8 @@ from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS, Flush
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.streams import Streams
 from athena.live.tail import UNKNOWN, Chunk, Encoding, Tail
+
+log = logging.getLogger("athena.live")
 
 LOOK_SECONDS = 2.0
 """How often clients are looked at, at least: those whose permit has ended are gone within this time."""
@@ -178,6 +181,11 @@ class Hub:
                     client.send(chunk.data)
         except StoreUnavailable:
             client.close(INTERNAL_ERROR, "the history cannot be read")
+            return
+        except Exception:
+            log.exception("a client could not be brought up to date; it is cut off")
+            client.abort()
+            return
         finally:
             self._replaying.discard(client)
         self._advance(client)

@@ -54,7 +54,7 @@ class Timekeeping:
         if abs(self._clock.drift()) < STEP_MS and self._clock.anchor == self._stored:
             return False
         try:
-            await self._journal.alone(self._follow)
+            await self._journal.alone("following the clock", self._follow)
         except AthenaError as error:
             log.warning("the clock cannot be set now: %s", error)
         return True
