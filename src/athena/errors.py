@@ -1,16 +1,22 @@
 """Every failure Athena reports, as one tree.
 
 AthenaError
+├── InternalError              500  a defect of ours
 ├── BadRequest                 400  what was sent cannot be understood; names the field
+│   ├── InvalidField           400
+│   ├── InvalidJson            400
 │   ├── BodyTooLarge           400
 │   ├── HeadTooLarge           431
-│   └── UnsupportedMediaType   415
+│   ├── UnsupportedMediaType   415
+│   └── CredentialsInUrl       400
 ├── Unauthorized               401  who is asking is not known
-│   └── (see its subclasses)
+│   └── BadCredentials         401
 ├── Forbidden                  403  who is asking is known, and may not
-│   └── OriginNotAllowed       403
+├── OriginNotAllowed           403  the page that asks may not
+├── TooMany                    429  come back later
 ├── NotFound                   404
-│   └── MethodNotAllowed       405
+│   └── UnknownTransaction     404
+├── MethodNotAllowed           405
 ├── UpgradeRequired            426  this address speaks WebSocket
 ├── Conflict                   409  understood, but not allowed in the present state
 │   ├── TransactionExists      409
@@ -18,7 +24,6 @@ AthenaError
 │   ├── IllegalTransition      409
 │   └── StepRegression         409
 ├── IdempotencyKeyReused       422  the key was given to another request before
-├── TooMany                    429  come back later
 ├── Unavailable                503  nothing was stored; the same request may be sent again
 │   ├── StoreUnavailable       503
 │   ├── NotReady               503
@@ -36,7 +41,7 @@ from typing import Any, ClassVar
 
 
 class AthenaError(Exception):
-    """Base of all failures. Keyword arguments become attributes and extra members of the JSON answer."""
+    """Base of all failures. Keyword arguments become `data`, and extra members of the JSON answer."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500

@@ -60,10 +60,25 @@ def test_every_error_that_leaves_athena_is_described() -> None:
     assert sorted(table) == error_codes(), "what is counted in the metrics, too"
 
 
-def test_every_error_class_is_in_the_drawing_or_documented_by_its_docstring() -> None:
+def test_every_error_class_is_documented() -> None:
     for error in classes(errors.AthenaError):
         assert error.__doc__
         assert error.__doc__ != error.__base__.__doc__
+
+
+def test_the_drawing_of_errors_is_the_tree() -> None:
+    def drawn(root: type[errors.AthenaError], indent: str = "") -> Iterator[str]:
+        children = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
+        for child in children:
+            last = child is children[-1]
+            status = "–" if child is errors.StartupError else child.status
+            yield f"{indent}{'└' if last else '├'}── {child.__name__} {status}"
+            if child is not errors.StartupError:
+                yield from drawn(child, indent + ("    " if last else "│   "))
+
+    assert errors.__doc__ is not None
+    lines = re.findall(r"^([│├└─ ]+\w+) +(\d{3}|–)", errors.__doc__, re.MULTILINE)
+    assert [f"{name} {status}" for name, status in lines] == list(drawn(errors.AthenaError))
 
 
 def test_every_message_type_and_close_code_is_described() -> None:

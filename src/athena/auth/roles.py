@@ -16,9 +16,6 @@ ROLES: dict[Role, tuple[Action, ...]] = {
 }
 """From the least to the most: each role may do what the one before it may."""
 
-ORIGINAL_NAMES: dict[Action, str] = {"view": "blockchain.optools.view", "manage": "blockchain.notifications.manage"}
-"""What these actions were called in the API that v1 and v2 come from, for those who move their policies."""
-
 
 def covers(role: Role, other: Role) -> bool:
     """Whether `role` may do all that `other` may."""

@@ -30,7 +30,6 @@ LONGEST_PAUSE = 10.0
 QUEUE_LENGTH = 100
 """States that may wait. When more come, the oldest are left out: they are overtaken anyway."""
 
-DESCRIPTION_LIMIT = 256
 MESSAGE_LIMIT = 1024
 """Characters that Athena takes (see the API's limits)."""
 

@@ -16,6 +16,7 @@ from athena.auth.gate import COOKIE
 from athena.domain.model import BulkEdit, BulkOpen
 from athena.domain.wire import LiveMessage
 from athena.http import idempotency
+from athena.http.bulk import MOST_LINES
 from athena.http.endpoints import Endpoints
 from athena.http.routes import ROUTES, Route
 from athena.http.sessions import Sessions
@@ -112,7 +113,7 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {
             "required": True,
             "content": {
-                "application/json": {"schema": {"type": "array", "items": line, "maxItems": 10_000}},
+                "application/json": {"schema": {"type": "array", "items": line, "maxItems": MOST_LINES}},
                 "application/x-ndjson": {"schema": line},
             },
         }

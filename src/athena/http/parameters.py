@@ -27,7 +27,6 @@ Statuses = Annotated[
 Types = Annotated[str, Meta(pattern=r"^(webhook_tx|notification)(,(webhook_tx|notification))*\Z")]
 _PLACE = re.compile(r"(?P<finished>[01])\.(?P<ts_display>[0-9]{1,15})\.(?P<id>[A-Za-z0-9._-]{1,128})\Z")
 """What `encode_next` makes. Anyone can make one, so it is taken for nothing more than it says."""
-Milliseconds = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP)]
 
 
 class Paging(Struct, frozen=True):
