@@ -15,7 +15,7 @@ const NARROW = '(max-width: 42rem)';
 
 /**
  * The toasts in their corner. Owns the clock that lets them leave; the policy is in `Toasts`.
- * Fires `apollo-details` (an id) and `apollo-open`.
+ * Fires `apollo-details` (an id), `apollo-open` and `apollo-empty`.
  */
 @customElement('apollo-toasts')
 export class ApolloToasts extends LitElement {

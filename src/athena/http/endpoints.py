@@ -14,7 +14,7 @@ from starlette.requests import Request
 import athena
 from athena.domain import wire
 from athena.domain.model import Archive, Edit, Notice, Notification, Open
-from athena.errors import Unauthorized
+from athena.errors import BadCredentials
 from athena.http import body, bulk, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
@@ -135,7 +135,7 @@ class Endpoints:
         with self.hub.streams.tied(poll, request.scope[PERMIT], "longpoll"):
             await asyncio.wait((poll,))
         if poll.cancelled():
-            raise Unauthorized
+            raise BadCredentials("a key, session or token")
         return JsonResponse(poll.result().as_json())
 
     # ---- operations --------------------------------------------------------------------------------------------------

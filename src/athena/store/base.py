@@ -146,9 +146,9 @@ class Deadline(NamedTuple):
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write`, `purge`, `tend`, `retire`, `postpone` and `probe` are called by one caller, one at a time. All else may be
-    called at any time, and sees commits whole or not at all. Whatever the disk or the server behind it refuses is a
-    `StoreUnavailable`.
+    `write`, `purge`, `tend`, `retire`, `postpone`, `set_clock` and `probe` are called by one caller, one at a time. All
+    else may be called at any time, and sees commits whole or not at all. Whatever the disk or the server behind it
+    refuses is a `StoreUnavailable`.
     """
 
     async def position(self) -> Position:

@@ -15,7 +15,7 @@ PACKAGE = "athena.store"
 
 
 class Checkup(NamedTuple):
-    """`newest` is the time of the newest change (UTC Unix ms), None while there is none.
+    """`newest` is when a transaction last changed (UTC Unix ms), None while there is none.
 
     Sizes are in bytes: `size` that of the database, with what only its log has so far, `wal` that of the log's file.
     """

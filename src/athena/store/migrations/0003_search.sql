@@ -1,5 +1,5 @@
--- Which blocks of finished rows hold which three letters in a row. A block is some hundred rows that follow each other in
--- the order of ts_display; what a search finds here are blocks, and their rows are looked at one by one. So the index is a
+-- Which blocks of finished rows hold which three letters in a row. A block is 64 rows, or a few more, that follow each other
+-- in the order of ts_display; what a search finds here are blocks, and their rows are looked at one by one. So the index is a
 -- small part of the history, and costs nothing at a commit: blocks are added afterwards, in the background.
 CREATE VIRTUAL TABLE search USING fts5 (
     text, content = '', contentless_delete = 1, detail = 'none', tokenize = 'trigram'
