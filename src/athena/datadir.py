@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from athena.errors import DataDirectoryUnusable
+
 LOCK = "lock"
 ADDRESS = "address"
 
@@ -35,6 +37,23 @@ def make(directory: Path, mode: int = 0o700) -> None:
     except OSError as error:
         if error.errno not in UNSYNCABLE:
             raise
+
+
+MENDING = {
+    "athena.db": "look at the disk; `athena restore --replace` puts a copy back",
+    "auth.db": "look at the disk; without this file the next start makes a new key",
+}
+"""What to do about a file of the directory that SQLite cannot use."""
+
+
+def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectoryUnusable:
+    """What to raise for an `OSError` about a data directory, or for what SQLite says of one of its files."""
+    if isinstance(error, PermissionError):
+        advice = "run as its owner, or choose another with --data"
+        return DataDirectoryUnusable(str(directory), "Permission denied", advice)
+    if isinstance(error, OSError):
+        return DataDirectoryUnusable(str(directory), error.strerror or str(error))
+    return DataDirectoryUnusable(str(directory), f"{file}: {error}", MENDING[file])
 
 
 def sync(path: Path) -> None:

@@ -249,9 +249,10 @@ class TransactionFinished(Conflict):
 
     code = "transaction_finished"
 
-    def __init__(self, tx_id: str, status: str, got: str) -> None:
+    def __init__(self, tx_id: str, status: str, got: str, timed_out: bool = False) -> None:
+        silent = ", after more silence than its timeout_ms allows" if timed_out else ""
         super().__init__(
-            f"expected no more edits, since {tx_id!r} has finished as {status}; got an edit to {got}",
+            f"expected no more edits, since {tx_id!r} has finished as {status}{silent}; got an edit to {got}",
             tx_id=tx_id,
             status=status,
         )
@@ -366,8 +367,8 @@ class DataDirectoryUnusable(StartupError):
 
     code = "data_directory_unusable"
 
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"expected a writable data directory, got {path}: {why}; choose another with --data")
+    def __init__(self, path: str, why: str, advice: str = "choose another with --data") -> None:
+        super().__init__(f"expected a usable data directory, got {path}: {why}; {advice}")
 
 
 class StoreNotDurable(StartupError):
@@ -392,12 +393,21 @@ class StoreTooNew(StartupError):
 
 
 class BackupUnusable(StartupError):
-    """A copy of the history cannot be written there, or what is there cannot be taken for one."""
+    """What is there cannot be taken for a copy of a history."""
 
     code = "backup_unusable"
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"expected a usable copy of a history at {path}, got: {why}")
+
+
+class BackupNotWritten(StartupError):
+    """A copy of the history cannot be put where it was to be."""
+
+    code = "backup_not_written"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"expected to write a new file at {path}, got: {why}")
 
 
 class AddressUnavailable(StartupError):
@@ -406,7 +416,10 @@ class AddressUnavailable(StartupError):
     code = "address_unavailable"
 
     def __init__(self, host: str, port: int, why: str) -> None:
-        super().__init__(f"expected a free address, got {host}:{port}: {why}; choose another with --port")
+        super().__init__(
+            f"expected a free address of this machine, got {host}:{port}: {why}; choose another with --port "
+            "(ATHENA_PORT) or --host"
+        )
 
 
 class NotLoopback(StartupError):

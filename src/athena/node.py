@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import uvicorn
 
@@ -21,7 +22,7 @@ from athena import datadir
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
 from athena.clock import Clock
-from athena.config import Config
+from athena.config import BY_NAME, Config
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
@@ -47,6 +48,8 @@ from athena.workers.timekeeping import Timekeeping
 
 PRELOADED = 2000
 """Changes that a start puts back into the tail."""
+
+EVERY_ADDRESS = ("0.0.0.0", "::")
 
 GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
@@ -130,6 +133,11 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
     if access is not None and (secret := access.local_link()) is not None:
         minutes = config.link_lifetime / 60
         lines.append(f"Sign in, once and within {minutes:g} minutes: {config.public_url or url}/sign-in#{secret}")
+        if not config.public_url and host in EVERY_ADDRESS:
+            lines.append("  (from elsewhere by this machine's name instead; --public-url says it)")
+    elif access is not None:
+        data = "" if config.data == Path(str(BY_NAME["data"].default)) else f" --data {config.data}"
+        lines.append(f"Sign in by a key; this makes one: athena keys create --role manager --name <who>{data}")
     lines.append(f"Keeps {kept}")
     datadir.announce(config.data, url)
     print("\n".join(lines), flush=True)

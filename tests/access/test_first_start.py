@@ -36,6 +36,13 @@ def test_a_first_start_makes_one_key_that_only_its_owner_can_read(start_athena: 
     assert audit.count("create a key") == 1
 
 
+def test_a_start_without_the_first_key_says_how_to_get_in(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    (server.data / "manager.key").unlink()
+    server.restart()
+    assert "athena keys create --role manager" in server.printed[1]
+
+
 def test_the_link_signs_in_once(start_guarded: StartGuarded) -> None:
     server = start_guarded()
     assert f"{server.url}/sign-in#" in server.printed[1]

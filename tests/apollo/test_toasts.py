@@ -114,6 +114,23 @@ def test_a_flood_is_four_toasts_and_a_number(athena: Athena, screen: Screen) -> 
     expect(screen.rows.first).to_contain_text("Flood")
 
 
+def test_on_a_low_screen_everything_stays_in_reach(athena: Athena, screen: Screen) -> None:
+    screen.page.set_viewport_size({"width": 1366, "height": 500})
+    screen.visit(athena.url)
+    for number in range(MOST_TOASTS + 2):
+        finished(
+            athena, f"Move the archive of the old shop to the new region, part {number}", "error", "no route " * 30
+        )
+    expect(screen.toasts).to_have_count(MOST_TOASTS)
+    expect(screen.more).to_be_in_viewport(ratio=1)
+    for _ in range(MOST_TOASTS + 2):
+        close = screen.toasts.last.get_by_role("button", name="Close")
+        close.scroll_into_view_if_needed()
+        expect(close).to_be_in_viewport(ratio=1)
+        close.click()
+    expect(screen.toasts).to_have_count(0)
+
+
 def test_details_of_a_toast_open_the_panel(athena: Athena, screen: Screen) -> None:
     screen.visit(athena.url)
     finished(athena, "Broken one", "error")

@@ -1,13 +1,16 @@
 import os
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
 
 from athena.auth.local import make_key
-from athena.auth.store import AuthStore, Entry, StoredSession
+from athena.auth.store import AuthStore, Entry, StoredSession, count_good
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
+from athena.store.backup import back_up
+from athena.store.checkup import examine
 
 ENTRY = Entry(1_000, "key 1 (ann)", "10.0.0.1", "sign in", "ok")
 
@@ -104,3 +107,17 @@ def test_where_nothing_is_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryUnusable, match="there are no keys"):
         AuthStore(tmp_path / "none", must_exist=True)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_does_not_own_the_directory_is_told_so(tmp_path: Path) -> None:
+    AuthStore(tmp_path / "data").close()
+    os.seteuid(65534)
+    try:
+        for look in (partial(AuthStore, must_exist=True), AuthStore, count_good, partial(examine, thoroughly=False)):
+            with pytest.raises(DataDirectoryUnusable, match="Permission denied; run as its owner"):
+                look(tmp_path / "data")
+        with pytest.raises(DataDirectoryUnusable, match="Permission denied; run as its owner"):
+            back_up(tmp_path / "data", Path("/tmp/copy"))
+    finally:
+        os.seteuid(0)

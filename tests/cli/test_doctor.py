@@ -135,6 +135,13 @@ def test_a_disk_that_is_nearly_full(start_athena: Callable[..., Athena]) -> None
     assert {"disk", "ready"} <= bad(findings).keys()
 
 
+def test_keys_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "auth.db").write_bytes(b"no database" * 500)
+    status, findings = examine("http://127.0.0.1:9", tmp_path)
+    assert status == 1
+    assert "auth.db: file is not a database" in bad(findings)["keys"]
+
+
 def test_a_setting_that_is_none_is_said_to_be(athena: Athena) -> None:
     status, findings = examine(athena.url, athena.data, ATHENA_MIN_FREE_BYTES="64M")
     assert status == 1

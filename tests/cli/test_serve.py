@@ -49,7 +49,7 @@ def test_a_flag_goes_before_the_variable(tmp_path: Path) -> None:
         (("--auth", "magic"), "--auth: expected keys or none, got 'magic'"),
         (("--log-level", "loud"), "--log-level: expected debug"),
         (("--tail-bytes", "0"), "--tail-bytes or ATHENA_TAIL_BYTES: expected a number above 0"),
-        (("--data", "/dev/null/x"), "expected a writable data directory, got /dev/null/x"),
+        (("--data", "/dev/null/x"), "expected a usable data directory, got /dev/null/x"),
         (("--host", "0.0.0.0"), "expected --tls-cert and --tls-key"),
         (("--host", "0.0.0.0", "--auth", "none"), "expected a loopback address"),
         (("--tls-cert", "/dev/null"), "expected a certificate (--tls-cert) and its private key (--tls-key)"),

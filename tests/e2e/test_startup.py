@@ -47,7 +47,7 @@ def bad_data(tmp_path: Path) -> Iterator[Path]:
 def test_unusable_data_directories_are_refused(tmp_path: Path) -> None:
     for data in bad_data(tmp_path):
         said = refused("--port", "0", "--data", str(data))
-        assert "expected a writable data directory" in said, said
+        assert "expected a usable data directory" in said, said
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -56,8 +56,26 @@ export class ApolloToasts extends LitElement {
           max-width: none;
         }
       }
+      /* On a low screen it scrolls, so that what is below stays in reach. The room around it is for the shadows. */
+      .list {
+        display: flex;
+        flex-direction: column;
+        gap: 0.5rem;
+        min-height: 0;
+        margin: -0.75rem;
+        padding: 0.75rem;
+        overflow-y: auto;
+        scrollbar-width: thin;
+      }
+      .list > * {
+        flex: none;
+      }
+      .list:empty {
+        display: none;
+      }
       .summary,
       .more {
+        flex: none;
         pointer-events: auto;
         background: var(--apollo-toast);
         box-shadow: var(--apollo-shadow);
@@ -146,13 +164,13 @@ export class ApolloToasts extends LitElement {
     const { i18n, toasts } = this;
     return html`
       ${this.renderSummary()}
-      ${repeat(
+      <div class="list">${repeat(
         toasts.visible,
         (toast) => toast.row.id,
         (toast) =>
           html`<apollo-toast data-id=${toast.row.id} data-status=${toast.row.status} .toast=${toast} .i18n=${i18n} .now=${now}
             @apollo-close=${() => this.close(toast.row.id)}></apollo-toast>`,
-      )}
+      )}</div>
       ${toasts.hidden === 0
         ? nothing
         : html`<div class="more">

@@ -9,8 +9,8 @@ from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.auth.secrets import ApiKey, fingerprint, new_key, parse_key
 from athena.auth.store import AuthStore, Entry, StoredKey
+from athena.datadir import unusable
 from athena.domain.masking import mask_emails
-from athena.errors import DataDirectoryUnusable
 
 FILE = "manager.key"
 NAME = "this machine"
@@ -36,7 +36,7 @@ def ensure_key(store: AuthStore, directory: Path) -> bool:
         with os.fdopen(file, "w") as stream:
             stream.write(f"{key}\n")
     except OSError as error:
-        raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
+        raise unusable(directory, error) from error
     return True
 
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, cast
 
 import apsw
 
+from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
-from athena.datadir import make
+from athena.datadir import make, unusable
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
 
@@ -72,13 +73,15 @@ class AuthStore:
     def __init__(self, directory: Path, must_exist: bool = False) -> None:
         """Open or create. Raises `DataDirectoryUnusable`, `StoreTooNew`."""
         path = directory / "auth.db"
-        if must_exist and not path.is_file():
-            raise DataDirectoryUnusable(str(directory), "there are no keys")
-        if not path.exists() and path.with_name("auth.db-wal").exists():
-            # It may be that of a running server, and SQLite would remove it beside a database that is empty.
-            why = "auth.db is gone, and its log (auth.db-wal) is still there; put it back, or remove the log, too"
-            raise DataDirectoryUnusable(str(directory), why)
         try:
+            if must_exist and not path.exists():
+                raise DataDirectoryUnusable(
+                    str(directory), "there are no keys", "give the one that Athena serves: --data"
+                )
+            if not path.exists() and path.with_name("auth.db-wal").exists():
+                # It may be that of a running server, and SQLite would remove it beside a database that is empty.
+                why = "auth.db is gone, and its log (auth.db-wal) is still there"
+                raise DataDirectoryUnusable(str(directory), why, "put it back, or remove the log, too")
             make(directory)
             # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too. A file
             # that is there may be in use by this very process: to close any descriptor of it would end SQLite's locks,
@@ -90,7 +93,7 @@ class AuthStore:
             migrate(self._db, PACKAGE)
             self._files = Files(path)
         except (OSError, apsw.Error) as error:
-            raise DataDirectoryUnusable(str(directory), str(error)) from error
+            raise unusable(directory, error, "auth.db") from error
         self._version = self._data_version()
 
     def close(self) -> None:
@@ -154,3 +157,20 @@ class AuthStore:
     def audit(self, since: int, limit: int) -> list[Entry]:
         """The newest entries not before `since`, newest first."""
         return [Entry(*cast(Any, row)) for row in self._db.execute(SQL["audit"], (since, limit))]
+
+
+def count_good(directory: Path) -> int | None:
+    """How many keys are good now, without changing anything; None when there is no file of them yet. Raises
+    `DataDirectoryUnusable`."""
+    path = directory / "auth.db"
+    try:
+        if not path.exists():
+            return None
+        db = connect(path, apsw.SQLITE_OPEN_READONLY)
+        try:
+            keys = [StoredKey(*cast(Any, row)) for row in db.execute(SQL["keys"])]
+        finally:
+            db.close()
+    except (OSError, apsw.Error) as error:
+        raise unusable(directory, error, "auth.db") from error
+    return sum(key.is_good(now_ms()) for key in keys)

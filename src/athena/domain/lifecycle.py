@@ -151,7 +151,7 @@ def _not_allowed(wish: Edit, current: Notification) -> Notification:
         raise IllegalTransition(current.id, current.status, wish.status, following)
     if _is_repeated(wish, current):
         return current
-    raise TransactionFinished(current.id, current.status, wish.status)
+    raise TransactionFinished(current.id, current.status, wish.status, current.message == TIMED_OUT)
 
 
 def _is_repeated(wish: Edit, current: Notification) -> bool:

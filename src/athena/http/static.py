@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -78,12 +79,15 @@ def _server(asset: Asset, policy: str) -> Handler:
 
 
 def _for_the_signed_in(admission: Admission, page: Handler) -> Handler:
-    """The page holds nothing secret; without a session it would only be empty."""
+    """The page holds nothing secret; without a session it would only be empty. Whoever signs in gets to where they
+    wanted: filters and the like are in the query, and a browser keeps what is behind `#` by itself."""
 
     async def serve(request: Request) -> ASGIApp:
         if is_signed_in(admission.gate, admission.asked(request.scope)):
             return await page(request)
-        return RedirectResponse("/sign-in", 303, {"cache-control": "no-store"})
+        asked = request.url.query
+        target = f"/sign-in?next={quote(f'/?{asked}', safe='')}" if asked else "/sign-in"
+        return RedirectResponse(target, 303, {"cache-control": "no-store"})
 
     return serve
 

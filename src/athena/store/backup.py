@@ -15,9 +15,9 @@ from pathlib import Path
 import apsw
 
 from athena.database import connect, load_blocks, migrate, migrations, value
-from athena.datadir import sync
+from athena.datadir import sync, unusable
 from athena.domain.model import Position
-from athena.errors import BackupUnusable, DataDirectoryUnusable
+from athena.errors import BackupNotWritten, BackupUnusable, DataDirectoryUnusable
 from athena.store.sqlite_file import lock, make_file
 
 PACKAGE = "athena.store"
@@ -31,14 +31,19 @@ def back_up(directory: Path, file: Path) -> Position:
     """Write a copy to `file`, which must not be there yet -> the position that it holds.
 
     It is one read of the database, so it sees whole commits, and producers do not wait for it. Raises
-    `DataDirectoryUnusable` where there is no history, or a damaged one, and `BackupUnusable` where `file` cannot be
+    `DataDirectoryUnusable` where there is no history, or a damaged one, and `BackupNotWritten` where `file` cannot be
     written.
     """
     source_path = directory / "athena.db"
-    if not source_path.is_file():
-        raise DataDirectoryUnusable(str(directory), "there is no history")
+    try:
+        if not source_path.exists():
+            raise DataDirectoryUnusable(
+                str(directory), "there is no history", "give the one that Athena serves: --data"
+            )
+    except OSError as error:
+        raise unusable(directory, error) from error
     if file.exists():
-        raise BackupUnusable(str(file), "it is there already")
+        raise BackupNotWritten(str(file), "it is there already; choose another name")
     with _draft(file) as draft:
         try:
             source = connect(source_path, apsw.SQLITE_OPEN_READONLY)
@@ -48,7 +53,7 @@ def back_up(directory: Path, file: Path) -> Position:
             finally:
                 source.close()
         except (apsw.Error, OSError) as error:
-            raise BackupUnusable(str(file), str(error)) from error
+            raise BackupNotWritten(str(file), str(error)) from error
     return position
 
 
@@ -63,7 +68,8 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
     try:
         final = directory / "athena.db"
         if final.exists() and not replace:
-            raise DataDirectoryUnusable(str(directory), "there is a history already, which --replace would put aside")
+            why = "there is a history already"
+            raise DataDirectoryUnusable(str(directory), why, "--replace puts it aside, and takes the copy instead")
         with _draft(final) as draft:
             position = _checked_copy(file, draft)
             aside = _put_aside(final)
@@ -77,7 +83,7 @@ def _look_at(history: apsw.Connection, directory: Path) -> None:
     try:
         value(history, "PRAGMA schema_version")
     except apsw.Error as error:
-        raise DataDirectoryUnusable(str(directory), f"athena.db: {error}") from error
+        raise unusable(directory, error, "athena.db") from error
 
 
 def _copy(source: apsw.Connection, draft: Path) -> Position:
@@ -173,7 +179,7 @@ def _draft(final: Path) -> Iterator[Path]:
         draft.rename(final)
         sync(final.parent)
     except OSError as error:
-        raise BackupUnusable(str(final), error.strerror or str(error)) from error
+        raise BackupNotWritten(str(final), error.strerror or str(error)) from error
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import apsw
 
 from athena.database import connect, migrations, value
-from athena.errors import DataDirectoryUnusable, StoreTooNew
+from athena.datadir import unusable
+from athena.errors import StoreTooNew
 from athena.store.sqlite_file import check_version
 
 PACKAGE = "athena.store"
@@ -42,10 +43,10 @@ def examine(directory: Path, thoroughly: bool) -> Checkup | None:
     Changes nothing. Raises `DataDirectoryUnusable` where it cannot be read, and `StoreTooNew`.
     """
     path = directory / "athena.db"
-    if not path.exists():
-        return None
     wal = path.with_name("athena.db-wal")
     try:
+        if not path.exists():
+            return None
         size, log = path.stat().st_size, wal.stat().st_size if wal.exists() else 0
         db = connect(path, apsw.SQLITE_OPEN_READONLY)
         try:
@@ -55,7 +56,7 @@ def examine(directory: Path, thoroughly: bool) -> Checkup | None:
         finally:
             db.close()
     except (apsw.Error, OSError) as error:
-        raise DataDirectoryUnusable(str(directory), str(error)) from error
+        raise unusable(directory, error, "athena.db") from error
 
 
 def _read(db: apsw.Connection, wal: int, thoroughly: bool) -> Checkup:

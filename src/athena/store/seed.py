@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from athena.database import connect, load_blocks, migrate
-from athena.datadir import sync
+from athena.datadir import sync, unusable
 from athena.errors import DataDirectoryUnusable
 from athena.store.sqlite_file import lock, make_file
 
@@ -56,7 +56,7 @@ def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], 
             draft.rename(final)
             sync(directory)
         except (apsw.Error, OSError) as error:
-            raise DataDirectoryUnusable(str(directory), str(error)) from error
+            raise unusable(directory, error, "athena.db") from error
         finally:
             draft.unlink(missing_ok=True)
     finally:

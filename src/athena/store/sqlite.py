@@ -23,8 +23,9 @@ import msgspec
 
 from athena.clock import Anchor
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
+from athena.datadir import unusable
 from athena.domain.model import ACTIVE, AnyCommand, Change, Notification, Position
-from athena.errors import DataDirectoryUnusable, StoreUnavailable
+from athena.errors import StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
@@ -83,7 +84,7 @@ class SqliteStore:
             self._files = Files(self.path)
         except (OSError, apsw.Error) as error:
             os.close(self._lock)
-            raise DataDirectoryUnusable(str(directory), str(error)) from error
+            raise unusable(directory, error, "athena.db") from error
         except BaseException:
             os.close(self._lock)
             raise

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import apsw
 
-from athena.datadir import LOCK, make
-from athena.errors import DataDirectoryInUse, DataDirectoryUnusable, SQLiteTooOld
+from athena.datadir import LOCK, make, unusable
+from athena.errors import DataDirectoryInUse, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
 """Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
@@ -34,7 +34,7 @@ def lock(directory: Path) -> int:
         make(directory)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DataDirectoryUnusable(str(directory), error.strerror or str(error)) from error
+        raise unusable(directory, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

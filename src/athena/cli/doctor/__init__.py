@@ -39,6 +39,7 @@ def findings(url: str, data: Path, thoroughly: bool) -> Iterator[Finding]:
     yield from machine.data_directory(data)
     yield machine.sqlite()
     yield from machine.history(data, thoroughly)
+    yield from machine.keys(data)
     yield from machine.disk(data)
     yield machine.open_files()
     yield machine.clock()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from athena import datadir
+from athena.auth.store import count_good
 from athena.cli.doctor.finding import Finding, failure, ok, warning
 from athena.config import BY_NAME, convert
 from athena.errors import AthenaError, StartupError
@@ -73,11 +74,27 @@ def sqlite() -> Finding:
         return failure("SQLite", str(error), "install Athena's pinned dependencies again: apsw brings its own SQLite")
 
 
+def keys(directory: Path) -> Iterator[Finding]:
+    """Whether the file of keys and sessions can be read, and whether anybody can get in by one."""
+    subject = "keys"
+    try:
+        good = count_good(directory)
+    except AthenaError as error:
+        yield failure(subject, str(error), "look at the disk, and at whose files these are")
+        return
+    if good is None:
+        yield ok(subject, "none yet; the first start with access control makes one")
+    elif good == 0:
+        yield warning(subject, "none is good any more", "athena keys create --role manager --name <who>")
+    else:
+        yield ok(subject, f"{good:,} good")
+
+
 def history(directory: Path, thoroughly: bool) -> Iterator[Finding]:
     """Whether it can be read, is ours, and is whole."""
     subject = "history"
     try:
-        found = examine(directory, thoroughly) if directory.is_dir() and os.access(directory, os.X_OK) else None
+        found = examine(directory, thoroughly)
     except AthenaError as error:
         yield failure(subject, str(error), "look at the disk; put a backup back with `athena restore`")
         return
