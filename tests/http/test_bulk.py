@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from athena.config import BY_NAME
 from athena.domain.lifecycle import decide
 from athena.domain.model import ID_PATTERN, Command, Notification, Open
 from athena.errors import InvalidField, InvalidJson, UnknownTransaction
@@ -22,8 +24,11 @@ assert OPENED is not None
 DONE: Notification = OPENED
 
 
-def line(tx_id: str | None) -> str:
-    return json.dumps({"op": "open", "tx_id": tx_id, "description": "d"})
+BULK_BYTES = int(BY_NAME["max_bulk_bytes"].default)
+
+
+def line(tx_id: str | None, **more: str) -> str:
+    return json.dumps({"op": "open", "tx_id": tx_id, "description": "d", **more})
 
 
 @given(st.lists(st.one_of(st.none(), IDS, st.text(max_size=3), st.sampled_from(["a\nb", "", "a" * 129, "a\n", "ä"]))))
@@ -83,6 +88,38 @@ def test_nothing_at_all_is_refused(raw: bytes) -> None:
 def test_blank_lines_are_none_and_do_not_count() -> None:
     lines, bad = bulk.read(b"\n \r\n".join([line("a").encode()] * 6_000), "application/x-ndjson")
     assert (len(lines), bad) == (6_000, {})
+
+
+HUGE = {
+    "newlines": b"\n" * BULK_BYTES,
+    "zeros": b"[" + b"0," * (BULK_BYTES // 2) + b"0]",
+    "nesting": b"[" + b"[[]]," * (BULK_BYTES // 5) + b"0]",
+    "quotes": b'["' + b'\\"' * (BULK_BYTES // 2),
+    "a list for a name": b'{"op":[' + b"[]," * (BULK_BYTES // 3) + b"0]}\n",
+    "a list for a text": b'[{"op":"open","description":[' + b"[]," * (BULK_BYTES // 3) + b"0]}]",
+    "an unknown member": b'{"op":"open","description":"d","x":[' + b"0," * (BULK_BYTES // 2) + b"0]}\n",
+}
+
+
+@pytest.mark.parametrize("raw", HUGE.values(), ids=HUGE)
+def test_what_is_huge_and_bad_is_refused_without_being_made(raw: bytes) -> None:
+    """A byte of it may stand for an object of fifty."""
+    tracemalloc.start()
+    try:
+        lines, bad = bulk.read(raw, "application/json")
+        assert (len(lines), len(bad)) == (0, 1)
+    except (InvalidField, InvalidJson):
+        pass
+    finally:
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 3 * BULK_BYTES
+
+
+def test_what_is_in_texts_does_not_count_as_lines() -> None:
+    pieces = [line("a", athena_msg='[{,"\\' * 200)] * 9_999
+    lines, bad = bulk.read(f"[{','.join([*pieces, 'null'])}]".encode(), "application/json")
+    assert (len(lines), len(bad)) == (9_999, 1)
 
 
 def test_no_lines_are_an_answer_without_results() -> None:

@@ -21,6 +21,8 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "ap
 
 # What msgspec's errors look like: "Expected `int`, got `str` - at `$.on_step`", "Object contains unknown field `x`".
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+LENIENT_BYTES = 64 * 1024
+"""Up to this size it is shown what was wrong; of more, all of it would be made again to show a part."""
 _ID = re.compile(ID_PATTERN)
 _DIGITS = re.compile(r"-?[0-9]{1,19}\Z")
 _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
@@ -62,7 +64,7 @@ def parse(body: bytes, decoder: Callable[[bytes], T]) -> T:
     try:
         return decoder(body)
     except msgspec.ValidationError as error:
-        raise invalid(error, _leniently(body)) from None
+        raise invalid(error, _leniently(body) if len(body) <= LENIENT_BYTES else None) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidJson(f"body: expected JSON, got something else: {error}", field="body") from None
     except RecursionError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -17,28 +17,36 @@ from athena.http.answers import BulkAnswer, BulkResult
 
 MOST_LINES = 10_000
 
+LINE_BYTES = 64 * 1024
+"""No line is longer that says what a line may say, five times over. One that is, is not looked at any further."""
+
+MOST_VALUES = 64 * MOST_LINES
+"""Values, as commas and brackets tell, in an array that is looked at member by member."""
+
 Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
 """By its index among all lines, the answer to each that cannot be read."""
 
+_lines = msgspec.json.Decoder(list[Line]).decode
+_whole = msgspec.json.Decoder(msgspec.Raw).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _line = msgspec.json.Decoder(Line).decode
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*")
 
 
 def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
     """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`."""
-    array = _in_array(raw, content_type)
-    # Of NDJSON each line is gone before the next is made, in the same memory: all of them would not fit the caches.
-    pieces: Iterable[bytes | msgspec.Raw] = islice(io.BytesIO(raw) if array is None else array, MOST_LINES + 1)
+    in_array = _is_array(raw, content_type)
     try:
-        lines = [*map(_line, pieces)]
+        # Of NDJSON each line is gone before the next is made, in the same memory: all of them would not fit the caches.
+        lines = _lines(raw) if in_array else [*map(_line, islice(io.BytesIO(raw), MOST_LINES + 1))]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     else:
         if len(lines) <= MOST_LINES and _ids_are_good(lines):
             return lines, {}
-    return _each([piece for piece in (raw.split(b"\n") if array is None else array) if bytes(piece).strip()])
+    return _each(_members(raw) if in_array else _not_blank(raw))
 
 
 def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Notification | AthenaError]) -> bytes:
@@ -58,14 +66,45 @@ def _all_done(ids: Sequence[str]) -> bytes:
     return f'{{"results":[{{"tx_id":"{done}","status":200}}],"message":"ok"}}'.encode()
 
 
-def _in_array(raw: bytes, content_type: str) -> Sequence[msgspec.Raw] | None:
-    """The lines that are members of an array; None when there is one on each line: by the type of the body, and where
-    that is plain JSON, by whether it begins as an array."""
-    if content_type.partition(";")[0].strip().lower() in body.NDJSON or not raw.lstrip().startswith(b"["):
-        if not raw or raw.isspace():
-            raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
-        return None
+def _is_array(raw: bytes, content_type: str) -> bool:
+    """Whether the lines are members of an array, or there is one on each line: by the type of the body, and where that
+    is plain JSON, by whether it begins as an array."""
+    if content_type.partition(";")[0].strip().lower() not in body.NDJSON and raw.lstrip().startswith(b"["):
+        return True
+    if not raw or raw.isspace():
+        raise InvalidJson("body: expected a JSON array or one JSON object a line, got nothing", field="body")
+    return False
+
+
+def _not_blank(raw: bytes) -> Sequence[bytes]:
+    """The lines, but for blank ones, of which there may be as many again."""
+    count = raw.count(b"\n")
+    if count > 2 * MOST_LINES:
+        raise _too_many(count)
+    return [line for line in raw.split(b"\n") if line.strip()]
+
+
+def _members(raw: bytes) -> Sequence[msgspec.Raw]:
+    """The members of an array, which are counted before they are made: each costs more than the byte that it may be."""
+    body.parse(raw, _whole)  # of what is no JSON, nothing can be told apart
+    depth = members = 0
+    for values, found in enumerate(_STRUCTURE.finditer(raw)):
+        match found[0]:
+            case b"[" | b"{":
+                depth += 1
+            case b"]" | b"}":
+                depth -= 1
+            case b"," if depth == 1:
+                members += 1
+        if members >= MOST_LINES:
+            raise _too_many(members + 1)
+        if values > MOST_VALUES:
+            raise InvalidField("body", f"expected lines of a few values each, got more than {MOST_VALUES:,} in all")
     return body.parse(raw, _array)
+
+
+def _too_many(count: int) -> InvalidField:
+    return InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {count:,} or more")
 
 
 def _ids_are_good(lines: Sequence[Line]) -> bool:
@@ -78,11 +117,13 @@ def _ids_are_good(lines: Sequence[Line]) -> bool:
 def _each(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[Sequence[Line], Bad]:
     """The same as `read`, with a look at each line: one of them is bad, or was blank."""
     if len(pieces) > MOST_LINES:
-        raise InvalidField("body", f"expected at most {MOST_LINES:,} lines, got {len(pieces):,}")
+        raise _too_many(len(pieces))
     lines: list[Line] = []
     bad: dict[int, BulkResult] = {}
     for index, piece in enumerate(pieces):
         try:
+            if (size := memoryview(piece).nbytes) > LINE_BYTES:
+                raise InvalidField("body", f"expected a line of at most {LINE_BYTES:,} bytes, got {size:,}")
             line = body.parse(piece, _line)
             if line.id is not None:
                 body.identifier(line.id)
@@ -95,6 +136,8 @@ def _each(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[Sequence[Line], Bad]:
 
 def _id_of(piece: bytes | msgspec.Raw) -> str | None:
     """The id of a line that could not be read, if that much can be made out."""
+    if memoryview(piece).nbytes > LINE_BYTES:
+        return None
     try:
         tx_id = msgspec.json.decode(piece)["tx_id"]
     except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
