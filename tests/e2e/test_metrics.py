@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.calls import BULK, NOTIFICATIONS, PURGE, TXS, Deadline, StartAthena, call, edit, ok, open_tx, position
 from tests.e2e.rawsocket import BINARY, RawWebSocket, frame, tcp
-from tests.e2e.subscribers import PythonSubscriber, subscribe
+from tests.e2e.subscribers import STREAM, PythonSubscriber, subscribe
 from tests.support.server import Athena
 
 
@@ -258,3 +258,24 @@ def test_the_store_and_its_disk(shared: Athena) -> None:
 def test_readiness_is_told_check_by_check(shared: Athena) -> None:
     checks = ("store", "disk", "journal", "access")
     assert [number(shared, "athena_ready", check=check) for check in checks] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("behind", [1, 2])
+def test_a_stream_with_requests_behind_it_ends_with_its_connection(shared: Athena, behind: int) -> None:
+    before = number(shared, "athena_clients", transport="sse")
+    get = "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for _ in range(3):
+        with tcp(shared) as sock:
+            sock.sendall((get.format(STREAM) + behind * get.format("/healthz")).encode())
+            assert sock.recv(12) == b"HTTP/1.1 200"
+    until(shared, before, "athena_clients", transport="sse")
+
+
+def test_the_head_of_a_stream_is_no_stream(shared: Athena) -> None:
+    before = number(shared, "athena_clients", transport="sse")
+    with tcp(shared) as sock:
+        sock.sendall(f"HEAD {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert b"text/event-stream" in sock.recv(65536)
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert sock.recv(12) == b"HTTP/1.1 200"
+    assert number(shared, "athena_clients", transport="sse") == before

@@ -83,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
     _trailers = 0  # bytes that came with nothing of a body in them
     _refused = False  # whether what comes is no request any more
     _earlier: RequestResponseCycle | None = None  # of the request before the last one, if that has to wait for it
+    _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
     _stopping = False  # whether the server is
     _unsent = 0  # bytes of answers that waited to be sent when this was last looked at
 
@@ -106,9 +107,13 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         super().connection_lost(exc)
+        if self._running is not None:  # uvicorn tells only the last request, which may be waiting behind this one
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
         self._unset_keepalive_if_required()  # uvicorn does it only when there was no error
         # They refer back to this object, which would live on until looked for. Whoever works on an answer has its own.
-        self.cycle = self._earlier = None  # type: ignore[assignment]
+        self.cycle = self._earlier = self._running = None  # type: ignore[assignment]
         self.scope = cast(Any, {})
 
     def data_received(self, data: bytes) -> None:
@@ -297,8 +302,13 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     # ---- between requests --------------------------------------------------------------------------------------------
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """As uvicorn's, without a timer for each request."""
+        self._running = None
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             if self._stopping:

@@ -36,6 +36,10 @@ class EventStream:
         self._hub = hub
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         request = Request(scope)
         after = request.headers.get("last-event-id") or request.query_params.get("after")
         # The position is taken before anything is awaited: what is committed from here on will be sent.
@@ -58,6 +62,7 @@ class EventStream:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         data: bytes = COMMENT  # tells the client at once that it is connected
         while True:
+            await hub.streams.turn()
             try:
                 # uvicorn's send waits while the peer does not read; that is this transport's back-pressure.
                 async with asyncio.timeout(hub.slow.timeout):
