@@ -7,6 +7,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import apsw
 import pytest
@@ -94,6 +95,18 @@ def test_denials_are_written_down(start_guarded: StartGuarded) -> None:
         assert known.get(action, "somebody") in entry.who
     assert server.audited("ask from another page", "denied").detail == "https://evil.example"
     assert viewer.split("_", 2)[2] not in str(server.audit())
+
+
+def test_what_is_done_is_answered_as_done_also_while_the_record_has_to_wait(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    key = server.keys["manager"]
+    done = ask(server, "POST", TXS, {"description": "x"}, key=key).body["tx_id"]
+    with closing(apsw.Connection(str(server.data / "auth.db"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = ask(server, "POST", ARCHIVE, {"notification_ids": [done]}, key=key)
+        other.execute("ROLLBACK")
+    assert (answer.status, answer.body["details"]) == (200, "archived 1 notification(s)")
+    assert server.audited("archive").detail == "archived 1 notification(s)"
 
 
 def test_changes_of_keys_are_written_down(start_guarded: StartGuarded) -> None:

@@ -92,9 +92,9 @@ def test_a_link_for_a_tab_that_is_there_to_sign_in(
 
 def test_who_signs_in_gets_to_where_the_link_led(guarded: Guarded, screen: Screen, problems: Problems) -> None:
     problems.allow("401")
-    screen.page.goto(f"{guarded.url}/?apollo-status=error&apollo-by=%C5%BC#tx=a")
+    screen.page.goto(f"{guarded.url}/?apollo-status=error&apollo-by=%C5%BC#below")
     sign_in_by_form(screen.page, guarded.keys["viewer"])
-    expect(screen.page).to_have_url(f"{guarded.url}/?apollo-status=error&apollo-by=%C5%BC#tx=a")
+    expect(screen.page).to_have_url(f"{guarded.url}/?apollo-status=error&apollo-by=%C5%BC#below")
 
 
 def test_a_key_by_the_form(guarded: Guarded, screen: Screen, problems: Problems) -> None:

@@ -15,7 +15,9 @@ from tests.access.guarded import (
     bearer,
     connection_to,
     eventually,
+    page,
     refusal,
+    sign_in,
     stream,
     websocket,
 )
@@ -72,6 +74,20 @@ def test_requests_of_a_viewer(start_guarded: StartGuarded) -> None:
     with websocket(server, key):
         pass  # a live connection is no request: how many there may be has a limit of its own
     assert ask(server, "GET", NOTIFICATIONS, key=server.keys["reporter"]).status == 200
+
+
+def test_sessions_give_no_more_requests_than_the_key_behind_them(start_guarded: StartGuarded) -> None:
+    server = start_guarded("--viewer-rate", "0.5")
+    cookies = [sign_in(server, server.keys["viewer"]) for _ in range(2)]  # two of five
+    answers = [ask(server, "GET", NOTIFICATIONS, headers=page(server, cookies[n % 2])) for n in range(10)]
+    assert [answer.status for answer in answers[:3]] == [200] * 3
+    check_too_many(answers[-1])
+    check_too_many(ask(server, "POST", SESSIONS, {"key": server.keys["viewer"]}))
+
+
+def test_a_sign_in_is_short(guarded: Guarded) -> None:
+    answer = ask(guarded, "POST", SESSIONS, {"key": "x" * 9_000})
+    assert (answer.status, answer.body["code"]) == (400, "body_too_large")
 
 
 def test_requests_of_a_reporter(start_guarded: StartGuarded) -> None:

@@ -142,6 +142,18 @@ def test_it_survives_a_restart_and_its_key_does_not_survive_it(start_guarded: St
     assert status(server, other) == 200
 
 
+def test_behind_a_proxy_with_tls_only_its_own_host_sets_the_cookie(start_guarded: StartGuarded) -> None:
+    server = start_guarded("--behind-proxy", "127.0.0.1")
+    secure = {"X-Forwarded-Proto": "https"}
+    answer = ask(server, "POST", SESSIONS, {"key": server.keys["viewer"]}, headers=secure)
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    assert cookie.startswith("__Host-athena_session=")
+    said = {**secure, "Sec-Fetch-Site": "same-origin"}
+    assert ask(server, "GET", NOTIFICATIONS, headers={**said, "Cookie": cookie}).status == 200
+    planted = cookie.removeprefix("__Host-")
+    assert ask(server, "GET", NOTIFICATIONS, headers={**said, "Cookie": planted}).status == 401
+
+
 def test_without_requests_it_ends(start_guarded: StartGuarded) -> None:
     """An open stream is no request: whoever only leaves a page open is away."""
     server = start_guarded("--session-idle", "1")

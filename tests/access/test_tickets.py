@@ -52,6 +52,15 @@ def test_it_opens_one_stream(guarded: Guarded) -> None:
     assert exchange(guarded, secret).status == 401
 
 
+def test_a_ticket_of_a_session_of_a_ticket_comes_to_an_end(guarded: Guarded) -> None:
+    key, made = guarded.keys["reporter"], 0
+    while (answer := ask(guarded, "POST", TICKETS, {"name": "ann", "role": "reporter"}, key=key)).status == 201:
+        key = exchange(guarded, answer.body["ticket"]).body["token"]
+        made += 1
+        assert made < 10
+    assert (answer.status, answer.body["code"], made) == (403, "forbidden", 4)
+
+
 def test_it_opens_one_of_each_kind(guarded: Guarded) -> None:
     secret = ticket(guarded)
     with stream(guarded, f"{STREAM}?ticket={secret}", {}):

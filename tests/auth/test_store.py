@@ -6,8 +6,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from athena.auth.build import build_access
 from athena.auth.local import make_key
 from athena.auth.store import AuthStore, Entry, StoredSession, count_good
+from athena.config import resolve
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store.backup import back_up
 from athena.store.checkup import examine
@@ -107,6 +109,16 @@ def test_where_nothing_is_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryUnusable, match="there are no keys"):
         AuthStore(tmp_path / "none", must_exist=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_file_with_bad_pages_is_told_of_at_the_start(tmp_path: Path) -> None:
+    with closing(AuthStore(tmp_path)) as store:
+        make_key(store, "ann", "viewer")
+    content = bytearray((tmp_path / "auth.db").read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    (tmp_path / "auth.db").write_bytes(content)
+    with pytest.raises(DataDirectoryUnusable, match=r"auth\.db: database disk image is malformed"):
+        build_access(resolve({"data": str(tmp_path)}, {}))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

@@ -14,6 +14,7 @@ import pytest
 from tests.access.jwks import AUDIENCE, ISSUER, Provider, SigningKey, claims, part, signed, unsigned
 
 from athena.auth import tokens
+from athena.auth.identity import Identity
 from athena.auth.tokens import TokenRules, TokenVerifier, roles_from
 from athena.errors import BadCredentials, Forbidden, StartupError
 
@@ -169,6 +170,23 @@ def test_keys_are_followed(provider: Provider, verifier: TokenVerifier) -> None:
         with pytest.raises(BadCredentials):
             verifier.identify(old)
         verifier.identify(new)
+    finally:
+        provider.keys = [FIRST]
+
+
+def test_what_a_withdrawn_key_let_in_ends_and_nothing_else(provider: Provider, verifier: TokenVerifier) -> None:
+    """Live connections and sessions ask their identity, not the token."""
+    try:
+        provider.keys = [FIRST, SECOND]
+        verifier.refresh()
+        first, second = (verifier.identify(signed(key, claims(sub=key.kid))) for key in (FIRST, SECOND))
+        session = Identity("session", "s", "ann", "viewer", parent=first)
+        provider.keys = [SECOND]
+        verifier.refresh()
+        assert first.ended()
+        assert session.ended()
+        assert not second.ended()
+        assert verifier.identify(signed(SECOND, claims(sub="second"))) is not None
     finally:
         provider.keys = [FIRST]
 

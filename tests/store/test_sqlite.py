@@ -318,6 +318,25 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
     asyncio.run(main())
 
 
+def test_a_log_without_its_database_is_left_alone(tmp_path: Path) -> None:
+    """What was committed last is in the log alone, and SQLite would remove it beside an empty database."""
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "running")
+        await store.write([OPEN], 1000)
+        shutil.copytree(tmp_path / "running", tmp_path / "data")
+        await store.close()
+        (tmp_path / "data/athena.db").rename(tmp_path / "away")
+        with pytest.raises(DataDirectoryUnusable, match=r"athena\.db is gone"):
+            SqliteStore(tmp_path / "data")
+        (tmp_path / "away").rename(tmp_path / "data/athena.db")
+        store = SqliteStore(tmp_path / "data")
+        assert await store.get("a") is not None
+        await store.close()
+
+    asyncio.run(main())
+
+
 async def noted(directory: Path, count: int) -> None:
     """A history of so many notices."""
     store = SqliteStore(directory)

@@ -28,6 +28,7 @@ from athena.auth.sessions import Sessions
 from athena.auth.store import AuthStore
 from athena.auth.tickets import Tickets
 from athena.config import Config
+from athena.datadir import unusable
 from athena.errors import BadCredentials, StoreUnavailable
 
 if TYPE_CHECKING:  # with cryptography: 10 MB that only an Athena needs which checks tokens
@@ -52,21 +53,25 @@ class NewSession(NamedTuple):
 
 
 class Access:
-    """Start it, ask it, and close it. `identify` and its like raise `BadCredentials`."""
+    """Start it, ask it, and close it. `authorized` and its like raise `BadCredentials`."""
 
     def __init__(self, config: Config, store: AuthStore, tokens: TokenVerifier | None) -> None:
+        """Raises `DataDirectoryUnusable`."""
         self.audit = AuditLog()
         self.tickets = Tickets("att_", config.ticket_lifetime)
         self.links = Tickets("atl_", config.link_lifetime)
-        ensure_key(store, config.data)
         self._directory = config.data
         self._store = store
         self._tokens = tokens
         self._stale = False
         self._keys = KeyRing()
-        self._keys.replace(store.keys())
         self._sessions = Sessions(config.session_idle, config.session_lifetime)
-        self._sessions.load(store.sessions(int(now_ms())), self._keys)
+        try:
+            ensure_key(store, config.data)
+            self._keys.replace(store.keys())
+            self._sessions.load(store.sessions(int(now_ms())), self._keys)
+        except apsw.Error as error:
+            raise unusable(config.data, error, "auth.db") from error
         self._lifetime_ms = config.session_lifetime * 1000
         self._thread = ThreadPoolExecutor(1, "athena-auth")  # for `store`
         self._reader = AuthStore(config.data)  # for the event loop's own thread
@@ -156,23 +161,26 @@ class Access:
         return Identity("ticket", ticket.issuer.id, ticket.name, ticket.role, until, ticket.issuer)
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
-    async def sign_in(self, key: str | None, link: str | None) -> NewSession:
-        """A session for whoever has a key or a link."""
+    async def sign_in(self, key: str | None, link: str | None, count: Callable[[Identity], None]) -> NewSession:
+        """A session for whoever has a key or a link. `count` hears whose that is, and may refuse."""
         self.check()  # before anything is used up
         if link is None:
             issuer = self.key(key or "")
+            count(issuer)
             return await self.open_session(issuer.name, issuer.role, issuer)
         ticket = self.links.redeem(link)
         if ticket is None:
             raise BadCredentials("a sign-in link")
+        count(ticket.issuer)
         return await self.open_session(ticket.name, ticket.role, ticket.issuer)
 
-    async def exchange(self, ticket: str, role: Role | None) -> NewSession:
-        """A session for a ticket; with `role`, only if the ticket is for just that."""
+    async def exchange(self, ticket: str, role: Role | None, count: Callable[[Identity], None]) -> NewSession:
+        """The same for a ticket; with `role`, only if the ticket is for just that."""
         self.check()
         redeemed = self.tickets.redeem(ticket)
         if redeemed is None or role not in (None, redeemed.role):
             raise BadCredentials("a ticket")
+        count(redeemed.issuer)
         return await self.open_session(redeemed.name, redeemed.role, redeemed.issuer)
 
     def local_link(self) -> str | None:

@@ -86,11 +86,6 @@ class Asked:
     def origin(self) -> str:
         return self._said.get(b"origin", "")
 
-    @property
-    def encrypted(self) -> bool:
-        """Whether it came to us by TLS. (What a proxy says about its own side is not looked at here.)"""
-        return self._scheme == "https"
-
     def source(self, proxies: Proxies) -> tuple[str, str]:
         """(address of the client, scheme that it used)."""
         peer = self._peer()
@@ -182,12 +177,12 @@ class Gate:
             return access.session(secret)
         raise Unauthorized
 
-    @staticmethod
-    def cookie(asked: Asked) -> str | None:
+    def cookie(self, asked: Asked) -> str | None:
         """The session's secret, if the request carries one."""
         found = dict(_COOKIES.findall(asked.said(b"cookie")))
         # Only this very host can have set the first; the other, any page of a sibling domain, so under TLS it is none.
-        return found.get("__Host-") or (None if asked.encrypted else found.get(""))
+        encrypted = asked.source(self.proxies)[1] == "https"
+        return found.get("__Host-") or (None if encrypted else found.get(""))
 
     def _check_page(self, asked: Asked) -> None:
         """A browser sends its cookie whoever makes it ask, so the page must be known. Browsers name it in `Origin`; for
@@ -216,18 +211,22 @@ class Gate:
 
     # ---- limits ------------------------------------------------------------------------------------------------------
     def count(self, identity: Identity) -> None:
-        """One more request of this identity. (Not a live connection: how many there may be has a limit of its own.)"""
+        """One more request of this identity, and of those who vouched for it. (Not a live connection: how many there
+        may be has a limit of its own.)"""
         if identity is NOBODY:
             return
         now = time.monotonic()
-        bucket = identity.bucket
-        if bucket is None:
-            limits = self._limits
-            rate = limits.producer_rate if identity.allows("report") else limits.viewer_rate
-            bucket = identity.bucket = TokenBucket(rate, max(1.0, rate * limits.burst_seconds), now)
-        wait = bucket.take(now)
-        if wait:
-            raise TooMany("requests", int(wait) + 1)
+        one: Identity | None = identity
+        while one is not None:  # or whoever has a key could have as much again by each session
+            bucket = one.bucket
+            if bucket is None:
+                limits = self._limits
+                rate = limits.producer_rate if one.allows("report") else limits.viewer_rate
+                bucket = one.bucket = TokenBucket(rate, max(1.0, rate * limits.burst_seconds), now)
+            wait = bucket.take(now)
+            if wait:
+                raise TooMany("requests", int(wait) + 1)
+            one = one.parent
 
     def _limited(self, asked: Asked) -> TooMany | None:
         wait = self._bad.take(counted_as(asked.source(self.proxies)[0]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, cast
 
 from athena.auth.limits import TokenBucket
 from athena.auth.roles import ROLES, Action, Role
@@ -57,7 +57,19 @@ class Identity:
     def ended(self, now: Callable[[], float] = now_ms) -> bool:
         if self.until == FOREVER and self.parent is None:
             return False
-        return now() >= self.until or (self.parent is not None and self.parent.ended(now))
+        moment, one = now(), cast(Identity | None, self)
+        while one is not None:
+            if moment >= one.until:
+                return True
+            one = one.parent
+        return False
+
+    def chain(self) -> Iterator[Identity]:
+        """Itself, and those who vouched for it, the nearest first."""
+        one: Identity | None = self
+        while one is not None:
+            yield one
+            one = one.parent
 
     def end(self) -> None:
         """Not good any more, from now on, wherever it is in use."""

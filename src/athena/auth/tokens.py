@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import jwt
@@ -58,6 +58,13 @@ class TokenRules:
     secret_file: str = ""
 
 
+class _Good(NamedTuple):
+    """A token that was checked: whose it is, and by which key it is signed."""
+
+    identity: Identity
+    key_id: str
+
+
 class TokenVerifier:
     """Checks tokens. Raises `StartupError` for rules that contradict each other."""
 
@@ -65,7 +72,7 @@ class TokenVerifier:
         self._rules = rules
         self._keys: dict[str, jwt.PyJWK] = {}
         self._secret = _read_secret(rules.secret_file) if rules.secret_file else b""
-        self._good: OrderedDict[bytes, Identity] = OrderedDict()
+        self._good: OrderedDict[bytes, _Good] = OrderedDict()
         self._wanted = asyncio.Event()
         self._fetched_at = float("-inf")
         _check(rules)
@@ -74,10 +81,10 @@ class TokenVerifier:
         """Whose token this is. Raises `BadCredentials`, or `Forbidden` when it gives no role."""
         mark = fingerprint(token)
         known = self._good.get(mark)
-        if known is not None and not known.ended():
-            return known
+        if known is not None and not known.identity.ended():
+            return known.identity
         identity = self._identity(self._claims(token))
-        self._good[mark] = identity
+        self._good[mark] = _Good(identity, str(jwt.get_unverified_header(token).get("kid", "")))
         if len(self._good) > MOST_TOKENS:
             self._good.popitem(last=False)
         return identity
@@ -148,12 +155,11 @@ class TokenVerifier:
         if answer.status != 200 or len(body) > MOST_BYTES:
             raise ValueError(f"expected 200 and at most {MOST_BYTES:,} bytes, got {answer.status} and {len(body):,}")
         keys = jwt.PyJWKSet.from_json(body.decode()).keys
-        known, self._keys = (
-            self._keys,
-            {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")},
-        )
-        if not known.keys() <= self._keys.keys():
-            self._good.clear()  # a key was withdrawn: what it signed counts no more
+        self._keys = {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")}
+        for mark, good in list(self._good.items()):
+            if good.key_id not in self._keys:  # it was withdrawn: what it signed counts no more
+                good.identity.end()
+                self._good.pop(mark, None)
 
 
 def roles_from(pairs: Sequence[str]) -> dict[str, Role]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from starlette.requests import Request
 import athena
 from athena.domain import wire
 from athena.domain.model import Archive, Edit, Notice, Notification, Open
-from athena.errors import BadCredentials
+from athena.errors import BadCredentials, StoreUnavailable
 from athena.http import body, bulk, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
@@ -34,6 +35,8 @@ from athena.live.hub import Hub
 from athena.live.sse import PERMIT
 from athena.service import Service
 from athena.store.base import Answered, Key, Query
+
+log = logging.getLogger("athena.http")
 
 T = TypeVar("T")
 
@@ -162,7 +165,10 @@ class Endpoints:
             detail = msgspec.json.decode(told.body, type=Done).details
             if told.again:
                 detail += ", told again"
-            await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
+            try:
+                await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
+            except StoreUnavailable as error:  # it is done, and must not be answered as if it were not
+                log.error("what was done will be written into the audit log later: %s", error.why)
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------

@@ -23,6 +23,12 @@ _ticket = msgspec.json.Decoder(TicketWish).decode
 
 LINK_PATH = "/sign-in#"
 
+SIGN_IN_BYTES = 8 * 1024
+"""No sign-in is longer; anybody may send one."""
+
+MOST_GENERATIONS = 4
+"""Sessions one behind the other, each made by a ticket of the one before: a page in a page in a page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
@@ -38,7 +44,7 @@ class Sessions:
         access = self._access()
         asked = self.admission.asked(request.scope)
         self.admission.gate.check_query(asked)
-        wish = await body.decode(request, _sign_in, self.max_body)
+        wish = await body.decode(request, _sign_in, min(SIGN_IN_BYTES, self.max_body))
         if sum(given is not None for given in (wish.key, wish.link, wish.ticket)) != 1:
             raise InvalidField("body", "expected one of key, link and ticket")
         if wish.role is not None and wish.ticket is None:
@@ -46,9 +52,9 @@ class Sessions:
         address, scheme = asked.source(self.admission.gate.proxies)
         try:
             if wish.ticket is not None:
-                opened = await access.exchange(wish.ticket, wish.role)
+                opened = await access.exchange(wish.ticket, wish.role, self.admission.gate.count)
             else:
-                opened = await access.sign_in(wish.key, wish.link)
+                opened = await access.sign_in(wish.key, wish.link, self.admission.gate.count)
         except BadCredentials as error:
             raise self.admission.gate.failed_sign_in(asked, error) from None
         who = opened.identity
@@ -72,7 +78,7 @@ class Sessions:
         who: Identity = request.scope[IDENTITY]
         if who.kind == "session":
             bearer = asked.said(b"authorization").partition(" ")[2].strip()
-            await access.sign_out(bearer or Gate.cookie(asked) or "")
+            await access.sign_out(bearer or self.admission.gate.cookie(asked) or "")
             await access.record(str(who), address, "sign out")
         return JsonResponse(Done("signed out"), headers={"set-cookie": self._cookie("", scheme)})
 
@@ -84,6 +90,8 @@ class Sessions:
         if not covers(who.role, wish.role):
             self.admission.gate.deny(str(who), self.admission.asked(request.scope), f"give the role {wish.role}")
             raise Forbidden(f"give the role {wish.role}", who.role)
+        if sum(one.kind == "session" for one in who.chain()) >= MOST_GENERATIONS:
+            raise Forbidden(f"make tickets in the {MOST_GENERATIONS + 1}th generation", who.role)
         secret, until = access.tickets.issue(mask_emails(wish.name), wish.role, who)
         return JsonResponse(IssuedTicket(secret, int(until)), 201)
 
@@ -117,6 +125,6 @@ def is_signed_in(gate: Gate, asked: Asked) -> bool:
     if gate.access is None:
         return True
     try:
-        return gate.access.session(Gate.cookie(asked) or "") is not None
+        return gate.access.session(gate.cookie(asked) or "") is not None
     except AthenaError:
         return False

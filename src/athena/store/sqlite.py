@@ -25,7 +25,7 @@ from athena.clock import Anchor
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
 from athena.datadir import unusable
 from athena.domain.model import ACTIVE, AnyCommand, Change, Notification, Position
-from athena.errors import StoreUnavailable
+from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
 from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
 from athena.store.batch import Batch, repeated
@@ -76,6 +76,10 @@ class SqliteStore:
         self.path = directory / "athena.db"
         self._lock = lock(directory)
         try:
+            if not self.path.exists() and self.path.with_name("athena.db-wal").exists():
+                # SQLite would remove it beside a database that is empty, and with it what was committed last.
+                why = "athena.db is gone, and its log (athena.db-wal) is still there"
+                raise DataDirectoryUnusable(str(directory), why, "put it back, or remove the log, too")
             make_file(self.path)
             self._writer = connect(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             make_durable(self._writer)
