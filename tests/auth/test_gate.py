@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
-from athena.auth.gate import COOKIE, Asked, Gate, relevant
+from athena.auth.gate import COOKIE, MOST_SEARCHES, Asked, Gate, relevant
+from athena.auth.identity import Identity
 from athena.auth.local import ensure_key, make_key
 from athena.auth.roles import ROLES
 from athena.auth.secrets import ApiKey, new_key, new_token
@@ -218,3 +219,18 @@ def test_without_access_control_all_are_nobody(build: BuildGate) -> None:
         gate.listed_origin(asked())  # by the name athena.example
     with pytest.raises(CredentialsInUrl):
         gate.admit(asked(query=f"key={new_key()}"), "view")
+
+
+def test_searches_of_one_key_are_limited_with_those_of_its_sessions(gate: Gate) -> None:
+    key = Identity("key", "k", "team", "viewer")
+    ann, bob = (Identity("session", name, name, "viewer", parent=key) for name in ("ann", "bob"))
+    with ExitStack() as going_on:
+        for number in range(MOST_SEARCHES):
+            going_on.enter_context(gate.searching((key, ann, bob)[number % 3]))
+        with pytest.raises(TooMany, match="searches"), gate.searching(bob):
+            pass
+        with gate.searching(Identity("key", "other", "other", "viewer")):
+            pass
+    with gate.searching(ann):
+        pass
+    assert not gate._searches

@@ -5,6 +5,7 @@ import contextlib
 import os
 import resource
 import shutil
+import threading
 from pathlib import Path
 
 import apsw
@@ -21,12 +22,14 @@ from athena.errors import (
     StoreTooNew,
     StoreUnavailable,
 )
+from athena.store import sqlite
 from athena.store.backup import back_up, restore
 from athena.store.base import Query
 from athena.store.checkup import examine
 from athena.store.disk import Disk
 from athena.store.sqlite import PREALLOCATED_AT_ONCE, SqliteStore
 from athena.store.sqlite_file import WAL_BYTES, check_version
+from athena.store.sqlite_pages import read_page
 
 OPEN = Command("a", Open(description="d"))
 
@@ -313,6 +316,36 @@ def test_a_history_of_an_earlier_version_is_copied_and_put_back(tmp_path: Path) 
         store = SqliteStore(tmp_path)
         assert await store.position() == position
         assert len(await store.deadlines(9)) == 2
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_searches_hold_up_neither_pages_nor_what_athena_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on, may_end = threading.Event(), threading.Event()
+
+    def slow(db: apsw.Connection, query: Query) -> list[Notification]:
+        if query.search:
+            going_on.set()
+            assert may_end.wait(20)
+        return read_page(db, query)
+
+    monkeypatch.setattr(sqlite, "read_page", slow)
+
+    async def main() -> None:
+        store = SqliteStore(tmp_path)
+        await store.write([OPEN], 1000)
+        searches = [asyncio.ensure_future(store.page(Query(search="d"))) for _ in range(20)]
+        await asyncio.to_thread(going_on.wait, 20)
+        async with asyncio.timeout(20):
+            assert (await store.page(Query())).total == 1
+            assert await store.get("a") is not None
+            assert (await store.position()).seq == 1
+            assert await store.due(10**9, 10) == ["a"]
+            assert len((await store.changed_since(0, 10)).rows) == 1
+        assert not any(search.done() for search in searches)
+        may_end.set()
+        assert all(len(page.rows) == 1 for page in await asyncio.gather(*searches))
         await store.close()
 
     asyncio.run(main())

@@ -89,6 +89,7 @@ export class ApolloDetails extends LitElement {
     const ended = row.ts_completed ?? (isActive(row.status) ? this.now : undefined);
     const facts: [string, unknown][] = [
       [i18n.text('by'), row.by === '-' ? undefined : html`<bdi>${row.by}</bdi>`],
+      [i18n.text('when'), row.type === 'notification' ? i18n.exact(row.ts_display) : undefined],
       [i18n.text('started'), began === undefined ? undefined : i18n.exact(began)],
       [i18n.text('completed'), row.ts_completed === undefined ? undefined : i18n.exact(row.ts_completed)],
       [i18n.text('duration'), began === undefined || ended === undefined ? undefined : row.ts_completed === undefined ? i18n.duration(ended - began) : i18n.took(ended - began)],

@@ -89,6 +89,7 @@ export const de: Catalogue = {
   details: 'Einzelheiten',
   changes: 'Was geschah',
   by: 'Von',
+  when: 'Wann',
   started: 'Begonnen',
   completed: 'Beendet',
   duration: 'Dauer',

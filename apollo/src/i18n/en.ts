@@ -88,6 +88,7 @@ export const en = {
   details: 'Details',
   changes: 'What happened',
   by: 'By',
+  when: 'When',
   started: 'Started',
   completed: 'Ended',
   duration: 'Duration',

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -56,6 +57,9 @@ class Limits(NamedTuple):
     per_address: int
     per_identity: int
 
+
+MOST_SEARCHES = 8
+"""Searches of one key, its sessions' included, that are read or wait to be."""
 
 Said = Mapping[bytes, str]
 """The headers that count, by their names in lower case."""
@@ -111,6 +115,7 @@ class Gate:
         self._limits = limits
         self._bad = AddressLimit(attempts / 60, attempts)
         self._open: dict[str, int] = {}  # live connections, by address
+        self._searches: dict[Identity, int] = {}
 
     # ---- pages -------------------------------------------------------------------------------------------------------
     def listed_origin(self, asked: Asked) -> str | None:
@@ -227,6 +232,22 @@ class Gate:
             if wait:
                 raise TooMany("requests", int(wait) + 1)
             one = one.parent
+
+    @contextmanager
+    def searching(self, identity: Identity) -> Iterator[None]:
+        """Somebody searches for as long as this lasts: that may read much, and goes on when they have left. Raises
+        `TooMany` where they, or others with the same key, do already."""
+        *_, root = identity.chain()
+        going_on = self._searches.get(root, 0)
+        if going_on >= MOST_SEARCHES:
+            raise TooMany("searches at a time", 1)
+        self._searches[root] = going_on + 1
+        try:
+            yield
+        finally:
+            self._searches[root] -= 1
+            if not self._searches[root]:
+                del self._searches[root]
 
     def _limited(self, asked: Asked) -> TooMany | None:
         wait = self._bad.take(counted_as(asked.source(self.proxies)[0]))

@@ -133,7 +133,7 @@ class Application:
                 return cors.preflight()
         bound = methods.get("GET" if method == "HEAD" else method)
         if bound is None:
-            raise MethodNotAllowed(sorted(methods), method)
+            raise MethodNotAllowed(sorted({*methods, "HEAD"} if "GET" in methods else methods), method)
         route = bound.route
         if route.needs != "open":
             identity = gate.admit(asked, route.needs, route.streams)

@@ -142,7 +142,7 @@ def _id_of(piece: bytes | msgspec.Raw) -> str | None:
         tx_id = msgspec.json.decode(piece)["tx_id"]
     except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         return None
-    return tx_id[:128] if isinstance(tx_id, str) else None
+    return tx_id if isinstance(tx_id, str) and len(tx_id) <= 128 else None
 
 
 def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -101,7 +102,9 @@ class Endpoints:
     # ---- notifications -----------------------------------------------------------------------------------------------
     async def history(self, request: Request) -> JsonResponse:
         """The history: active ones first, then newest first."""
-        page = await self.service.history(body.query(request, HistoryParameters).as_query())
+        query = body.query(request, HistoryParameters).as_query()
+        with self.admission.gate.searching(request.scope[IDENTITY]) if query.search else nullcontext():
+            page = await self.service.history(query)
         return JsonResponse(
             History(
                 total=page.total,

@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import queue
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -32,12 +30,15 @@ from athena.store.batch import Batch, repeated
 from athena.store.side_thread import SideThread
 from athena.store.sqlite_file import WAL_BYTES, check_version, lock, make_file, tune, why
 from athena.store.sqlite_pages import read_page
+from athena.store.sqlite_readers import Readers
 from athena.store.sqlite_rows import bound, placed
 from athena.store.turns import Turns
 
 log = logging.getLogger("athena.store")
 
 READERS = 2
+"""Threads for what people ask for. One at a time searches, so that the other is there for whoever only wants a page."""
+
 SLICE = 256
 """Commands applied, or rows written, between two looks at how long it takes: about a millisecond."""
 
@@ -96,10 +97,9 @@ class SqliteStore:
         self._searchable = sqlite_search.newest(self._writer)
         self._known = _Known(self._writer)
         self._beside = SideThread("athena-commit")
-        self._reading = ThreadPoolExecutor(READERS, "athena-read")
-        self._readers: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
-        for _ in range(READERS):
-            self._readers.put(connect(self.path, apsw.SQLITE_OPEN_READONLY))
+        self._asked = Readers(self.path, READERS, "athena-read")
+        self._searching = asyncio.Semaphore(READERS - 1)
+        self._own = Readers(self.path, 1, "athena-own")  # for what Athena needs, whatever people ask for
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
@@ -245,7 +245,7 @@ class SqliteStore:
         def read(db: apsw.Connection) -> Position:
             return Position(*_position(db)[:2])
 
-        return await self._read(read)
+        return await self._own.run(read)
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         def read(db: apsw.Connection) -> tuple[Notification, list[Change]] | None:
@@ -255,7 +255,7 @@ class SqliteStore:
             state = _state(row)
             return state, _decode_changes(value(db, SQL["changes"], (notification_id,)))
 
-        return await self._read(read)
+        return await self._asked.run(read)
 
     async def page(self, query: Query) -> Page:
         def read(db: apsw.Connection) -> Page:
@@ -263,47 +263,31 @@ class SqliteStore:
             rows = read_page(db, query)
             return Page(rows[: query.limit], len(rows) > query.limit, Position(epoch, seq), total, transactions)
 
-        return await self._read(read)
+        if not query.search:
+            return await self._asked.run(read)
+        async with self._searching:
+            return await self._asked.run(read)
 
     async def changed_since(self, seq: int, limit: int) -> Changed:
         def read(db: apsw.Connection) -> Changed:
             rows = _decode_rows(value(db, SQL["changed_since"], (seq, limit)))
             return Changed(rows, Position(*_position(db)[:2]), value(db, SQL["retired"]))
 
-        return await self._read(read)
+        return await self._own.run(read)
 
     async def clock(self) -> tuple[Anchor, int]:
-        return await self._read(sqlite_clock.read)
+        return await self._own.run(sqlite_clock.read)
 
     async def deadlines(self, limit: int) -> list[Deadline]:
-        return await self._read(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
+        return await self._own.run(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
 
     async def due(self, now: int, limit: int) -> list[str]:
-        return await self._read(lambda db: _decode_ids(value(db, SQL["due"], (now, limit))))
-
-    async def _read(self, read: Callable[[apsw.Connection], T]) -> T:
-        """Run `read` on a reader's thread, inside one snapshot."""
-
-        def run() -> T:
-            db = self._readers.get()
-            try:
-                db.execute("BEGIN")
-                try:
-                    return read(db)
-                finally:
-                    db.execute("COMMIT")
-            except apsw.Error as error:
-                raise StoreUnavailable(str(error)) from error
-            finally:
-                self._readers.put(db)
-
-        return await asyncio.get_running_loop().run_in_executor(self._reading, run)
+        return await self._own.run(lambda db: _decode_ids(value(db, SQL["due"], (now, limit))))
 
     async def close(self) -> None:
         self._beside.close()
-        self._reading.shutdown()
-        while not self._readers.empty():
-            self._readers.get().close()
+        self._asked.close()
+        self._own.close()
         self._writer.close()
         os.close(self._lock)
 

@@ -1,0 +1,51 @@
+"""Threads that read a database, each with a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from athena.database import connect
+from athena.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Readers:
+    """As many at a time as there are threads; who comes later waits, in order."""
+
+    def __init__(self, path: Path, threads: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, name)
+        self._connections: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
+        for _ in range(threads):
+            self._connections.put(connect(path, apsw.SQLITE_OPEN_READONLY))
+
+    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+        """What `read` returns, inside one snapshot. Raises `StoreUnavailable` for what SQLite refuses."""
+
+        def run() -> T:
+            db = self._connections.get()
+            try:
+                db.execute("BEGIN")
+                try:
+                    return read(db)
+                finally:
+                    db.execute("COMMIT")
+            except apsw.Error as error:
+                raise StoreUnavailable(str(error)) from error
+            finally:
+                self._connections.put(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+    def close(self) -> None:
+        """Finish what was asked for."""
+        self._threads.shutdown()
+        while not self._connections.empty():
+            self._connections.get().close()
