@@ -279,3 +279,10 @@ def test_the_head_of_a_stream_is_no_stream(shared: Athena) -> None:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert sock.recv(12) == b"HTTP/1.1 200"
     assert number(shared, "athena_clients", transport="sse") == before
+
+
+def test_a_poll_ends_with_its_connection(shared: Athena) -> None:
+    until(shared, 0, "athena_clients", transport="longpoll")
+    for _ in range(3):
+        waiting_poll(shared).close()
+    until(shared, 0, "athena_clients", transport="longpoll")

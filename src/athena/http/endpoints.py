@@ -16,7 +16,7 @@ from starlette.requests import Request
 import athena
 from athena.domain import wire
 from athena.domain.model import Archive, Edit, Notice, Notification, Open
-from athena.errors import BadCredentials, StoreUnavailable
+from athena.errors import BadCredentials, BadRequest, StoreUnavailable
 from athena.http import body, bulk, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
@@ -34,6 +34,7 @@ from athena.http.readiness import Readiness
 from athena.live import longpoll
 from athena.live.hub import Hub
 from athena.live.sse import PERMIT
+from athena.live.streams import disconnected
 from athena.service import Service
 from athena.store.base import Answered, Key, Query
 
@@ -138,10 +139,15 @@ class Endpoints:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
         asked = body.query(request, WaitParameters)
         poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
+        gone = asyncio.ensure_future(disconnected(request.receive))
         with self.hub.streams.tied(poll, request.scope[PERMIT], "longpoll"):
-            await asyncio.wait((poll,))
+            await asyncio.wait((poll, gone), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
         if poll.cancelled():
             raise BadCredentials("a key, session or token")
+        if not poll.done():  # nobody waits for it any more: it gives back its place
+            poll.cancel()
+            raise BadRequest("expected a client that waits for its poll, got the end of the connection")
         return JsonResponse(poll.result().as_json())
 
     # ---- operations --------------------------------------------------------------------------------------------------

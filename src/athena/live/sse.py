@@ -13,6 +13,7 @@ from athena.domain.wire import encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.encoding import server_sent_events
 from athena.live.hub import Hub
+from athena.live.streams import disconnected
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -45,7 +46,7 @@ class EventStream:
         # The position is taken before anything is awaited: what is committed from here on will be sent.
         position = self._hub.begin(after, "sse")
         stream = asyncio.ensure_future(self._stream(position, after is not None, scope, send))
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             with self._hub.streams.tied(stream, scope[PERMIT], "sse"):
                 await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -83,8 +84,3 @@ class EventStream:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             seq, data = chunk.seq, chunk.data or COMMENT
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

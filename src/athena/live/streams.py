@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from starlette.types import Receive
+
 from athena.live.counts import Transport
 from athena.live.gate import Permit
 
@@ -62,3 +64,9 @@ class Streams:
         for stream in over:
             stream.cancel()
         return len(over)
+
+
+async def disconnected(receive: Receive) -> None:
+    """Return when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
