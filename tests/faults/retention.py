@@ -27,8 +27,8 @@ WHOLE_MS = 0.002
 """Seconds that a row is kept, and that it may go too soon, since times are whole milliseconds."""
 
 GROWTH = 1.5
-"""Times the pages that the file had after the second wave, at most: where rows come before the pages of the last ones are
-free, it grows by some, and then no more. Without reuse, the fourth would double them, the tenth have five times as many."""
+"""Times the pages that the file had after the second wave, at most: where rows come before those of the last ones are
+free, it grows by some, and then no more. Without reuse, the fourth would double them."""
 
 
 def replace(this: Round) -> None:
