@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import apsw
 
-from athena.database import connect
+from athena.database import connect, value
 from athena.errors import StoreUnavailable
 
 T = TypeVar("T")
@@ -24,7 +24,9 @@ class Readers:
         self._threads = ThreadPoolExecutor(threads, name)
         self._connections: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         for _ in range(threads):
-            self._connections.put(connect(path, apsw.SQLITE_OPEN_READONLY))
+            db = connect(path, apsw.SQLITE_OPEN_READONLY)
+            value(db, "PRAGMA schema_version")  # opens the log, too: later it may have been moved away, and can be read
+            self._connections.put(db)
 
     async def run(self, read: Callable[[apsw.Connection], T]) -> T:
         """What `read` returns, inside one snapshot. Raises `StoreUnavailable` for what SQLite refuses."""
