@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal, cast
+from typing import Literal
 
 from athena.auth.limits import TokenBucket
 from athena.auth.roles import ROLES, Action, Role
@@ -57,7 +57,8 @@ class Identity:
     def ended(self, now: Callable[[], float] = now_ms) -> bool:
         if self.until == FOREVER and self.parent is None:
             return False
-        moment, one = now(), cast(Identity | None, self)
+        moment = now()
+        one: Identity | None = self
         while one is not None:
             if moment >= one.until:
                 return True

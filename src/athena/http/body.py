@@ -117,7 +117,7 @@ def invalid(error: msgspec.ValidationError, source: Any) -> AthenaError:
     path = place["path"] if place else ""
     named = _NAMED.search(problem)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "body"
-    if named is None and ", got" not in problem:
+    if named is None and ", got" not in problem and source is not None:
         problem += f", got {_shown(source, path)}"
     return InvalidField(field, problem[:1].lower() + problem[1:])
 

@@ -21,7 +21,7 @@ LINE_BYTES = 64 * 1024
 """No line is longer that says what a line may say, five times over. One that is, is not looked at any further."""
 
 MOST_VALUES = 64 * MOST_LINES
-"""Values, as commas and brackets tell, in an array that is looked at member by member."""
+"""Texts, brackets and commas in an array that is looked at member by member: twice what its lines can have."""
 
 Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]

@@ -140,9 +140,11 @@ class Endpoints:
         asked = body.query(request, WaitParameters)
         poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
         gone = asyncio.ensure_future(disconnected(request.receive))
-        with self.hub.streams.tied(poll, request.scope[PERMIT], "longpoll"):
-            await asyncio.wait((poll, gone), return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
+        try:
+            with self.hub.streams.tied(poll, request.scope[PERMIT], "longpoll"):
+                await asyncio.wait((poll, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
         if poll.cancelled():
             raise BadCredentials("a key, session or token")
         if not poll.done():  # nobody waits for it any more: it gives back its place

@@ -140,10 +140,11 @@ def _put_aside(final: Path) -> Path | None:
     aside = _free_name(final.with_name(f"{final.name}.{time.strftime('%Y%m%dT%H%M%S')}"))
     endings = [ending for ending in ("-wal", "-shm", "") if final.with_name(final.name + ending).exists()]
     if endings == [""]:
-        os.link(final, aside)
-    else:
-        for ending in endings:
-            final.with_name(final.name + ending).rename(aside.with_name(aside.name + ending))
+        with suppress(OSError):  # not every file system has second names
+            os.link(final, aside)
+            return aside
+    for ending in endings:
+        final.with_name(final.name + ending).rename(aside.with_name(aside.name + ending))
     return aside
 
 

@@ -159,9 +159,11 @@ class SqliteStore:
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():
             # On the thread: rows from the past that came not long ago are passed over, and there may be many.
-            removed = await self._beside.run(sqlite_retention.retire, self._writer, before, limit)
+            rows = await self._beside.run(sqlite_retention.oldest, self._writer, before, limit)
+            if rows:
+                sqlite_retention.remove(self._writer, rows)
         self._searchable = sqlite_search.newest(self._writer)
-        return removed
+        return len(rows)
 
     async def postpone(self, before: int, limit: int) -> int:
         async with self._transaction():

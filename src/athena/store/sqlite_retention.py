@@ -20,21 +20,28 @@ SQL = load_blocks("athena.store", "sqlite_retention.sql")
 COUNT_ROWS = load_blocks("athena.store", "sqlite.sql")["count_rows"]
 
 
-def retire(db: apsw.Connection, before: int, limit: int) -> int:
-    """Remove at most `limit` finished rows that are shown as of before a moment (ms), and came before it, in the
-    transaction of the caller. Passes over those that came later, however many they are."""
-    rows: list[Any] = db.execute(SQL["oldest"], {"before": before, "limit": limit}).fetchall()
-    if not rows:
-        return 0
+Old = tuple[str, int, str, int, int]
+"""id, seq, type, archived, ts_display."""
+
+_decode = msgspec.json.Decoder(list[Old]).decode
+
+
+def oldest(db: apsw.Connection, before: int, limit: int) -> list[Old]:
+    """At most `limit` finished rows that are shown as of before a moment (ms), and came before it. Passes over those
+    that came later, however many they are."""
+    return _decode(value(db, SQL["oldest"], {"before": before, "limit": limit}))
+
+
+def remove(db: apsw.Connection, rows: list[Old]) -> None:
+    """Remove them with all that belongs to them, in the transaction of the caller. There is at least one."""
     db.execute(SQL["remove_changes"], (_json([seq for _, seq, kind, _, _ in rows if kind == "webhook_tx"]),))
     db.execute(SQL["remove_rows"], (_json([id_ for id_, *_ in rows]),))
     _count(db, rows)
-    oldest = value(db, SQL["oldest_left"])
-    sqlite_search.retire(db, max(ts_display for *_, ts_display in rows) if oldest is None else int(oldest))
-    return len(rows)
+    left = value(db, SQL["oldest_left"])
+    sqlite_search.retire(db, max(ts_display for *_, ts_display in rows) if left is None else int(left))
 
 
-def _count(db: apsw.Connection, rows: list[Any]) -> None:
+def _count(db: apsw.Connection, rows: list[Old]) -> None:
     """Take them out of the tally and the totals."""
     slots = Counter(
         (unit, ts_display // unit, archived, kind)

@@ -1,8 +1,10 @@
 -- name: oldest
--- Finished rows from before a moment, the oldest first: by when they are shown, and by when they came.
-SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notification_in_order_archived
-WHERE finished = 1 AND age > -:before AND coalesce(ts_completed, 0) < :before
-ORDER BY age DESC, id LIMIT :limit;
+-- Finished rows from before a moment, the oldest first, as one JSON array: by when they are shown, and by when they came.
+SELECT json_group_array(json_array(id, seq, type, archived, ts_display)) FROM (
+    SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notification_in_order_archived
+    WHERE finished = 1 AND age > -:before AND coalesce(ts_completed, 0) < :before
+    ORDER BY age DESC, id LIMIT :limit
+);
 
 -- name: oldest_left
 -- When the oldest finished row that is still there is shown; nothing when there is none.
