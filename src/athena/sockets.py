@@ -13,11 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import select
 import socket
+import struct
 import sys
+import termios
 from collections.abc import Callable, Collection
 from typing import Any, cast
 
@@ -350,6 +353,42 @@ class Connection(asyncio.Transport):
             self._protocol = _GONE
             os.close(self._descriptor)
             self._connections.ended()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection whose peer does not read. The kernel would keep what it has yet to send, megabytes, for minutes;
+    so it is told to forget that (`SO_LINGER` of 0 seconds, socket(7))."""
+    descriptor = _descriptor_of(transport)
+    if descriptor is not None:
+        borrowed = socket.socket(fileno=descriptor)
+        with contextlib.suppress(OSError):
+            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        borrowed.detach()
+    transport.abort()
+
+
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that were written and that the peer's kernel has not acknowledged: those of the transport, and those of our
+    kernel, which may be megabytes. Whoever reads, however slowly, makes this number fall."""
+    descriptor = _descriptor_of(transport)
+    return transport.get_write_buffer_size() + (0 if descriptor is None else unacknowledged(descriptor))
+
+
+def _descriptor_of(transport: asyncio.Transport) -> int | None:
+    """None when it is closed."""
+    if isinstance(transport, Connection):
+        return transport._descriptor if transport._phase < _OVER else None
+    connected: socket.socket | None = transport.get_extra_info("socket")
+    return None if connected is None or connected.fileno() < 0 else connected.fileno()
+
+
+def unacknowledged(descriptor: int) -> int:
+    """Bytes that the kernel has yet to send or to hear about (tcp(7), `SIOCOUTQ`: another name for the number of
+    `TIOCOUTQ`); 0 for a descriptor that is closed, and for systems that cannot say."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):
+        return 0
 
 
 class Broadcast:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Self
 
-from tests.e2e.calls import BULK, NOTIFICATIONS, Deadline, StartAthena, new_id, ok
-from tests.e2e.rawsocket import HANDSHAKE, PONG, frame, is_cut, tcp
+import pytest
+from tests.e2e.calls import BULK, NOTIFICATIONS, Deadline, StartAthena, call, new_id, ok
+from tests.e2e.rawsocket import HANDSHAKE, PONG, RawWebSocket, frame, is_cut, tcp
 from tests.e2e.subscribers import LIVE, STREAM, SseSubscriber
+from tests.e2e.test_faults import memory
 from tests.e2e.test_metrics import number, until
 from tests.support.server import Athena
 
@@ -30,6 +34,15 @@ def held(sock: socket.socket) -> int:
         if (_port(local), _port(remote)) == ends:
             return int(queues.partition(":")[0], 16)
     raise AssertionError("the connection is gone")
+
+
+def connected(sock: socket.socket) -> bool:
+    """Whether the server still has its end of a connection."""
+    try:
+        held(sock)
+    except (AssertionError, OSError):
+        return False
+    return True
 
 
 def _port(address: str) -> int:
@@ -83,19 +96,171 @@ def test_a_stream_that_says_it_is_done_and_does_not_read_is_ended_as_slow(start_
         assert is_cut(lazy)
 
 
-def test_a_handshake_behind_answers_that_nobody_reads_is_from_a_slow_client(start_athena: StartAthena) -> None:
+def test_a_handshake_behind_answers_that_nobody_reads_is_not_taken(start_athena: StartAthena) -> None:
     """It sends pongs all the while: what it does not do is read."""
-    athena = start_athena(*SLOW, *AWAKE)
+    athena = start_athena(*AWAKE, "--idle-timeout", "1")
     for _ in range(10):
         publish(athena, 100)
     with tcp(athena, receive_buffer=4096) as lazy:
         fill_by_answers(athena, lazy)
         lazy.sendall(HANDSHAKE.format(path=LIVE, port=athena.port).encode())
-        until(athena, 1, "athena_clients", transport="websocket")
-        deadline = Deadline()
-        while number(athena, "athena_ended_clients_total", cause="slow") == 0:
-            assert not deadline.passed, "it is fed for ever"
-            lazy.sendall(frame(PONG))
-        until(athena, 0, "athena_clients", transport="websocket")
+        until_cut(lazy, frame(PONG))
+        assert number(athena, "athena_clients", transport="websocket") == 0
+
+
+def until_cut(sock: socket.socket, more: bytes) -> None:
+    """Send `more` again and again until the peer has ended the connection."""
+    deadline, pause = Deadline(), threading.Event()
+    with suppress(OSError):
+        while not deadline.passed:
+            sock.sendall(more)
+            pause.wait(0.01)
+    assert not deadline.passed, "it is fed for ever"
+
+
+def fill_with_long_rows(athena: Athena, count: int) -> None:
+    """Messages that are six times as long in JSON: a page of a thousand is more than any kernel keeps (4 MB)."""
+    lines = [{"op": "open", "tx_id": new_id(), "description": "d", "athena_msg": "\1" * 1000} for _ in range(count)]
+    ok(athena, "POST", BULK, lines)
+
+
+class Reader:
+    """Takes some kilobytes at a time from a connection, in the background: slow, but it goes on."""
+
+    def __init__(self, sock: socket.socket, pieces: float = 50) -> None:
+        """`pieces`: of 4 KiB, a second."""
+        self.taken = 0
+        """Bytes."""
+        self.ended = False
+        """Whether the peer has ended the connection."""
+        self._sock = sock
+        self._pause = 1 / pieces
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def until(self, taken: int) -> None:
+        """Wait until that many bytes were taken, or the connection has ended."""
+        deadline, pause = Deadline(), threading.Event()
+        while self.taken < taken and not self.ended:
+            assert not deadline.passed, f"{self.taken} bytes, and no more"
+            pause.wait(0.05)
+
+    def _read(self) -> None:
+        while not self._stop.wait(self._pause):
+            try:
+                data = self._sock.recv(4096)
+            except OSError:
+                data = b""
+            self.taken += len(data)
+            if not data:
+                self.ended = True
+                return
+
+
+SOME = 700_000
+"""Bytes that a slow reader takes in more than three times as long as it may stand still, and long before the kernel,
+which has megabytes for it, has room again for what waits in Athena."""
+
+
+def test_a_websocket_that_reads_slowly_is_not_stalled(start_athena: StartAthena) -> None:
+    """Most of what waits for it is in the kernel, and only what the peer takes from there is progress."""
+    athena = start_athena(*SLOW)
+    with RawWebSocket(athena, receive_buffer=16_384) as slow:
+        while not number(athena, "athena_slow_clients"):
+            fill_with_long_rows(athena, 200)
+        with Reader(slow.sock) as reader:
+            reader.until(SOME)
+        assert number(athena, "athena_slow_clients") == 1, "it has caught up; this shows nothing"
+        assert number(athena, "athena_ended_clients_total", cause="slow") == 0
+
+
+def test_an_event_stream_that_reads_slowly_is_not_stalled(start_athena: StartAthena) -> None:
+    athena = start_athena(*SLOW)
+    with tcp(athena, receive_buffer=16_384) as slow:
+        slow.sendall(GET.format(path=STREAM).encode())
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        for _ in range(8):
+            fill_with_long_rows(athena, 200)
+        with Reader(slow) as reader:
+            reader.until(SOME)
+        assert number(athena, "athena_clients", transport="sse") == 1
+        assert number(athena, "athena_ended_clients_total", cause="slow") == 0
+
+
+def test_a_websocket_that_has_yet_to_come_to_a_ping_is_not_silent(start_athena: StartAthena) -> None:
+    """Athena is not told to pause, so nobody counts it among the slow: all is in the kernel, the ping at its end."""
+    athena = start_athena("--ping-interval", "1", "--ping-timeout", "1")
+    with RawWebSocket(athena, receive_buffer=16_384) as slow:
+        while held(slow.sock) < SOME + ROOM:
+            publish(athena, 50)
+        assert number(athena, "athena_slow_clients") == 0
+        with Reader(slow.sock) as reader:
+            reader.until(SOME)
+        assert held(slow.sock), "it has come to the ping; this shows nothing"
         assert number(athena, "athena_ended_clients_total", cause="silent") == 0
-        assert is_cut(lazy)
+        until(athena, 1, "athena_ended_clients_total", cause="silent")  # it reads no more
+
+
+PAGE = f"{NOTIFICATIONS}?limit=1000"
+ASKED = GET.format(path=PAGE).encode()
+STALLED = {
+    "and closes": ASKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+    "of HTTP/1.0": ASKED.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "by two requests at once": ASKED * 2,
+    "and then something else": ASKED + b"no request\r\n\r\n",
+    "and half of the next request": ASKED + b"GET /healthz HTTP/1.1\r\nHo",
+}
+
+
+@pytest.mark.parametrize("asked", STALLED.values(), ids=STALLED)
+def test_an_answer_that_nobody_reads_is_given_up(asked: bytes, start_athena: StartAthena) -> None:
+    athena = start_athena("--idle-timeout", "1")
+    fill_with_long_rows(athena, 1000)
+    with tcp(athena, receive_buffer=4096) as lazy:
+        lazy.sendall(asked)
+        deadline = Deadline()
+        while connected(lazy):
+            assert not deadline.passed, "it is kept for ever"
+
+
+def test_an_answer_that_is_read_slowly_comes_whole(start_athena: StartAthena) -> None:
+    athena = start_athena("--idle-timeout", "1")
+    fill_with_long_rows(athena, 1000)
+    size = int(call(athena, "GET", PAGE).headers["content-length"])
+    with tcp(athena, receive_buffer=16_384) as slow:
+        slow.sendall(ASKED + STALLED["and closes"])
+        with Reader(slow) as reader:
+            reader.until(SOME)
+        taken = reader.taken
+        while data := slow.recv(65536):
+            taken += len(data)
+        assert 2 * size < taken < 2 * size + 2_000, "cut off before the end"
+
+
+def test_all_answers_that_nobody_reads_hold_bounded_memory(start_athena: StartAthena) -> None:
+    """Whoever reads stays, and who has read nothing for the longest time goes."""
+    athena = start_athena()
+    fill_with_long_rows(athena, 1000)
+    with ExitStack() as open_:
+        slow = open_.enter_context(tcp(athena, receive_buffer=16_384))
+        slow.sendall(ASKED)
+        reader = open_.enter_context(Reader(slow))
+        reader.until(1)
+        before = memory(athena)
+        for _ in range(60):
+            lazy = open_.enter_context(tcp(athena, receive_buffer=4096))
+            lazy.sendall(ASKED)
+            lazy.recv(1)
+        assert number(athena, "athena_unread_answers_total") > 20
+        assert memory(athena) - before < 140_000_000
+        before = reader.taken
+        reader.until(before + 100_000)
+        assert not reader.ended

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from athena.http.answers import JsonResponse
 from athena.http.protocol import HttpProtocol
+from athena.http.unread import Unread
 from athena.http.waiting import Waiting
 
 
@@ -66,7 +67,10 @@ def test_a_request_that_is_answered_is_gone_without_the_garbage_collector(app: A
         config.load()
         transport = Written()
         protocol = HttpProtocol(
-            config, ServerState(), {"idle": Waiting(10), "express": NoneOrdinary()}, asyncio.get_running_loop()
+            config,
+            ServerState(),
+            {"idle": Waiting(10), "unread": Unread(), "express": NoneOrdinary()},
+            asyncio.get_running_loop(),
         )
         protocol.connection_made(cast(asyncio.Transport, transport))
         cycles: list[weakref.ref[Any]] = []
@@ -94,7 +98,10 @@ def test_a_connection_that_is_over_waits_for_nothing(error: Exception | None) ->
         config.load()
         waiting, transport = Waiting(10), Written()
         protocol = HttpProtocol(
-            config, ServerState(), {"idle": waiting, "express": NoneOrdinary()}, asyncio.get_running_loop()
+            config,
+            ServerState(),
+            {"idle": waiting, "unread": Unread(), "express": NoneOrdinary()},
+            asyncio.get_running_loop(),
         )
         protocol.connection_made(cast(asyncio.Transport, transport))
         protocol.data_received(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -24,6 +24,7 @@ from athena.http.metrics import Workers
 from athena.http.protocol import HttpProtocol
 from athena.http.routes import ROUTES, Route
 from athena.http.sessions import Sessions
+from athena.http.unread import Unread
 from athena.http.waiting import Waiting
 from athena.live.gate import Permit
 from athena.live.hub import Hub
@@ -52,7 +53,8 @@ Table = dict[str, dict[str, Bound]]
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
     express = Express(service, admission, config.max_head_bytes, config.max_body_bytes)
-    watched = metrics.watch(service, hub, admission, config, workers, express)
+    unread = Unread()
+    watched = metrics.watch(service, hub, admission, config, workers, express, unread)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
     sessions = Sessions(admission, config.max_body_bytes, secure)
@@ -69,7 +71,7 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
         handler = others.get(route.handler) or getattr(endpoints, route.handler, None)
         bound = Bound(route, handler or getattr(sessions, route.handler))
         table.setdefault(route.path, {})[route.method] = bound
-    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, express)
+    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, express, unread)
 
 
 class Application:
@@ -81,7 +83,13 @@ class Application:
     """
 
     def __init__(
-        self, table: Table, pages: dict[str, Handler], hub: Hub, admission: Admission, express: Express
+        self,
+        table: Table,
+        pages: dict[str, Handler],
+        hub: Hub,
+        admission: Admission,
+        express: Express,
+        unread: Unread,
     ) -> None:
         self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
         self._open_ended = [
@@ -92,6 +100,7 @@ class Application:
         self._hub = hub
         self._admission = admission
         self._express = express
+        self._unread = unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -170,6 +179,7 @@ class Application:
                     "hub": self._hub,
                     "gate": self._admission,
                     "express": self._express,
+                    "unread": self._unread,
                     "silent": Waiting(HttpProtocol.header_timeout),
                     "idle": Waiting(HttpProtocol.idle_timeout),
                 }

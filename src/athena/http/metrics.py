@@ -17,6 +17,7 @@ from athena.http.admission import Admission
 from athena.http.answers import Checks
 from athena.http.express import Express
 from athena.http.readiness import PATIENCE, Readiness
+from athena.http.unread import Unread
 from athena.journal import Journal
 from athena.live.hub import Hub
 from athena.service import Service
@@ -58,15 +59,16 @@ class Watched(NamedTuple):
     disk: Disk
     readiness: Readiness
     express: Express
+    unread: Unread
 
 
 def watch(
-    service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers, express: Express
+    service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers, express: Express, unread: Unread
 ) -> Watched:
     """What there is to look at in a node."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
     readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
-    return Watched(store, journal, hub, admission, workers, disk, readiness, express)
+    return Watched(store, journal, hub, admission, workers, disk, readiness, express, unread)
 
 
 class Seen(NamedTuple):
@@ -138,6 +140,11 @@ COUNTERS = (
         "Live connections that Athena ended by itself, by why.",
         lambda s: _by_name(s.parts.hub.counts.ended),
         ("cause",),
+    ),
+    Metric(
+        "athena_unread_answers",
+        "Connections that were cut off since all together left too much of their answers unread.",
+        lambda s: _one(s.parts.unread.ended),
     ),
     Metric("athena_errors", "Answers that were an error.", lambda s: _by_name(s.parts.admission.errors), ("code",)),
 )

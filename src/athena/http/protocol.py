@@ -4,10 +4,8 @@ and answers in one piece."""
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import http
 import socket
-import termios
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 from weakref import ref
@@ -22,8 +20,10 @@ from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER
 from athena.http.express import Errand, Express
 from athena.http.head import HOST
+from athena.http.unread import Unread
 from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
+from athena.sockets import reset, unacknowledged, untaken
 
 TLS_CLOSE_SECONDS = 1.0
 """How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
@@ -38,13 +38,8 @@ def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) ->
 
 
 def _cut(transport: asyncio.Transport, connected: socket.socket) -> None:
-    """Unless something is still on its way: a transport with TLS does not tell, but the kernel does (tcp(7),
-    `SIOCOUTQ`; the name is that of terminals, the number the same)."""
-    try:
-        on_its_way = any(fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)))
-    except (OSError, ValueError):  # closed, or a system that cannot say
-        on_its_way = False
-    if not on_its_way:
+    """Unless something is still on its way: a transport with TLS does not tell, but the kernel does."""
+    if not unacknowledged(connected.fileno()):
         transport.abort()
 
 
@@ -65,7 +60,8 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
     A request whose headers take longer than `header_timeout` seconds is cut, however busily they trickle in, and so is
-    one whose body stands still for `body_timeout` seconds. Between requests it has `idle_timeout` seconds.
+    one whose body stands still for `body_timeout` seconds. Between requests it has `idle_timeout` seconds, and as long
+    to take some of an answer; the next request waits until nearly all is taken.
     """
 
     header_timeout: ClassVar[float] = 10.0
@@ -85,7 +81,8 @@ class HttpProtocol(HttpToolsProtocol):
     _earlier: RequestResponseCycle | None = None  # of the request before the last one, if that has to wait for it
     _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
     _stopping = False  # whether the server is
-    _unsent = 0  # bytes of answers that waited to be sent when this was last looked at
+    _held = False  # whether the next request waits until the answer before it is taken
+    _untaken = 0  # bytes that the peer had yet to take when this was last looked at
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
@@ -95,6 +92,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.flow = FlowControl(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
         self._idle: Waiting = self.app_state["idle"]
+        self._unread: Unread = self.app_state["unread"]
         self._express: Express = self.app_state["express"]
         self._arm(self.header_timeout)
 
@@ -106,6 +104,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._unread.remove(self.transport)
         super().connection_lost(exc)
         if self._running is not None:  # uvicorn tells only the last request, which may be waiting behind this one
             self._running.disconnected = True
@@ -211,6 +210,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle = self._earlier  # type: ignore[assignment]
         elif self._receiving == "body" and self.cycle.response_started:
             self.transport.close()
+            self._let_go()
             return
         elif self._receiving == "body":
             self.cycle.disconnected = True  # it is answered here
@@ -227,6 +227,7 @@ class HttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+        self._let_go()
 
     # ---- parser callbacks --------------------------------------------------------------------------------------------
     def on_message_begin(self) -> None:
@@ -307,38 +308,69 @@ class HttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, without a timer for each request."""
+        """As uvicorn's, without a timer for each request; and who does not take an answer is not given another."""
         self._running = None
         self.server_state.total_requests += 1
+        if self.flow.write_paused:
+            self._unread.add(self.transport)
         if self.transport.is_closing():
-            if self._stopping:
-                close_soon(self.transport, self.loop)
-            return
+            self._let_go()
+        elif self.flow.write_paused:
+            self.flow.pause_reading()
+            self._held = True
+            self._expect_progress()
+        else:
+            self._go_on()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.remove(self.transport)
+        if self._held:
+            self._held = False
+            self._unset_keepalive_if_required()
+            if not self.transport.is_closing():
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """With the next request, if it is here."""
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._rest()
 
+    def _let_go(self) -> None:
+        """The connection ends when its peer has taken everything."""
+        if self.transport.get_write_buffer_size():
+            self._expect_progress()
+        if self._stopping:
+            close_soon(self.transport, self.loop)
+
+    def _expect_progress(self) -> None:
+        """From now on the peer has some time to take some of what waits for it."""
+        self._unset_keepalive_if_required()
+        self._idle.add(self, self.loop)
+        self._untaken = untaken(self.transport)
+
     def _rest(self) -> None:
         """Wait for the next request, if nothing of it is here and nothing of the last one is left to be done."""
         if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
             self._idle.remove(self)  # to be the last in its order
             self._idle.add(self, self.loop)
-            self._unsent = 0
+            self._untaken = 0
 
     def _unset_keepalive_if_required(self) -> None:
-        """Something came, or the connection is over (uvicorn's name for it)."""
+        """Something came or was taken, or the connection is over (uvicorn's name for it)."""
         self._idle.remove(self)
 
     def time_is_up(self) -> None:
-        unsent, before = self.transport.get_write_buffer_size(), self._unsent
-        if not unsent:
+        left, before = untaken(self.transport), self._untaken
+        if not left:
             self.transport.close()
-        elif unsent == before:
-            self.transport.abort()  # nobody reads the answer
+        elif left == before:
+            reset(self.transport)  # nobody reads the answer
         else:
-            self._unsent = unsent
+            self._untaken = left
             self._idle.add(self, self.loop)
 
     def shutdown(self) -> None:

@@ -23,7 +23,7 @@ class SlowClients:
 
     def add(self, client: Client, now: float) -> None:
         """The client's buffer is full. `now` is the loop's clock in seconds."""
-        self._waiting[client] = (client.buffered(), now)
+        self._waiting[client] = (client.untaken(), now)
 
     def forget(self, client: Client) -> None:
         """The client has drained, or is gone."""
@@ -33,9 +33,9 @@ class SlowClients:
         """The clients that took nothing for `timeout` seconds. Call it every few seconds."""
         given_up = []
         for client, (left, since) in self._waiting.items():
-            buffered = client.buffered()
-            if buffered < left:
-                self._waiting[client] = (buffered, now)
+            untaken = client.untaken()
+            if untaken < left:
+                self._waiting[client] = (untaken, now)
             elif now - since >= self.timeout:
                 given_up.append(client)
         return given_up

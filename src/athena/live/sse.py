@@ -14,6 +14,7 @@ from athena.errors import StoreUnavailable
 from athena.live.encoding import server_sent_events
 from athena.live.hub import Hub
 from athena.live.streams import disconnected
+from athena.sockets import untaken
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -64,11 +65,7 @@ class EventStream:
         data: bytes = COMMENT  # tells the client at once that it is connected
         while True:
             await hub.streams.turn()
-            try:
-                # uvicorn's send waits while the peer does not read; that is this transport's back-pressure.
-                async with asyncio.timeout(hub.slow.timeout):
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-            except TimeoutError:
+            if not await self._written(data, scope["extensions"][TRANSPORT], send):
                 hub.counts.ended["slow"] += 1
                 scope["extensions"][TRANSPORT].abort()
                 return
@@ -84,3 +81,18 @@ class EventStream:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             seq, data = chunk.seq, chunk.data or COMMENT
+
+    async def _written(self, data: bytes, transport: asyncio.Transport, send: Send) -> bool:
+        """Write as soon as the peer has taken nearly all of what was written before; False when it has stopped reading.
+
+        uvicorn's send waits for that, and only then writes: a wait that is given up can begin anew."""
+        left = untaken(transport)
+        while True:
+            try:
+                async with asyncio.timeout(self._hub.slow.timeout):
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                return True
+            except TimeoutError:
+                before, left = left, untaken(transport)
+                if left >= before:
+                    return False

@@ -27,6 +27,7 @@ from athena.live.gate import Gate, Permit
 from athena.live.handshake import plain_key, switching
 from athena.live.hub import Hub
 from athena.live.routes import is_live
+from athena.sockets import untaken
 
 INVALID_DATA = 1007
 POLICY_VIOLATION = 1008
@@ -54,6 +55,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_ping_at",
         "_shaken",
         "_silent_since",
+        "_untaken",
         "closing",
         "live",
         "paused",
@@ -71,7 +73,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parsing: _Parsing | None = None
         self._shaken = False
         self._inbound = 0  # bytes since our last ping
-        self._silent_since = 0.0  # when the unanswered ping was sent; 0 when there is none
+        self._silent_since = 0.0  # when the unanswered ping was sent, or more was taken; 0 when there is none
+        self._untaken = 0  # bytes before it that the peer had yet to take
         self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
         self.live = self.wants_ready = self.paused = self.closing = False
@@ -231,19 +234,24 @@ class WebSocketProtocol(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def buffered(self) -> int:
-        return self.transport.get_write_buffer_size()
+    def untaken(self) -> int:
+        return untaken(self.transport)
 
     def keep_alive(self, now: float) -> None:
         if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
             return
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
-            self._hub.counts.ended["silent"] += 1
-            self.abort()
+            left, before = untaken(self.transport), self._untaken
+            if left < before:  # it has yet to come to the ping, behind what was sent before that
+                self._silent_since, self._untaken = now, left
+            else:
+                self._hub.counts.ended["silent"] += 1
+                self.abort()
         elif now >= self._ping_at:
             self._ping_at = self._hub.keepalive.due(now)
             self._inbound = 0
-            self._silent_since = self._silent_since or now
+            if not self._silent_since:
+                self._silent_since, self._untaken = now, untaken(self.transport)
             self.transport.write(PING)
 
     def close(self, code: int, reason: str) -> None:
