@@ -1,13 +1,21 @@
-"""Logs that can be trusted: one line an event, as text or JSON, whatever an attacker writes into a name or a path."""
+"""Logs that can be trusted: one line an event, as text or JSON, whatever an attacker writes into a name or a path; and
+whoever collects them may stall without holding up the server."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+
+LAST_SECONDS = 1.0
+"""How long the end of Athena waits for its last lines to be taken."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\\]")
 """Control characters, line separators, marks that turn text around; and the backslash, so that escapes are ours."""
@@ -50,13 +58,99 @@ def _time(record: logging.LogRecord) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def set_up(level: str, format_: str) -> None:
+class Output:
+    """Writes text to a descriptor by a thread of its own: a pipe that nobody empties would hold up whoever writes.
+
+    What cannot be written, since the disk is full or too much waits already, is dropped, and told later.
+    """
+
+    MOST_WAITING = 4 * 1024 * 1024
+    """Characters."""
+
+    def __init__(self, descriptor: int | None, tell_missing: Callable[[int], str]) -> None:
+        """`tell_missing`: how many lines are missing -> the line that says so. No descriptor: all is dropped."""
+        self._descriptor = descriptor
+        self._tell_missing = tell_missing
+        self._changed = threading.Condition()
+        self._waiting: list[str] = []
+        self._size = 0  # characters that wait, or are being written
+        self._missing = 0
+        threading.Thread(target=self._work, name="log", daemon=True).start()
+
+    def write(self, text: str) -> None:
+        """Soon. `text` ends with the end of a line. Never waits, never raises."""
+        with self._changed:
+            if self._descriptor is None or self._size + len(text) > self.MOST_WAITING:
+                self._missing += text.count("\n")
+                return
+            self._waiting.append(text)
+            self._size += len(text)
+            self._changed.notify_all()
+
+    def drain(self, seconds: float) -> None:
+        """Wait until all is written, at most so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._size, seconds)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                texts, self._waiting = self._waiting, []
+                missing, self._missing = self._missing, 0
+            lost = missing if missing and self._put(self._tell_missing(missing)) else 0
+            lost += self._put("".join(texts))
+            with self._changed:
+                self._missing += lost
+                self._size = sum(map(len, self._waiting))
+                self._changed.notify_all()
+
+    def _put(self, text: str) -> int:
+        """Write -> how many lines could not be."""
+        data = text.encode(errors="replace")
+        while data:
+            try:
+                data = data[os.write(self._descriptor or 0, data) :]
+            except OSError:
+                return data.count(b"\n")
+        return 0
+
+
+class OutputHandler(logging.Handler):
+    """Hands records to an `Output`. Behind something critical comes the end, often at once, so that is waited for."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(self.format(record) + "\n")
+        if record.levelno >= logging.CRITICAL:
+            self._output.drain(LAST_SECONDS)
+
+
+def set_up(level: str, format_: str) -> Output:
     """Log to standard error. Libraries that log every connection do so only at debug; that of WebSockets never, since
     it tells the headers of handshakes, with the keys and cookies in them."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if format_ == "json" else TextFormatter())
+    formatter = JsonFormatter() if format_ == "json" else TextFormatter()
+
+    def missing(lines: int) -> str:
+        text = f"{lines} lines of this log are missing: they could not be written"
+        return formatter.format(logging.LogRecord("athena", logging.WARNING, "", 0, text, None, None)) + "\n"
+
+    output = Output(_standard_error(), missing)
+    handler = OutputHandler(output)
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     if level != "debug":
         for chatty in ("uvicorn", "urllib3"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("websockets").setLevel(logging.WARNING)
+    return output
+
+
+def _standard_error() -> int | None:
+    """None where there is none: its number may be that of another file by now."""
+    with suppress(AttributeError, OSError, ValueError):
+        return sys.stderr.fileno()
+    return None

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import uvicorn
@@ -37,7 +37,7 @@ from athena.live.hub import Hub
 from athena.live.slow import SlowClients
 from athena.live.tail import Tail
 from athena.live.websocket import WebSocketProtocol
-from athena.logs import set_up
+from athena.logs import LAST_SECONDS, Output, set_up
 from athena.relay.base import Committed
 from athena.relay.local import LocalRelay
 from athena.service import Service
@@ -67,19 +67,18 @@ log = logging.getLogger("athena")
 
 def run(config: Config) -> int:
     """Serve until SIGTERM or SIGINT -> the exit status. Raises a `StartupError` that says what to do."""
-    set_up(config.log_level, config.log_format)
-    listener = listen(config)
+    output = set_up(config.log_level, config.log_format)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(config, listener))
+        with closing(listen(config)) as listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(config, listener, output))
     finally:
-        listener.close()
+        output.drain(LAST_SECONDS)
 
 
-async def _serve(config: Config, listener: socket.socket) -> int:
-    async with AsyncExitStack() as closing:
+async def _serve(config: Config, listener: socket.socket, output: Output) -> int:
+    async with AsyncExitStack() as ending:
         store = SqliteStore(config.data)
-        closing.push_async_callback(store.close)
+        ending.push_async_callback(store.close)
         position = await store.position()
         keepalive = KeepAlive(config.ping_interval, config.ping_timeout)
         tail = Tail(position, config.tail_bytes)
@@ -95,10 +94,10 @@ async def _serve(config: Config, listener: socket.socket) -> int:
         await expiry.begin()  # what went silent while Athena was down is over before anyone asks
         access = build_access(config)
         if access is not None:
-            closing.push_async_callback(access.close)
+            ending.push_async_callback(access.close)
         access_log = None
         if config.access_log != "off":
-            access_log = AccessLog(config.log_format, config.access_log == "errors")
+            access_log = AccessLog(config.log_format, config.access_log == "errors", output.write)
         admission = Admission(build_gate(config, access), access_log, loopback_peer(listener))
         tending = Tending(journal, clock, config.keep_days)
         app = build_app(Service(store, journal, clock.now), hub, admission, config, Workers(expiry, tending))

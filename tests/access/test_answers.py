@@ -9,6 +9,7 @@ import pytest
 from tests.access.conftest import StartGuarded
 from tests.access.guarded import NOTIFICATIONS, PURGE, SESSIONS, STREAM, Guarded, ask, bearer, refusal, sign_in, stream
 from tests.e2e.calls import TXS
+from tests.e2e.rawsocket import tcp
 
 from athena.http.static import APOLLO, SIGN_IN
 
@@ -78,6 +79,9 @@ def test_every_answer_is_taken_for_what_it_says(guarded: Guarded, cookie: str) -
         assert "strict-transport-security" not in answer.headers
     with stream(guarded, STREAM, bearer(key)) as events:
         assert events.getheader("x-content-type-options") == "nosniff"
+    with tcp(guarded) as sock:
+        sock.sendall(b"no request\r\n\r\n")
+        assert b"\r\nx-content-type-options: nosniff\r\n" in sock.recv(65536)
 
 
 def test_data_is_kept_nowhere(guarded: Guarded) -> None:

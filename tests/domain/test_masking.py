@@ -17,6 +17,10 @@ from athena.domain.masking import mask_emails
         ("anna@x.org, bob@y.org", "a**a@x.org, b**@y.org"),
         ("first.last+tag@x.org", "f************g@x.org"),
         ("ünïcödé@x.org", "ü*****é@x.org"),
+        ('"john doe"@x.org', '"********"@x.org'),
+        ('"by" "john doe"@x.org', '"by" "********"@x.org'),
+        ("anna@[192.0.2.1]", "a**a@[192.0.2.1]"),
+        ('"quoted" bob@x.org', '"quoted" b**@x.org'),
         ("dshuffma", "dshuffma"),
         ("@x.org", "@x.org"),
         ("a @ b", "a @ b"),
@@ -27,7 +31,7 @@ def test_masks_the_local_part(text: str, masked: str) -> None:
     assert mask_emails(text) == masked
 
 
-@given(st.text(max_size=80))
+@given(st.text(max_size=80) | st.text('"@[].a ', max_size=40))
 def test_keeps_the_length_and_is_idempotent(text: str) -> None:
     once = mask_emails(text)
     assert len(once) == len(text)

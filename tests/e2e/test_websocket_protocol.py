@@ -199,3 +199,9 @@ def test_a_connection_dropped_in_the_middle_harms_nobody(shared: Athena) -> None
         with tcp(shared) as sock:
             sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00" + bytes(range(256)))  # TLS on a plain port
             assert is_cut(sock)
+
+
+def test_of_two_positions_the_last_one_counts(shared: Athena) -> None:
+    """As for the other transports: a client that comes back may add its own behind what its address had."""
+    with RawWebSocket(shared, f"{LIVE}?after=&after=nowhere.1") as client:
+        assert client.receive_message()["type"] == "reset"

@@ -40,12 +40,12 @@ def outcome(function: Callable[[], T]) -> T | AthenaError:
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 DECODERS: dict[str, Any] = {
-    "open": msgspec.json.Decoder(Open).decode,
-    "edit": msgspec.json.Decoder(Edit).decode,
-    "post": msgspec.json.Decoder(Notice).decode,
-    "archive": msgspec.json.Decoder(Archive).decode,
-    "bulk open": msgspec.json.Decoder(BulkOpen | BulkEdit).decode,
-    "bulk edit": msgspec.json.Decoder(BulkOpen | BulkEdit).decode,
+    "open": msgspec.json.Decoder(Open),
+    "edit": msgspec.json.Decoder(Edit),
+    "post": msgspec.json.Decoder(Notice),
+    "archive": msgspec.json.Decoder(Archive),
+    "bulk open": msgspec.json.Decoder(BulkOpen | BulkEdit),
+    "bulk edit": msgspec.json.Decoder(BulkOpen | BulkEdit),
 }
 LIMITS = {"description": 256, "athena_msg": 1024, "message": 1024, "by": 256, "component_id": 256, "tx_id": 128}
 

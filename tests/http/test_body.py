@@ -13,9 +13,10 @@ from athena.http.body import identifier, parse, query
 from athena.http.parameters import HistoryParameters, encode_next
 from athena.store.base import Query, SortKey
 
-open_ = msgspec.json.Decoder(Open).decode
-edit = msgspec.json.Decoder(Edit).decode
-line = msgspec.json.Decoder(BulkOpen | BulkEdit).decode
+open_ = msgspec.json.Decoder(Open)
+edit = msgspec.json.Decoder(Edit)
+notice = msgspec.json.Decoder(Notice)
+line = msgspec.json.Decoder(BulkOpen | BulkEdit)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,26 @@ def test_the_field_that_is_wrong_is_named(decoder: Any, body: str, field: str) -
 
 
 @pytest.mark.parametrize(
+    ("decoder", "body", "sentence"),
+    [
+        (edit, '{"status":"done"}', "status: expected error, pending, success or undoing, got 'done'"),
+        (notice, '{"status":"pending","message":"m"}', "status: expected error or success, got 'pending'"),
+        (line, '{"op":"close","tx_id":"a"}', "op: expected open or edit, got 'close'"),
+        (line, '{"tx_id":"a"}', "op: expected open or edit, got nothing"),
+        (
+            open_,
+            '{"description":"d","sub_type":"A"}',
+            "sub_type: expected `str` matching regex '^[a-z0-9_-]{1,32}$', got 'A'",
+        ),
+    ],
+)
+def test_it_is_said_what_may_be_there(decoder: Any, body: str, sentence: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        parse(body.encode(), decoder)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -73,7 +94,7 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_it(body: bytes) -> None:
-    for decoder in (edit, open_, line, msgspec.json.Decoder(Notice).decode):
+    for decoder in (edit, open_, line, notice):
         try:
             parse(body, decoder)
         except (InvalidField, InvalidJson):

@@ -98,7 +98,8 @@ class Asked:
         return proxies.resolve(peer, self._scheme, self.said(b"x-forwarded-for"), self.said(b"x-forwarded-proto"))
 
     def parameter(self, name: str) -> str | None:
-        return next((value for key, value in parse_qsl(self.query) if key == name), None)
+        """The last one of that name, as everywhere."""
+        return dict(parse_qsl(self.query)).get(name)
 
 
 class Gate:

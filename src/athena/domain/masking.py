@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
-# Deliberately wide: whatever looks like local@domain is treated as an address. RFC 5322 allows far stranger local parts
-# in quotes; none of them is worth leaving an ordinary address readable.
-_ADDRESS = re.compile(r"([^\s@<>()\[\],;:\"]+)(@[^\s@<>()\[\],;:\"]+)")
+# Deliberately wide: whatever looks like local@domain is treated as an address; so are local parts in quotes, and
+# domains that are an address in brackets (RFC 5321, section 4.1.2; a local part has 64 letters at most). No text takes
+# longer than its length: a local part is looked for from its first letter alone, and quotes end at the next one.
+_ADDRESS = re.compile(
+    r"""("[^"@]{1,62}"|(?<![^\s@<>()\[\],;:"])[^\s@<>()\[\],;:"]++)"""
+    r"""(@(?:[^\s@<>()\[\],;:"]+|\[[^\s@\[\]]{1,64}\]))"""
+)
 
 
 def mask_emails(text: str) -> str:

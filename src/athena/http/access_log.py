@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -52,9 +51,8 @@ class Line(NamedTuple):
 
 
 class AccessLog:
-    """`errors_only`: lines for answers of 400 and above alone."""
-
-    def __init__(self, format_: str, errors_only: bool, write: Callable[[str], object] = sys.stderr.write) -> None:
+    def __init__(self, format_: str, errors_only: bool, write: Callable[[str], None]) -> None:
+        """`errors_only`: lines for answers of 400 and above alone. `write` takes some lines at a time."""
         self._as_line = Line.as_json if format_ == "json" else Line.as_text
         self._errors_only = errors_only
         self._write = write
@@ -80,17 +78,13 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits. What cannot be written, as on a full disk, is dropped, and its number told later."""
+        """Write what waits."""
         lines, self._waiting = self._waiting, []
         dropped, self._dropped = self._dropped, 0
         if dropped:
             lines.append(Line(time.time(), "", f"{dropped} more requests", "-", "-", 0, 0.0))
-        if not lines:
-            return
-        try:
+        if lines:
             self._write("".join(f"{self._as_line(line.harmless())}\n" for line in lines))
-        except OSError:
-            self._dropped += len(lines) - bool(dropped) + dropped
 
 
 def _time(at: float) -> str:

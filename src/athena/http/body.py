@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.json import Decoder
 from starlette.requests import Request
 
 from athena.domain.model import ID_PATTERN
@@ -54,24 +54,25 @@ def is_of(value: bytes | None, types: tuple[str, ...]) -> bool:
     return value is None or value.partition(b";")[0].strip().lower().decode("latin-1") in types
 
 
-async def decode(request: Request, decoder: Callable[[bytes], T], limit: int) -> T:
+async def decode(request: Request, decoder: Decoder[T], limit: int) -> T:
     """The body of an ordinary request, validated while it is decoded. `limit` is in bytes."""
     return parse(await read(request, limit, JSON), decoder)
 
 
-def parse(body: bytes, decoder: Callable[[bytes], T]) -> T:
+def parse(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
     """Decode JSON, or raise `InvalidField` or `InvalidJson`."""
     try:
-        return decoder(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid(error, _leniently(body) if len(body) <= LENIENT_BYTES else None) from None
+        source = _leniently(body) if memoryview(body).nbytes <= LENIENT_BYTES else None
+        raise invalid(error, source, decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidJson(f"body: expected JSON, got something else: {error}", field="body") from None
     except RecursionError:
         raise InvalidJson("body: expected JSON of a reasonable depth, got deeper", field="body") from None
 
 
-def _leniently(body: bytes) -> Any:
+def _leniently(body: bytes | msgspec.Raw) -> Any:
     """The body for a look at what was wrong; None when it is broken further on, too."""
     try:
         return msgspec.json.decode(body)
@@ -88,7 +89,7 @@ def query(request: Request, kind: type[S]) -> S:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error, given) from None
+        raise invalid(error, given, kind) from None
 
 
 @cache
@@ -109,17 +110,36 @@ def identifier(text: str, field: str = "tx_id") -> str:
     return text
 
 
-def invalid(error: msgspec.ValidationError, source: Any) -> AthenaError:
-    """The `InvalidField` for what msgspec found wrong in `source`, with what was there."""
+def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaError:
+    """The `InvalidField` for what msgspec found wrong in `source`, which was to be a `kind`, with what was there."""
     text = str(error)
     place = _PLACE.search(text)
     problem = text[: place.start()] if place else text
     path = place["path"] if place else ""
     named = _NAMED.search(problem)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "body"
+    choices = _choices(kind, field.rpartition(".")[2])
+    if choices and ("enum value" in problem or field == "op"):
+        problem = f"expected {choices}"
+        if named is not None:
+            problem += ", got nothing"
+    problem = problem.replace(r"\\Z'", "$'")
     if named is None and ", got" not in problem and source is not None:
         problem += f", got {_shown(source, path)}"
     return InvalidField(field, problem[:1].lower() + problem[1:])
+
+
+@cache
+def _choices(kind: Any, name: str) -> str:
+    """The values that a member of `kind` may have, as people list them; empty where they are not so few."""
+    _, components = msgspec.json.schema_components([kind])
+    values: dict[str, None] = {}  # each once, in order
+    for component in components.values():
+        described = component.get("properties", {}).get(name, {})
+        for option in (described, *described.get("anyOf", ())):
+            values |= dict.fromkeys(value for value in option.get("enum", ()) if value is not None)
+    *others, last = values or [""]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _shown(source: Any, path: str) -> str:

@@ -27,10 +27,10 @@ Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
 """By its index among all lines, the answer to each that cannot be read."""
 
-_lines = msgspec.json.Decoder(list[Line]).decode
-_whole = msgspec.json.Decoder(msgspec.Raw).decode
-_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_line = msgspec.json.Decoder(Line).decode
+_lines = msgspec.json.Decoder(list[Line])
+_whole = msgspec.json.Decoder(msgspec.Raw)
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_line = msgspec.json.Decoder(Line)
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*")
 
@@ -40,7 +40,7 @@ def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
     in_array = _is_array(raw, content_type)
     try:
         # Of NDJSON each line is gone before the next is made, in the same memory: all of them would not fit the caches.
-        lines = _lines(raw) if in_array else [*map(_line, islice(io.BytesIO(raw), MOST_LINES + 1))]
+        lines = _lines.decode(raw) if in_array else [*map(_line.decode, islice(io.BytesIO(raw), MOST_LINES + 1))]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     else:

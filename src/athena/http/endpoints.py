@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -42,10 +41,10 @@ log = logging.getLogger("athena.http")
 
 T = TypeVar("T")
 
-_open = msgspec.json.Decoder(Open).decode
-_edit = msgspec.json.Decoder(Edit).decode
-_notice = msgspec.json.Decoder(Notice).decode
-_archive = msgspec.json.Decoder(Archive).decode
+_open = msgspec.json.Decoder(Open)
+_edit = msgspec.json.Decoder(Edit)
+_notice = msgspec.json.Decoder(Notice)
+_archive = msgspec.json.Decoder(Archive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ class Endpoints:
         return JsonResponse(await self.readiness.answer())
 
     # ---- inside ------------------------------------------------------------------------------------------------------
-    async def _wish(self, request: Request, decoder: Callable[[bytes], T]) -> tuple[T, Key | None]:
+    async def _wish(self, request: Request, decoder: msgspec.json.Decoder[T]) -> tuple[T, Key | None]:
         """What an ordinary request asks for, and the key that makes it one to be done once."""
         raw = await body.read(request, self.max_body, body.JSON)
         return body.parse(raw, decoder), idempotency.key_of(request, raw)

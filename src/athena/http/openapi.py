@@ -36,6 +36,10 @@ ERRORS = {
     503: "Nothing was stored; the same request may be sent again.",
 }
 
+FROM_THE_GATE = (400, 401, 403, 429, 503)
+"""What everyone may be answered who has to be let in: 400 for a secret in the address, 503 while nobody can tell who
+may come in."""
+
 SECURITY_SCHEMES = {
     "key": {
         "type": "http",
@@ -101,7 +105,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {str(route.status): _answer(route)},
     }
     operation["security"] = [] if route.needs == "open" else [{name: []} for name in SECURITY_SCHEMES]
-    everywhere = () if route.root else (429,) if route.needs == "open" else (401, 403, 429)
+    everywhere = () if route.root else (429,) if route.needs == "open" else FROM_THE_GATE
     keyed = (422,) if route.keyed else ()
     for status in sorted({*route.errors, *everywhere, *keyed}):
         operation["responses"][str(status)] = {

@@ -4,7 +4,6 @@ and answers in one piece."""
 from __future__ import annotations
 
 import asyncio
-import http
 import socket
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
@@ -221,11 +220,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self.app_state["gate"].errors[error.code] += 1
         body = msgspec.json.encode(error.as_dict())
-        head = (
-            f"HTTP/1.1 {error.status} {http.HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        common = self._common.lines(self.server_state.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[error.status], common, head.encode(), body)))
         self.transport.close()
         self._let_go()
 

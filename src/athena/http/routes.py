@@ -31,8 +31,9 @@ from athena.http.wishes import SignIn, TicketWish
 
 class Route(NamedTuple):
     """`needs` is what the caller has to be allowed to do; `open` routes need nothing. `handler` names a method of
-    `Endpoints` or `Sessions`, or a page of app.py. `root` routes have no prefix, `streams` bring live
-    messages, and those that last are connections rather than requests. `keyed` ones take an `Idempotency-Key`."""
+    `Endpoints` or `Sessions`, or a page of app.py. `errors` are answers beside those of all routes of its kind. `root`
+    routes have no prefix, `streams` bring live messages, and those that last are connections rather than requests.
+    `keyed` ones take an `Idempotency-Key`."""
 
     method: str
     path: str
@@ -58,20 +59,18 @@ ROUTES = (
         "edit",
         Edited,
         body=Edit,
-        errors=(400, 404, 409, 415, 503),
+        errors=(404, 409, 415),
         keyed=True,
     ),
-    Route(
-        "POST", "/webhooks/txs", "report", "open", Transaction, 201, body=Open, errors=(400, 409, 415, 503), keyed=True
-    ),
-    Route("POST", "/webhooks/txs/bulk", "report", "bulk", BulkAnswer, body="bulk", errors=(400, 415, 503), keyed=True),
-    Route("GET", "/webhooks/txs/{tx_id}", "view", "transaction", Transaction, errors=(400, 404, 503)),
-    Route("GET", "/webhooks", "view", "webhooks", Webhooks, parameters=Paging, errors=(400, 503)),
-    Route("GET", "/webhooks/templates", "view", "templates", Templates, parameters=Paging, errors=(400, 503)),
-    Route("GET", "/notifications", "view", "history", History, parameters=HistoryParameters, errors=(400, 503)),
-    Route("POST", "/notifications", "manage", "post", Posted, body=Notice, errors=(400, 415, 503), keyed=True),
-    Route("POST", "/notifications/bulk", "manage", "archive", Done, body=Archive, errors=(400, 415, 503), keyed=True),
-    Route("DELETE", "/notifications/purge", "manage", "purge", Done, errors=(400, 503), keyed=True),
+    Route("POST", "/webhooks/txs", "report", "open", Transaction, 201, body=Open, errors=(409, 415), keyed=True),
+    Route("POST", "/webhooks/txs/bulk", "report", "bulk", BulkAnswer, body="bulk", errors=(415,), keyed=True),
+    Route("GET", "/webhooks/txs/{tx_id}", "view", "transaction", Transaction, errors=(404,)),
+    Route("GET", "/webhooks", "view", "webhooks", Webhooks, parameters=Paging),
+    Route("GET", "/webhooks/templates", "view", "templates", Templates, parameters=Paging),
+    Route("GET", "/notifications", "view", "history", History, parameters=HistoryParameters),
+    Route("POST", "/notifications", "manage", "post", Posted, body=Notice, errors=(415,), keyed=True),
+    Route("POST", "/notifications/bulk", "manage", "archive", Done, body=Archive, errors=(415,), keyed=True),
+    Route("DELETE", "/notifications/purge", "manage", "purge", Done, keyed=True),
     Route(
         "GET",
         "/notifications/live",
@@ -101,13 +100,12 @@ ROUTES = (
         "changes",
         Changes,
         parameters=WaitParameters,
-        errors=(400, 503),
         streams=True,
     ),
     Route("POST", "/sessions", "open", "sign_in", Session, 201, body=SignIn, errors=(400, 401, 403, 404, 415, 503)),
     Route("GET", "/sessions/current", "view", "session", Session),
-    Route("DELETE", "/sessions/current", "view", "sign_out", Done, errors=(404, 503)),
-    Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketWish, errors=(400, 404, 415)),
+    Route("DELETE", "/sessions/current", "view", "sign_out", Done, errors=(404,)),
+    Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketWish, errors=(404, 415)),
     Route("POST", "/sign-in-links", "manage", "sign_in_link", SignInLink, 201, errors=(404,)),
     Route("GET", "/healthz", "open", "healthz", Health, root=True),
     Route("GET", "/readyz", "open", "readyz", Ready, errors=(503,), refusal=NotReadyBody, root=True),

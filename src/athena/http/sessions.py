@@ -18,8 +18,8 @@ from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import Done, IssuedTicket, JsonResponse, Session, SignInLink
 from athena.http.wishes import SignIn, TicketWish
 
-_sign_in = msgspec.json.Decoder(SignIn).decode
-_ticket = msgspec.json.Decoder(TicketWish).decode
+_sign_in = msgspec.json.Decoder(SignIn)
+_ticket = msgspec.json.Decoder(TicketWish)
 
 LINK_PATH = "/sign-in#"
 

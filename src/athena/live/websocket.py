@@ -294,7 +294,7 @@ def _target(target: str) -> tuple[str, str | None]:
     path, _, query = target.partition("#")[0].partition("?")
     if path[:1] != "/" and "://" in path:  # the absolute form
         path = "/" + path.partition("://")[2].partition("/")[2]
-    return path, parse_qs(query, keep_blank_values=True).get("after", [None])[0] if query else None
+    return path, parse_qs(query, keep_blank_values=True).get("after", [None])[-1] if query else None
 
 
 def _headers(request: Request) -> list[tuple[bytes, bytes]]:
