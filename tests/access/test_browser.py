@@ -26,6 +26,7 @@ from tests.apollo.screen import Screen
 from tests.apollo.test_access import violations
 from tests.e2e.calls import TXS
 
+from athena.auth.roles import Role
 from athena.auth.secrets import new_key
 
 __all__ = ["browser", "new_screen", "playwright", "problems", "screen"]
@@ -118,6 +119,19 @@ def test_to_sign_in_and_back_to_where_one_wanted(guarded: Guarded, screen: Scree
     screen.expect_state("live websocket")
     expect(screen.page).to_have_url(re.compile(f"^{guarded.url}/#tx={tx_id}"))
     expect(screen.panel.get_by_role("heading", name="Deploy the shop")).to_be_visible()
+
+
+def test_only_who_may_archive_can_select_rows(guarded: Guarded, screen: Screen) -> None:
+    opened(guarded, "Deploy the shop")
+    expected: dict[Role, int] = {"viewer": 0, "reporter": 0, "manager": 1}
+    for role, boxes in expected.items():
+        screen.page.context.clear_cookies()
+        screen.page.goto(f"{guarded.url}/sign-in")
+        sign_in_by_form(screen.page, guarded.keys[role])
+        screen.expect_state("live websocket")
+        screen.open_panel()
+        expect(screen.panel.get_by_role("button", name="Sign out")).to_be_visible()  # then it knows who we are
+        expect(screen.row("Deploy the shop").first.get_by_role("checkbox")).to_have_count(boxes)
 
 
 def test_signing_out(start_guarded: StartGuarded, screen: Screen, problems: Problems) -> None:

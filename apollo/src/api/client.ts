@@ -12,6 +12,8 @@ export interface Page {
 export interface Viewer {
   readonly name: string;
   readonly role: string;
+  /** There is one to end: not where there is no access control, nor for a key or token. */
+  readonly hasSession: boolean;
 }
 
 /** The requests to one Athena. `base` ends with a slash. */
@@ -74,13 +76,13 @@ export class Client {
     return messages.some((message) => readMessage(message).kind !== 'ready');
   }
 
-  /** Whose session it is; undefined where there is none to end: no access control, nobody, a key or token. */
+  /** Who we are to Athena; undefined where it does not say. */
   async viewer(signal?: AbortSignal): Promise<Viewer | undefined> {
     const answer = await this.fetch(this.url('sessions/current'), { signal: signal ?? null });
     const json = answer.ok ? await members(answer) : undefined;
-    if (json === undefined || json['by'] !== 'session') return undefined;
+    if (json === undefined) return undefined;
     const text = (name: string): string => (typeof json[name] === 'string' ? json[name] : '');
-    return { name: text('name'), role: text('role') };
+    return { name: text('name'), role: text('role'), hasSession: json['by'] === 'session' };
   }
 
   async signOut(): Promise<void> {

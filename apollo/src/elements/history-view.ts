@@ -17,6 +17,8 @@ export interface HistoryView {
   readonly history: HistoryController;
   readonly drawing: Drawing;
   readonly now: number;
+  /** Whether rows can be selected: all that can be done with them then is archiving. */
+  readonly selectable: boolean;
   readonly filter: (filters: Filters) => void;
   readonly open: (row: Row) => void;
 }
@@ -50,7 +52,7 @@ function noRows({ i18n, history, filter }: HistoryView): TemplateResult {
   return notice(i18n.text('emptyFiltered'), i18n.text('emptyFilteredHint'), clear);
 }
 
-function section({ i18n, history, now, open }: HistoryView, group: Group, drawn: ReadonlySet<string>): TemplateResult {
+function section({ i18n, history, now, selectable, open }: HistoryView, group: Group, drawn: ReadonlySet<string>): TemplateResult {
   const { archiving } = history;
   const select = (event: CustomEvent<{ id: string; selected: boolean }>): void =>
     archiving.select(event.detail.id, event.detail.selected);
@@ -63,7 +65,7 @@ function section({ i18n, history, now, open }: HistoryView, group: Group, drawn:
         // Empty until it is drawn; then as high as a row out of sight.
         (row) => html`<li>${drawn.has(row.id)
           ? html`<apollo-row data-id=${row.id} data-status=${row.status} .row=${row} .i18n=${i18n} .now=${now}
-              .selected=${archiving.selected.has(row.id)}></apollo-row>`
+              .selectable=${selectable} .selected=${archiving.selected.has(row.id)}></apollo-row>`
           : nothing}</li>`,
       )}
     </ul>

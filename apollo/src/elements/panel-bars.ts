@@ -21,7 +21,7 @@ export function healthBadge(i18n: I18n, health: Health, transport: TransportName
 }
 
 export function signOutButton(i18n: I18n, who: Viewer | undefined, signOut: () => void): Rendered {
-  if (who === undefined) return nothing;
+  if (who?.hasSession !== true) return nothing;
   const name = [who.name, who.role].filter((part) => part !== '').join(', ');
   return html`<button class="link sign-out" title=${name} @click=${signOut}>${i18n.text('signOut')}</button>`;
 }

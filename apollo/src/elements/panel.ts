@@ -157,7 +157,15 @@ export class ApolloPanel extends LitElement {
       ${this.renderTrouble()}
       ${selectionBar(i18n, history.archiving, this.archive)} ${freshBar(i18n, history.list, this.showNew)}
       <div class="scroll" tabindex="-1" @scroll=${this.scrolled}>
-        ${historyView({ i18n, history, drawing: this.drawing, now, filter: this.filter, open: (row) => this.place.open(row.id, row) })}
+        ${historyView({
+          i18n,
+          history,
+          drawing: this.drawing,
+          now,
+          selectable: this.viewer.mayArchive,
+          filter: this.filter,
+          open: (row) => this.place.open(row.id, row),
+        })}
       </div>
       ${archiveBar(i18n, history.archiving)}
     `;

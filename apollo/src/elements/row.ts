@@ -102,6 +102,7 @@ export class ApolloRow extends LitElement {
   @property({ attribute: false }) row!: Row;
   @property({ attribute: false }) i18n!: I18n;
   @property({ type: Number }) now = 0;
+  @property({ type: Boolean }) selectable = false;
   @property({ type: Boolean, reflect: true }) selected = false;
 
   override render() {
@@ -135,9 +136,11 @@ export class ApolloRow extends LitElement {
           </span>
         </span>
       </button>
-      <label class="select">
-        <input type="checkbox" .checked=${this.selected} aria-label=${i18n.text('select', { title })} @change=${this.select}>
-      </label>
+      ${this.selectable
+        ? html`<label class="select">
+            <input type="checkbox" .checked=${this.selected} aria-label=${i18n.text('select', { title })} @change=${this.select}>
+          </label>`
+        : nothing}
     `;
   }
 

@@ -1,7 +1,7 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { Client, Viewer } from '../api/client.js';
 
-/** Who is signed in, and signing out. Where Athena has no access control there is nobody, and nothing to show. */
+/** Who is signed in, what that allows, and signing out. */
 export class ViewerController implements ReactiveController {
   who: Viewer | undefined;
   signOutFailed = false;
@@ -14,6 +14,11 @@ export class ViewerController implements ReactiveController {
     private readonly signedOut: () => void,
   ) {
     host.addController(this);
+  }
+
+  /** As long as nobody knows, yes: then Athena says no. */
+  get mayArchive(): boolean {
+    return this.who === undefined || this.who.role === 'manager';
   }
 
   hostDisconnected(): void {

@@ -55,9 +55,9 @@ test('who is signed in', async () => {
     answering({ [`GET ${CURRENT}`]: answer });
     return new Client(BASE).viewer();
   };
-  const ann = { role: 'manage', name: 'ann' };
-  expect(await viewer(json(200, { ...ann, by: 'session' }))).toEqual(ann);
-  for (const by of ['nobody', 'key']) expect(await viewer(json(200, { ...ann, by }))).toBeUndefined();
+  const ann = { role: 'manager', name: 'ann' };
+  expect(await viewer(json(200, { ...ann, by: 'session' }))).toEqual({ ...ann, hasSession: true });
+  for (const by of ['nobody', 'key']) expect(await viewer(json(200, { ...ann, by }))).toEqual({ ...ann, hasSession: false });
   expect(await viewer(json(404, { code: 'not_found' }))).toBeUndefined();
   expect(await viewer(refusal)).toBeUndefined();
 });

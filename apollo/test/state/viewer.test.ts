@@ -8,7 +8,7 @@ const host = { addController: () => undefined, requestUpdate: () => undefined } 
 
 function setup() {
   const client = {
-    viewer: vi.fn(async (): Promise<Viewer | undefined> => ({ name: 'ann', role: 'view' })),
+    viewer: vi.fn(async (): Promise<Viewer | undefined> => ({ name: 'ann', role: 'viewer', hasSession: true })),
     signOut: vi.fn(async (): Promise<void> => undefined),
   };
   const signedOut = vi.fn();
@@ -32,6 +32,16 @@ test('signing out that fails leaves one signed in, and says so', async () => {
   expect(viewer.who?.name).toBe('ann');
   expect(viewer.signOutFailed).toBe(true);
   expect(signedOut).not.toHaveBeenCalled();
+});
+
+test('only managers archive; while nobody knows who we are, Athena is to say', async () => {
+  const { client, viewer } = setup();
+  expect(viewer.mayArchive).toBe(true);
+  await viewer.load();
+  expect(viewer.mayArchive).toBe(false);
+  client.viewer.mockResolvedValueOnce({ name: 'everyone', role: 'manager', hasSession: false });
+  await viewer.load();
+  expect(viewer.mayArchive).toBe(true);
 });
 
 test('nobody to show where Athena cannot be asked', async () => {
