@@ -6,12 +6,17 @@ Playwright only joins in.
 
 from __future__ import annotations
 
+import json
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from playwright.sync_api import BrowserContext, Playwright
+from tests.e2e.calls import Deadline
 from tests.support.server import PATIENCE
 
 ANNOUNCEMENT = "DevTools listening on "
@@ -23,14 +28,20 @@ def hideable_tabs(
 ) -> Iterator[BrowserContext]:
     """One window; `page.bring_to_front()` hides its other tabs. `profile` is a directory of its own."""
     command = [program, *flags, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        browser = playwright.chromium.connect_over_cdp(_endpoint(process), no_defaults=True)
-        yield browser.contexts[0]
-        browser.close()
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        reader = threading.Thread(target=_read_on, args=(process,))
+        try:
+            endpoint = _endpoint(process)
+            reader.start()
+            _wait_for_a_tab(endpoint)
+            browser = playwright.chromium.connect_over_cdp(endpoint, no_defaults=True)
+            yield browser.contexts[0]
+            browser.close()
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+            if reader.ident is not None:
+                reader.join()
 
 
 def _endpoint(process: subprocess.Popen[str]) -> str:
@@ -42,3 +53,20 @@ def _endpoint(process: subprocess.Popen[str]) -> str:
         if line.startswith(ANNOUNCEMENT):
             return line.removeprefix(ANNOUNCEMENT).strip()
     raise AssertionError(f"expected a line {ANNOUNCEMENT!r}…, got the end of the browser\n{''.join(said)}")
+
+
+def _read_on(process: subprocess.Popen[str]) -> None:
+    """What it says later is of no interest; but a pipe that is full would stop it."""
+    assert process.stderr is not None
+    for _ in process.stderr:
+        pass
+
+
+def _wait_for_a_tab(endpoint: str) -> None:
+    """Who joins while the first tab is being made may wait for it for ever."""
+    listing, deadline = f"http://{urlsplit(endpoint).netloc}/json/list", Deadline()
+    while True:
+        with urlopen(listing, timeout=PATIENCE) as answer:
+            if any(target["type"] == "page" for target in json.load(answer)):
+                return
+        assert not deadline.passed, "the browser has no tab"
