@@ -9,7 +9,18 @@ from typing import TypeVar, cast
 
 from msgspec.structs import replace
 
-from athena.domain.model import AnyCommand, BulkEdit, BulkOpen, Change, Command, Edit, Hide, Notice, Notification, Open
+from athena.domain.model import (
+    AnyCommand,
+    ArchiveOne,
+    BulkEdit,
+    BulkOpen,
+    Change,
+    Command,
+    Edit,
+    Notice,
+    Notification,
+    Open,
+)
 from athena.errors import AthenaError, UnknownTransaction
 from athena.journal import Journal
 from athena.store.base import Answered, Key, Once, Outcome, Page, Query, Store
@@ -72,7 +83,7 @@ class Service:
 
     async def archive(self, ids: Sequence[str], encode: Encode[int], key: Key | None = None) -> Answered:
         """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
-        commands = [Command(notification_id, Hide()) for notification_id in ids]
+        commands = [Command(notification_id, ArchiveOne()) for notification_id in ids]
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
             return encode(sum(isinstance(outcome, Notification) for outcome in outcomes))

@@ -90,7 +90,7 @@ def test_every_message_type_and_close_code_is_described() -> None:
         hub.INTERNAL_ERROR,
         slow.TRY_AGAIN_LATER,
         websocket.INVALID_DATA,
-        websocket.POLICY_VIOLATION,
+        hub.POLICY_VIOLATION,
         1002,
         1009,
     ):

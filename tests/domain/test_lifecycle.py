@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from athena.domain.lifecycle import NO_ERROR_MESSAGE, RULES, TIMED_OUT, TRANSITIONS, decide, diagram
-from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open, Status
+from athena.domain.model import ArchiveOne, Command, Edit, Expire, Notice, Notification, Open, Status
 from athena.errors import (
     Conflict,
     IllegalTransition,
@@ -22,7 +22,7 @@ NOW = 1_700_000_000_000
 
 
 def apply(
-    wish: Open | Edit | Notice | Expire | Hide, current: Notification | None = None, now: int = NOW, seq: int = 7
+    wish: Open | Edit | Notice | Expire | ArchiveOne, current: Notification | None = None, now: int = NOW, seq: int = 7
 ) -> Notification:
     state = decide(Command("tx", wish), current, now, seq)
     assert state is not None
@@ -187,10 +187,10 @@ def test_expiry_looks_at_the_deadline_again() -> None:
 
 
 def test_hiding_and_coming_back() -> None:
-    hidden = apply(Hide(), opened(), seq=8)
+    hidden = apply(ArchiveOne(), opened(), seq=8)
     assert (hidden.archived, hidden.seq) == (True, 8)
-    assert decide(Command("tx", Hide()), hidden, NOW, 9) is None
-    assert decide(Command("tx", Hide()), None, NOW, 9) is None
+    assert decide(Command("tx", ArchiveOne()), hidden, NOW, 9) is None
+    assert decide(Command("tx", ArchiveOne()), None, NOW, 9) is None
     assert apply(Edit(status="pending"), hidden).archived, "a heartbeat is no news"
     assert not apply(Edit(status="success"), hidden).archived
 
@@ -212,13 +212,13 @@ edits = st.builds(
     timeout_ms=st.one_of(st.none(), st.integers(1, 50)),
 )
 opens = st.builds(Open, description=st.sampled_from(["x", "y"]), total_steps=st.one_of(st.none(), st.integers(1, 5)))
-wishes = st.one_of(edits, edits, edits, opens, st.just(Expire()), st.just(Hide()))
+wishes = st.one_of(edits, edits, edits, opens, st.just(Expire()), st.just(ArchiveOne()))
 
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(wishes, st.integers(0, 40)), max_size=30))
 def test_any_life_has_at_most_one_end_and_illegal_commands_change_nothing(
-    life: Sequence[tuple[Open | Edit | Expire | Hide, int]],
+    life: Sequence[tuple[Open | Edit | Expire | ArchiveOne, int]],
 ) -> None:
     state: Notification | None = None
     now, seq, ends = NOW, 0, 0

@@ -18,7 +18,7 @@ from tests.faults.disk import FailingDisk, copy_as_is
 from tests.faults.promise import Round, hold
 
 from athena.clock import Anchor
-from athena.domain.model import Command, Edit, Hide, Notice, Open
+from athena.domain.model import ArchiveOne, Command, Edit, Notice, Open
 from athena.errors import StoreUnavailable
 from athena.store.base import Key, Once, Outcome, Query, Store
 from athena.store.memory import MemoryStore
@@ -109,7 +109,7 @@ def _command(dice: Random, turn: int, number: int) -> Command:
         return Command(tx_id, Edit(status=dice.choice(("success", "error")), athena_msg=said))
     if kind == 6:
         return Command(f"n{turn}-{number}", Notice(status="error", message=said))
-    return Command(tx_id, Hide())
+    return Command(tx_id, ArchiveOne())
 
 
 # ---- comparing -------------------------------------------------------------------------------------------------------

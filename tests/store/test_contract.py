@@ -10,7 +10,18 @@ import pytest
 from msgspec import structs
 from tests.store.conftest import Run, deadlines
 
-from athena.domain.model import AnyCommand, BulkEdit, BulkOpen, Command, Edit, Expire, Hide, Notice, Notification, Open
+from athena.domain.model import (
+    AnyCommand,
+    ArchiveOne,
+    BulkEdit,
+    BulkOpen,
+    Command,
+    Edit,
+    Expire,
+    Notice,
+    Notification,
+    Open,
+)
 from athena.errors import TransactionFinished, UnknownTransaction
 from athena.store.base import Query, SortKey, Store
 
@@ -100,7 +111,7 @@ def test_a_row_keeps_its_latest_state_and_all_its_changes(run: Run) -> None:
         await store.write([opening("a", total_steps=2, by="dora@x.org", component_id="c", sub_type="s")], 1000)
         await store.write([editing("a", on_step=1, athena_msg="first")], 2000)
         await store.write([editing("a")], 2500)
-        await store.write([Command("a", Hide())], 2700)
+        await store.write([Command("a", ArchiveOne())], 2700)
         await store.write([editing("a", "success", on_step=2)], 3000)
         found = await store.get("a")
         assert found is not None
@@ -147,7 +158,9 @@ def test_changed_since_gives_each_row_once_in_the_order_of_its_last_change(run: 
 def test_archived_rows_are_left_out_unless_asked_for(run: Run) -> None:
     async def scenario(store: Store) -> None:
         await store.write([opening("a"), opening("b"), editing("a", "success")], 1000)
-        written = await store.write([Command("a", Hide()), Command("a", Hide()), Command("x", Hide())], 2000)
+        written = await store.write(
+            [Command("a", ArchiveOne()), Command("a", ArchiveOne()), Command("x", ArchiveOne())], 2000
+        )
         assert [(row.id, row.archived) for row in written.changes] == [("a", True)]
         page = await store.page(Query())
         assert (ids(page.rows), page.total) == (["b"], 2)
@@ -263,7 +276,7 @@ async def fill(store: Store, count: int, seed: int, step: int = 1) -> None:
         status = rng.choice(["pending", "undoing", "success", "error"])
         await store.write([editing(name, status, athena_msg=rng.choice(["50% done", "a_b", "AB"]))], now + 1)
         if rng.random() < 0.1:
-            await store.write([Command(name, Hide())], now + 2)
+            await store.write([Command(name, ArchiveOne())], now + 2)
 
 
 def place(row: Notification) -> tuple[bool, int, str]:

@@ -13,7 +13,7 @@ import pytest
 
 from athena import database
 from athena.database import make_durable, migrate, migrations
-from athena.domain.model import Command, Edit, Expire, Hide, Notice, Notification, Open
+from athena.domain.model import ArchiveOne, Command, Edit, Expire, Notice, Notification, Open
 from athena.errors import (
     DataDirectoryInUse,
     DataDirectoryUnusable,
@@ -246,8 +246,8 @@ def test_the_tally_is_what_counting_would_tell(tmp_path: Path) -> None:
             now = 1000 + number * 1_000_000
             commands = [Command(f"t-{number}", Open(description="d"))]
             commands += [Command(f"t-{number // 2}", Edit(status="error"))] * (number % 3)
-            commands += [Command(f"t-{number}", Edit(status="undoing")), Command(f"t-{number // 4}", Hide())]
-            commands += [Command(f"t-{number * 2 // 3}", Hide())]
+            commands += [Command(f"t-{number}", Edit(status="undoing")), Command(f"t-{number // 4}", ArchiveOne())]
+            commands += [Command(f"t-{number * 2 // 3}", ArchiveOne())]
             await store.write(commands, now)
         await store.close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from athena.domain.model import Command, Edit, Hide, Notice, Notification, Open
+from athena.domain.model import ArchiveOne, Command, Edit, Notice, Notification, Open
 from athena.store import sqlite_search
 from athena.store.base import Query, SortKey
 from athena.store.memory import MemoryStore
@@ -34,7 +34,7 @@ def commands(rng: random.Random, number: int, now: int) -> list[Command]:
     if rng.random() < 0.9:
         wishes.append(Command(name, Edit(status="success", athena_msg=rng.choice(WORDS))))
     if rng.random() < 0.1:
-        wishes.append(Command(f"t-{rng.randrange(number + 1)}", Hide()))
+        wishes.append(Command(f"t-{rng.randrange(number + 1)}", ArchiveOne()))
     return wishes
 
 
@@ -109,7 +109,7 @@ def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
             await store.write([Command(f"t-{number}", Notice(status="success", message="kiosk"))], 10_000 + number)
         await store.tend(20_000)
         assert blocks(tmp_path) == [10_004, 10_009]
-        await store.write([Command("t-2", Hide()), Command("t-7", Hide())], 20_000)
+        await store.write([Command("t-2", ArchiveOne()), Command("t-7", ArchiveOne())], 20_000)
         assert stale(tmp_path) == []
         await store.write([Command("late", Notice(status="success", message="kiosk", ts_display=10_003))], 20_000)
         assert stale(tmp_path) == [10_004]

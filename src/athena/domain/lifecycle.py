@@ -17,12 +17,12 @@ from msgspec.structs import replace
 from athena.domain.masking import mask_emails
 from athena.domain.model import (
     AnyCommand,
+    ArchiveOne,
     BulkEdit,
     BulkOpen,
     Command,
     Edit,
     Expire,
-    Hide,
     Notice,
     Notification,
     Open,
@@ -198,7 +198,9 @@ def _expire(tx_id: str, wish: Expire, current: Notification | None, now: int, se
     return _edit(tx_id, Edit(status="error", athena_msg=TIMED_OUT), current, now, seq)
 
 
-def _hide(notification_id: str, wish: Hide, current: Notification | None, now: int, seq: int) -> Notification | None:
+def _archive_one(
+    notification_id: str, wish: ArchiveOne, current: Notification | None, now: int, seq: int
+) -> Notification | None:
     if current is None or current.archived:
         return None
     return replace(current, archived=True, seq=seq)
@@ -216,7 +218,7 @@ RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Notificati
     BulkEdit: _edit,
     Notice: _notice,
     Expire: _expire,
-    Hide: _hide,
+    ArchiveOne: _archive_one,
 }
 """By the exact type of the wish, which is found at once; a `match` asks for one class after another."""
 

@@ -115,7 +115,7 @@ class Expire(Struct, frozen=True):
     """Athena's own: end the transaction if its deadline has passed."""
 
 
-class Hide(Struct, frozen=True):
+class ArchiveOne(Struct, frozen=True):
     """Athena's own: archive one notification."""
 
 
@@ -123,7 +123,7 @@ class Command(Struct, gc=False, frozen=True):
     """A wish to change one notification, and the id it concerns."""
 
     id: str
-    wish: Open | Edit | Notice | Expire | Hide
+    wish: Open | Edit | Notice | Expire | ArchiveOne
 
 
 class AnyCommand(Protocol):

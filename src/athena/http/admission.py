@@ -21,7 +21,7 @@ IDENTITY = "athena.identity"
 
 
 class Admission:
-    """What the application and the WebSocket protocol ask. As the latter's `live.gate.Gate`, it lets handshakes in."""
+    """What the application and the WebSocket protocol ask: the latter's `live.gate.HandshakeGate`."""
 
     def __init__(self, gate: Gate, log: AccessLog | None, peer: str | None) -> None:
         """`peer`: the address at the other end, where it is known without asking for it, as on loopback."""
@@ -50,7 +50,7 @@ class Admission:
         if self._log is not None:
             self._log.add(asked.source(self.gate.proxies)[0], who, asked.method, path, status, seconds)
 
-    # ---- live.gate.Gate ----------------------------------------------------------------------------------------------
+    # ---- live.gate.HandshakeGate -------------------------------------------------------------------------------------
     def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:
         asked = self._handshake(target, headers, transport)
         self.gate.listed_origin(asked)

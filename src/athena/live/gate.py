@@ -26,7 +26,7 @@ class Admitted(NamedTuple):
     subprotocol: str | None
 
 
-class Gate(Protocol):
+class HandshakeGate(Protocol):
     """Who may open a WebSocket."""
 
     def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:

@@ -23,14 +23,13 @@ from websockets.server import ServerProtocol
 
 from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
 from athena.live.encoding import PING, close_frame, websocket_frames
-from athena.live.gate import Gate, Permit
+from athena.live.gate import HandshakeGate, Permit
 from athena.live.handshake import plain_key, switching
-from athena.live.hub import Hub
+from athena.live.hub import POLICY_VIOLATION, Hub
 from athena.live.routes import is_live
 from athena.sockets import untaken
 
 INVALID_DATA = 1007
-POLICY_VIOLATION = 1008
 CLOSE_GRACE = 2.0
 """Seconds a peer has to answer a close frame, before the transport is cut."""
 
@@ -67,7 +66,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._hub: Hub = app_state["hub"]
-        self._gate: Gate = app_state["gate"]
+        self._gate: HandshakeGate = app_state["gate"]
         self.permit: Permit | None = None
         self.transport: asyncio.Transport
         self._parsing: _Parsing | None = None
