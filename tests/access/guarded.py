@@ -50,7 +50,7 @@ class Guarded(Athena):
 
     def start(self) -> Self:
         super().start()
-        self.printed = [self._next_line() or "" for _ in range(2)]
+        self.printed = [self._next_line() or "" for _ in range(3)]
         return self
 
     @property

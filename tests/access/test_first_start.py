@@ -184,6 +184,16 @@ def test_without_access_control_only_loopback(tmp_path: Path) -> None:
         assert "--auth" in said
 
 
+def test_a_link_that_leads_to_every_address_says_so(start_guarded: StartGuarded) -> None:
+    """Nobody elsewhere can follow it as it is."""
+    server = start_guarded("--host", "0.0.0.0", "--insecure")
+    assert "http://0.0.0.0:" in server.printed[1]
+    assert "--public-url" in server.printed[2]
+    named = start_guarded("--host", "0.0.0.0", "--insecure", "--public-url", "http://athena.example")
+    assert "http://athena.example/sign-in#" in named.printed[1]
+    assert "--public-url" not in named.printed[2]
+
+
 def test_beyond_loopback_without_tls_says_what_to_do(tmp_path: Path) -> None:
     said = refused("--host", "0.0.0.0", data=tmp_path / "data")
     for flag in ("--tls-cert", "--tls-key", "--behind-proxy", "--insecure"):
