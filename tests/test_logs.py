@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
+import resource
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 from tests.support.server import ATHENA, PATIENCE, environment
 
 from athena.http.access_log import WRITE_SECONDS
-from athena.logs import Output
+from athena.logs import Output, OutputHandler, TextFormatter
 
 
 def told(lines: int) -> str:
@@ -96,3 +99,47 @@ def test_nothing_is_written_where_there_is_no_standard_error(tmp_path: Path) -> 
         finally:
             process.kill()
     assert [file.name for file in data.iterdir() if b"ACCESS" in file.read_bytes()] == []
+
+
+def test_a_descriptor_that_does_not_block_gets_all_lines() -> None:
+    """Whoever shares it may have made it so."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    output, read = Output(writing, told), b""
+    output.write("".join(f"{number:099}\n" for number in range(2_000)))
+    while read.count(b"\n") < 2_000:
+        read += os.read(reading, 65_536)
+    assert read.splitlines()[-1] == b"%099d" % 1_999
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_line_behind_one_that_was_cut_begins_on_its_own(tmp_path: Path) -> None:
+    """What is cut is missing."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    output = Output(descriptor, told)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4, limit[1]))
+        write(output, "first")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    write(output, "second")
+    assert (tmp_path / "log").read_text().splitlines() == ["firs", "1 are missing", "second"]
+    os.close(descriptor)
+
+
+def test_what_cannot_be_formatted_harms_nobody() -> None:
+    reading, writing = os.pipe()
+    output = Output(writing, told)
+    handler = OutputHandler(output)
+    handler.setFormatter(TextFormatter())
+    handler.handle(logging.LogRecord("x", logging.INFO, "", 0, "%d of\n%d", ("many",), None))
+    output.drain(PATIENCE)
+    said = os.read(reading, 65_536).decode()
+    assert "could not be logged" in said
+    assert said.count("\n") == 1
+    os.close(reading)
+    os.close(writing)

@@ -110,7 +110,8 @@ SETTINGS = (
     Setting(
         "idle_timeout",
         75.0,
-        "Seconds that an HTTP connection stays open between two requests; more than a proxy in front keeps its own.",
+        "Seconds that an HTTP connection stays open between two requests, or while nothing of an answer is taken; more "
+        "than a proxy in front keeps its own.",
         LIMITS,
     ),
     Setting("max_head_bytes", 64 * 1024, "Bytes of a request's line and headers.", LIMITS),

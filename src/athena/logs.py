@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -65,7 +66,7 @@ class Output:
     """
 
     MOST_WAITING = 4 * 1024 * 1024
-    """Characters."""
+    """Characters; what comes while nothing waits is taken whole."""
 
     def __init__(self, descriptor: int | None, tell_missing: Callable[[int], str]) -> None:
         """`tell_missing`: how many lines are missing -> the line that says so. No descriptor: all is dropped."""
@@ -75,12 +76,13 @@ class Output:
         self._waiting: list[str] = []
         self._size = 0  # characters that wait, or are being written
         self._missing = 0
+        self._broken = False  # whether the last line was written in part
         threading.Thread(target=self._work, name="log", daemon=True).start()
 
     def write(self, text: str) -> None:
         """Soon. `text` ends with the end of a line. Never waits, never raises."""
         with self._changed:
-            if self._descriptor is None or self._size + len(text) > self.MOST_WAITING:
+            if self._descriptor is None or (self._size and self._size + len(text) > self.MOST_WAITING):
                 self._missing += text.count("\n")
                 return
             self._waiting.append(text)
@@ -106,13 +108,21 @@ class Output:
                 self._changed.notify_all()
 
     def _put(self, text: str) -> int:
-        """Write -> how many lines could not be."""
-        data = text.encode(errors="replace")
-        while data:
+        """Write -> how many lines could not be. Behind one that was written in part, the next begins on a line."""
+        descriptor, prefix = self._descriptor or 0, b"\n" if self._broken else b""
+        data = prefix + text.encode(errors="replace")
+        left = memoryview(data)
+        while left:
             try:
-                data = data[os.write(self._descriptor or 0, data) :]
+                left = left[os.write(descriptor, left) :]
+            except BlockingIOError:  # whoever shares it has made it so
+                select.select([], [descriptor], [])
             except OSError:
-                return data.count(b"\n")
+                written = len(data) - len(left)
+                if written:
+                    self._broken = data[written - 1 : written] != b"\n"
+                return data.count(b"\n", max(written, len(prefix)))
+        self._broken = False
         return 0
 
 
@@ -124,7 +134,11 @@ class OutputHandler(logging.Handler):
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._output.write(self.format(record) + "\n")
+        try:
+            text = self.format(record)
+        except Exception as error:  # whoever logs is not to fail for it
+            text = f"{_time(record)} ERROR {record.name}: {escaped(f'{record.msg!r} could not be logged: {error!r}')}"
+        self._output.write(text + "\n")
         if record.levelno >= logging.CRITICAL:
             self._output.drain(LAST_SECONDS)
 

@@ -48,6 +48,9 @@ SHARED_BYTES, SHARED_BY = 8 * 1024, 8
 RETRY_SECONDS = 1.0
 """How long nothing is accepted once there is no room for another connection, unless one ends."""
 
+ACKNOWLEDGED = 120
+"""Where `tcpi_bytes_acked` is in `struct tcp_info` (linux/tcp.h, since Linux 4.1)."""
+
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What `accept` says then. Any other error is that of one connection, which is gone (accept(2))."""
 
@@ -367,9 +370,25 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
+def taken(transport: asyncio.Transport) -> int:
+    """Bytes that the peer's kernel has acknowledged: a number that only rises, and does so for whoever reads, however
+    slowly and whatever is written meanwhile (tcp(7), `TCP_INFO`: `tcpi_bytes_acked`). What has left the transport may
+    be in our own kernel, which takes megabytes."""
+    descriptor = _descriptor_of(transport)
+    if descriptor is None:
+        return 0
+    with contextlib.suppress(OSError, AttributeError):
+        borrowed = socket.socket(fileno=descriptor)
+        try:
+            told = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKNOWLEDGED + 8)
+        finally:
+            borrowed.detach()
+        return int.from_bytes(told[ACKNOWLEDGED:], sys.byteorder)
+    return -untaken(transport)  # on another system, where only what is left is known
+
+
 def untaken(transport: asyncio.Transport) -> int:
-    """Bytes that were written and that the peer's kernel has not acknowledged: those of the transport, and those of our
-    kernel, which may be megabytes. Whoever reads, however slowly, makes this number fall."""
+    """Bytes that were written and are not acknowledged, as far as the transport and our kernel know."""
     descriptor = _descriptor_of(transport)
     return transport.get_write_buffer_size() + (0 if descriptor is None else unacknowledged(descriptor))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from tests.access.guarded import NOTIFICATIONS, Guarded, ask, origin_of, sign_in
 from tests.e2e.calls import BULK
+from tests.e2e.rawsocket import tcp
+from tests.e2e.test_faults import memory
 from tests.support.server import PATIENCE, run_athena
 from websockets.asyncio.client import connect
 
@@ -209,3 +212,28 @@ def test_a_pair_that_is_none_is_said_in_a_sentence(tmp_path: Path) -> None:
         assert done.returncode == 1, said
         assert said.count("\n") == 1, said
         assert "--tls-cert" in said
+
+
+def test_answers_that_nobody_reads_hold_bounded_memory(tmp_path: Path) -> None:
+    """What is encrypted at once waits where nobody counts it."""
+    lines = [{"op": "open", "tx_id": f"tx-{n}", "description": "d", "athena_msg": "\1" * 1000} for n in range(1000)]
+    with with_tls(tmp_path) as server, ExitStack() as open_:
+        key = server.keys["manager"]
+        assert ask(server, "POST", BULK, lines, key=key).status == 200
+        ask(server, "GET", f"{NOTIFICATIONS}?limit=1000", key=key)
+        before = memory(server)
+        asked = f"GET {NOTIFICATIONS}?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+        for _ in range(60):
+            lazy = encrypted(server, open_)
+            lazy.sendall(f"{asked}\r\n".encode())
+            lazy.recv(1)
+        (ended,) = re.findall(r"^athena_unread_answers_total (\S+)$", ask(server, "GET", "/metrics").body, re.MULTILINE)
+        assert float(ended) > 10
+        assert memory(server) - before < 256 * 1024 * 1024
+
+
+def encrypted(server: Guarded, open_: ExitStack) -> ssl.SSLSocket:
+    """A connection whose kernel takes in little."""
+    plain = open_.enter_context(tcp(server, receive_buffer=16_384))
+    assert server.context is not None
+    return open_.enter_context(server.context.wrap_socket(plain, server_hostname="127.0.0.1"))

@@ -19,6 +19,8 @@ from athena.domain.masking import mask_emails
         ("ünïcödé@x.org", "ü*****é@x.org"),
         ('"john doe"@x.org', '"********"@x.org'),
         ('"by" "john doe"@x.org', '"by" "********"@x.org'),
+        ('"y"@x.org', '"*"@x.org'),
+        ('"anna@home"@x.org', '"*********"@x.org'),
         ("anna@[192.0.2.1]", "a**a@[192.0.2.1]"),
         ('"quoted" bob@x.org', '"quoted" b**@x.org'),
         ("dshuffma", "dshuffma"),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from athena.domain.model import BulkEdit, BulkOpen, Edit, Notice, Open
 from athena.errors import BadRequest, InvalidField, InvalidJson
-from athena.http.body import identifier, parse, query
+from athena.http.body import _choices, identifier, parse, query
 from athena.http.parameters import HistoryParameters, encode_next
 from athena.store.base import Query, SortKey
 
@@ -69,6 +69,17 @@ def test_it_is_said_what_may_be_there(decoder: Any, body: str, sentence: str) ->
     with pytest.raises(InvalidField) as caught:
         parse(body.encode(), decoder)
     assert str(caught.value) == sentence
+
+
+def test_nothing_is_kept_of_names_that_nobody_knows() -> None:
+    """They are the sender's, as many and as long as that one likes."""
+    known = _choices.cache_info().currsize
+    for number in range(100):
+        with pytest.raises(InvalidField):
+            parse(b'{"status":"done","%d":1}' % number, edit)
+        with pytest.raises(InvalidField):
+            parse(b'{"%d":1}' % number, edit)
+    assert _choices.cache_info().currsize <= known + 1
 
 
 @pytest.mark.parametrize(

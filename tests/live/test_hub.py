@@ -64,8 +64,8 @@ class Recorder:
         self.paused, self.pause_after = False, None
         self.hub.resume(self)
 
-    def untaken(self) -> int:
-        return self.unread
+    def taken(self) -> int:
+        return -self.unread
 
     def keep_alive(self, now: float) -> None:
         pass

@@ -101,9 +101,12 @@ export class ApolloPanel extends LitElement {
 
   protected override willUpdate(): void {
     this.setAttribute('aria-label', this.i18n.text('title'));
+    const { archiving } = this.history;
+    if (!this.viewer.mayArchive && archiving.selected.size > 0) archiving.clearSelection();
     if (this.client === this.loadedFrom) return;
     if (this.loadedFrom !== undefined) {
-      this.history.archiving.forget();
+      archiving.forget();
+      this.viewer.forget();
       this.place.shown = undefined;
     }
     this.loadedFrom = this.client;

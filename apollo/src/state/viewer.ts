@@ -32,8 +32,13 @@ export class ViewerController implements ReactiveController {
       .viewer(request.signal)
       .catch(() => undefined); // asked again after the next connection
     if (request.signal.aborted) return;
-    this.who = who;
+    this.who = who ?? this.who; // not forgotten since Athena could not be asked
     this.host.requestUpdate();
+  }
+
+  /** Another Athena, or somebody else. */
+  forget(): void {
+    this.who = undefined;
   }
 
   async signOut(): Promise<void> {

@@ -44,6 +44,16 @@ test('only managers archive; while nobody knows who we are, Athena is to say', a
   expect(viewer.mayArchive).toBe(true);
 });
 
+test('who we are is not forgotten while Athena cannot be asked', async () => {
+  const { client, viewer } = setup();
+  await viewer.load();
+  client.viewer.mockRejectedValueOnce(new ApiError(0, 'unreachable', ''));
+  await viewer.load();
+  expect(viewer.mayArchive).toBe(false);
+  viewer.forget();
+  expect(viewer.who).toBeUndefined();
+});
+
 test('nobody to show where Athena cannot be asked', async () => {
   const { client, viewer } = setup();
   client.viewer.mockRejectedValueOnce(new ApiError(0, 'unreachable', ''));

@@ -99,7 +99,7 @@ class Asked:
 
     def parameter(self, name: str) -> str | None:
         """The last one of that name, as everywhere."""
-        return dict(parse_qsl(self.query)).get(name)
+        return dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
 
 
 class Gate:

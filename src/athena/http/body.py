@@ -118,9 +118,8 @@ def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaErr
     path = place["path"] if place else ""
     named = _NAMED.search(problem)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "body"
-    choices = _choices(kind, field.rpartition(".")[2])
-    if choices and ("enum value" in problem or field == "op"):
-        problem = f"expected {choices}"
+    if "enum value" in problem or field == "op":
+        problem = f"expected {_choices(kind)[field.rpartition('.')[2]]}"
         if named is not None:
             problem += ", got nothing"
     problem = problem.replace(r"\\Z'", "$'")
@@ -130,16 +129,15 @@ def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaErr
 
 
 @cache
-def _choices(kind: Any, name: str) -> str:
-    """The values that a member of `kind` may have, as people list them; empty where they are not so few."""
+def _choices(kind: Any) -> dict[str, str]:
+    """The values that members of `kind` may have, as people list them, where they are a few."""
     _, components = msgspec.json.schema_components([kind])
-    values: dict[str, None] = {}  # each once, in order
+    values: dict[str, dict[str, None]] = {}  # each once, in order
     for component in components.values():
-        described = component.get("properties", {}).get(name, {})
-        for option in (described, *described.get("anyOf", ())):
-            values |= dict.fromkeys(value for value in option.get("enum", ()) if value is not None)
-    *others, last = values or [""]
-    return f"{', '.join(others)} or {last}" if others else last
+        for name, described in component.get("properties", {}).items():
+            for option in (described, *described.get("anyOf", ())):
+                values.setdefault(name, {}).update(dict.fromkeys(v for v in option.get("enum", ()) if v is not None))
+    return {name: " or ".join(", ".join(some).rsplit(", ", 1)) for name, some in values.items() if some}
 
 
 def _shown(source: Any, path: str) -> str:

@@ -22,11 +22,15 @@ from athena.http.head import HOST
 from athena.http.unread import Unread
 from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
-from athena.sockets import reset, unacknowledged, untaken
+from athena.sockets import reset, taken, unacknowledged, untaken
 
 TLS_CLOSE_SECONDS = 1.0
 """How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
 do; in asyncio's transports they have half a minute."""
+
+
+PIECE = 64 * 1024
+"""Bytes of an answer that are written at once."""
 
 
 def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,7 +85,8 @@ class HttpProtocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
     _stopping = False  # whether the server is
     _held = False  # whether the next request waits until the answer before it is taken
-    _untaken = 0  # bytes that the peer had yet to take when this was last looked at
+    _taken = -1  # bytes that the peer had taken when this was last looked at, if that matters
+    _closes = False  # whether the connection ends with the answer that is on its way
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
@@ -288,16 +293,24 @@ class HttpProtocol(HttpToolsProtocol):
         False when the answer has to go the ordinary way; then nothing was written.
         """
         cycle = of()
-        if cycle is None or cycle.disconnected or not cycle.keep_alive:
+        if cycle is None or cycle.disconnected:
             return False
         if cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         common = self._common.lines(cycle.default_headers)
-        self.transport.write(b"".join((STATUS_LINE[status], common, head, b"\r\n", body)))
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self._closes = not cycle.keep_alive
+        self._write(b"".join((STATUS_LINE[status], common, head, end, body)))
         cycle.on_response()
         return True
+
+    def _write(self, answer: bytes) -> None:
+        """In pieces: each is let go of when it is sent. And with TLS, what is written at once is encrypted at once, and
+        waits where the transport does not count it."""
+        for begin in range(0, len(answer), PIECE):
+            self.transport.write(answer[begin : begin + PIECE])
 
     # ---- between requests --------------------------------------------------------------------------------------------
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -313,6 +326,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._let_go()
         elif self.flow.write_paused:
+            self._disarm()  # nothing of the next request is read: it cannot come in time
             self.flow.pause_reading()
             self._held = True
             self._expect_progress()
@@ -322,14 +336,21 @@ class HttpProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._unread.remove(self.transport)
-        if self._held:
+        if self._held and not self.transport.is_closing():
             self._held = False
             self._unset_keepalive_if_required()
-            if not self.transport.is_closing():
-                self._go_on()
+            if self._receiving == "body":
+                self._arm(self.body_timeout)
+            elif self._receiving == "headers" and self._head:
+                self._arm(self.header_timeout)
+            self._go_on()
 
     def _go_on(self) -> None:
         """With the next request, if it is here."""
+        if self._closes:
+            self.transport.close()
+            self._let_go()
+            return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
@@ -347,27 +368,26 @@ class HttpProtocol(HttpToolsProtocol):
         """From now on the peer has some time to take some of what waits for it."""
         self._unset_keepalive_if_required()
         self._idle.add(self, self.loop)
-        self._untaken = untaken(self.transport)
+        self._taken = taken(self.transport)
 
     def _rest(self) -> None:
         """Wait for the next request, if nothing of it is here and nothing of the last one is left to be done."""
         if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
             self._idle.remove(self)  # to be the last in its order
             self._idle.add(self, self.loop)
-            self._untaken = 0
+            self._taken = -1
 
     def _unset_keepalive_if_required(self) -> None:
         """Something came or was taken, or the connection is over (uvicorn's name for it)."""
         self._idle.remove(self)
 
     def time_is_up(self) -> None:
-        left, before = untaken(self.transport), self._untaken
-        if not left:
+        before, self._taken = self._taken, taken(self.transport)
+        if not untaken(self.transport):
             self.transport.close()
-        elif left == before:
+        elif self._taken == before:
             reset(self.transport)  # nobody reads the answer
         else:
-            self._untaken = left
             self._idle.add(self, self.loop)
 
     def shutdown(self) -> None:

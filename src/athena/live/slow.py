@@ -16,14 +16,14 @@ class SlowClients:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes not yet taken, and since when it is that many
+        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes that it had taken, and since when it is that many
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, client: Client, now: float) -> None:
         """The client's buffer is full. `now` is the loop's clock in seconds."""
-        self._waiting[client] = (client.untaken(), now)
+        self._waiting[client] = (client.taken(), now)
 
     def forget(self, client: Client) -> None:
         """The client has drained, or is gone."""
@@ -32,10 +32,10 @@ class SlowClients:
     def stalled(self, now: float) -> list[Client]:
         """The clients that took nothing for `timeout` seconds. Call it every few seconds."""
         given_up = []
-        for client, (left, since) in self._waiting.items():
-            untaken = client.untaken()
-            if untaken < left:
-                self._waiting[client] = (untaken, now)
+        for client, (before, since) in self._waiting.items():
+            taken = client.taken()
+            if taken > before:
+                self._waiting[client] = (taken, now)
             elif now - since >= self.timeout:
                 given_up.append(client)
         return given_up

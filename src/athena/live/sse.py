@@ -14,7 +14,7 @@ from athena.errors import StoreUnavailable
 from athena.live.encoding import server_sent_events
 from athena.live.hub import Hub
 from athena.live.streams import disconnected
-from athena.sockets import untaken
+from athena.sockets import reset, taken
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -60,14 +60,12 @@ class EventStream:
                 await stream
 
     async def _stream(self, seq: int, wants_ready: bool, scope: Scope, send: Send) -> None:
-        hub = self._hub
+        hub, transport = self._hub, scope["extensions"][TRANSPORT]
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         data: bytes = COMMENT  # tells the client at once that it is connected
         while True:
             await hub.streams.turn()
-            if not await self._written(data, scope["extensions"][TRANSPORT], send):
-                hub.counts.ended["slow"] += 1
-                scope["extensions"][TRANSPORT].abort()
+            if not await self._written(data, True, transport, send):
                 return
             if wants_ready and seq >= hub.tail.end:
                 wants_ready = False
@@ -78,21 +76,24 @@ class EventStream:
             except StoreUnavailable:
                 chunk = None  # the client comes back with its last id
             if chunk is None:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._written(b"", False, transport, send)
                 return
             seq, data = chunk.seq, chunk.data or COMMENT
 
-    async def _written(self, data: bytes, transport: asyncio.Transport, send: Send) -> bool:
-        """Write as soon as the peer has taken nearly all of what was written before; False when it has stopped reading.
+    async def _written(self, data: bytes, more: bool, transport: asyncio.Transport, send: Send) -> bool:
+        """Write as soon as the peer has taken nearly all of what was written before. One that takes nothing is cut off:
+        then False.
 
         uvicorn's send waits for that, and only then writes: a wait that is given up can begin anew."""
-        left = untaken(transport)
+        now = taken(transport)
         while True:
             try:
                 async with asyncio.timeout(self._hub.slow.timeout):
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                    await send({"type": "http.response.body", "body": data, "more_body": more})
                 return True
             except TimeoutError:
-                before, left = left, untaken(transport)
-                if left >= before:
+                before, now = now, taken(transport)
+                if now == before:
+                    self._hub.counts.ended["slow"] += 1
+                    reset(transport)
                     return False

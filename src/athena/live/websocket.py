@@ -27,7 +27,7 @@ from athena.live.gate import HandshakeGate, Permit
 from athena.live.handshake import plain_key, switching
 from athena.live.hub import POLICY_VIOLATION, Hub
 from athena.live.routes import is_live
-from athena.sockets import untaken
+from athena.sockets import taken, untaken
 
 INVALID_DATA = 1007
 CLOSE_GRACE = 2.0
@@ -54,7 +54,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_ping_at",
         "_shaken",
         "_silent_since",
-        "_untaken",
+        "_taken",
         "closing",
         "live",
         "paused",
@@ -73,7 +73,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._shaken = False
         self._inbound = 0  # bytes since our last ping
         self._silent_since = 0.0  # when the unanswered ping was sent, or more was taken; 0 when there is none
-        self._untaken = 0  # bytes before it that the peer had yet to take
+        self._taken = 0  # bytes that the peer had taken by then
         self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
         self.live = self.wants_ready = self.paused = self.closing = False
@@ -233,16 +233,16 @@ class WebSocketProtocol(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def untaken(self) -> int:
-        return untaken(self.transport)
+    def taken(self) -> int:
+        return taken(self.transport)
 
     def keep_alive(self, now: float) -> None:
         if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
             return
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
-            left, before = untaken(self.transport), self._untaken
-            if left < before:  # it has yet to come to the ping, behind what was sent before that
-                self._silent_since, self._untaken = now, left
+            before, self._taken = self._taken, taken(self.transport)
+            if self._taken > before and untaken(self.transport):
+                self._silent_since = now  # it reads, and has yet to come to the ping
             else:
                 self._hub.counts.ended["silent"] += 1
                 self.abort()
@@ -250,7 +250,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._ping_at = self._hub.keepalive.due(now)
             self._inbound = 0
             if not self._silent_since:
-                self._silent_since, self._untaken = now, untaken(self.transport)
+                self._silent_since, self._taken = now, taken(self.transport)
             self.transport.write(PING)
 
     def close(self, code: int, reason: str) -> None:
