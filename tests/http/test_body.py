@@ -58,6 +58,7 @@ def test_the_field_that_is_wrong_is_named(decoder: Any, body: str, field: str) -
         (notice, '{"status":"pending","message":"m"}', "status: expected error or success, got 'pending'"),
         (line, '{"op":"close","tx_id":"a"}', "op: expected open or edit, got 'close'"),
         (line, '{"tx_id":"a"}', "op: expected open or edit, got nothing"),
+        (edit, '{"op":"edit","status":"pending"}', "op: object contains unknown field `op`"),
         (
             open_,
             '{"description":"d","sub_type":"A"}',

@@ -118,8 +118,9 @@ def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaErr
     path = place["path"] if place else ""
     named = _NAMED.search(problem)
     field = ".".join(part for part in (path, named["name"] if named else "") if part) or "body"
-    if "enum value" in problem or field == "op":
-        problem = f"expected {_choices(kind)[field.rpartition('.')[2]]}"
+    choices = _choices(kind).get(field.rpartition(".")[2])
+    if choices is not None and ("enum value" in problem or field == "op"):
+        problem = f"expected {choices}"
         if named is not None:
             problem += ", got nothing"
     problem = problem.replace(r"\\Z'", "$'")
