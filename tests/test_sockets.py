@@ -17,17 +17,9 @@ from typing import Any, cast
 import pytest
 import uvloop
 
-from athena import sockets
-from athena.sockets import (
-    HIGH_WATER,
-    LOW_WATER,
-    MOST_AT_ONCE,
-    SHARED_BY,
-    SHARED_BYTES,
-    Broadcast,
-    Connection,
-    Connections,
-)
+from athena.sockets import connections as module
+from athena.sockets.broadcast import SHARED_BY, SHARED_BYTES, Broadcast
+from athena.sockets.connections import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Connection, Connections
 
 PATIENCE = 20.0
 MUCH = os.urandom(1 << 20) * 12
@@ -677,7 +669,7 @@ def test_a_slow_peer_that_says_it_is_done_is_still_slow(run: Run) -> None:
 def test_without_a_descriptor_left_it_accepts_later(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sockets, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
     async def world() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -708,7 +700,7 @@ def test_without_a_descriptor_left_it_accepts_later(
 def test_room_is_used_as_soon_as_there_is_some(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sockets, "RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 3600.0)
 
     async def world() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -64,7 +64,7 @@ class Recorder:
         self.paused, self.pause_after = False, None
         self.hub.resume(self)
 
-    def taken(self) -> int:
+    def acknowledged(self) -> int:
         return -self.unread
 
     def keep_alive(self, now: float) -> None:

@@ -22,7 +22,7 @@ from athena.http.head import HOST
 from athena.http.unread import Unread
 from athena.http.waiting import Waiting
 from athena.live.sse import TRANSPORT
-from athena.sockets import reset, taken, unacknowledged, untaken
+from athena.sockets.peer import acknowledged, in_kernel, reset, unacknowledged
 
 TLS_CLOSE_SECONDS = 1.0
 """How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
@@ -42,7 +42,7 @@ def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) ->
 
 def _cut(transport: asyncio.Transport, connected: socket.socket) -> None:
     """Unless something is still on its way: a transport with TLS does not tell, but the kernel does."""
-    if not unacknowledged(connected.fileno()):
+    if not in_kernel(connected.fileno()):
         transport.abort()
 
 
@@ -85,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
     _stopping = False  # whether the server is
     _held = False  # whether the next request waits until the answer before it is taken
-    _taken = -1  # bytes that the peer had taken when this was last looked at, if that matters
+    _acknowledged = -1  # bytes, when this was last looked at, if that matters
     _closes = False  # whether the connection ends with the answer that is on its way
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -368,24 +368,24 @@ class HttpProtocol(HttpToolsProtocol):
         """From now on the peer has some time to take some of what waits for it."""
         self._unset_keepalive_if_required()
         self._idle.add(self, self.loop)
-        self._taken = taken(self.transport)
+        self._acknowledged = acknowledged(self.transport)
 
     def _rest(self) -> None:
         """Wait for the next request, if nothing of it is here and nothing of the last one is left to be done."""
         if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
             self._idle.remove(self)  # to be the last in its order
             self._idle.add(self, self.loop)
-            self._taken = -1
+            self._acknowledged = -1
 
     def _unset_keepalive_if_required(self) -> None:
         """Something came or was taken, or the connection is over (uvicorn's name for it)."""
         self._idle.remove(self)
 
     def time_is_up(self) -> None:
-        before, self._taken = self._taken, taken(self.transport)
-        if not untaken(self.transport):
+        before, self._acknowledged = self._acknowledged, acknowledged(self.transport)
+        if not unacknowledged(self.transport):
             self.transport.close()
-        elif self._taken == before:
+        elif self._acknowledged == before:
             reset(self.transport)  # nobody reads the answer
         else:
             self._idle.add(self, self.loop)

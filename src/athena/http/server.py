@@ -11,7 +11,7 @@ import uvicorn
 
 from athena.http.door import FrontDoor
 from athena.http.protocol import HttpProtocol
-from athena.sockets import AVAILABLE, Connections
+from athena.sockets.connections import AVAILABLE, Connections
 
 
 class Server(uvicorn.Server):

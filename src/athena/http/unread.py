@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from athena.sockets import reset, taken
+from athena.sockets.peer import acknowledged, reset
 
 MOST_UNREAD = 64 * 1024 * 1024
 """Bytes of answers that may wait for their clients. A page of a thousand long rows has 7 MB."""
@@ -23,10 +23,10 @@ LOOK_SECONDS = 0.5
 
 
 class _Waiting(NamedTuple):
-    """What was seen of a client: bytes that wait for it here, bytes that it had taken, and since when so many."""
+    """What was seen of a client: bytes that wait for it here, bytes that it has acknowledged, since when so many."""
 
     size: int
-    taken: int
+    acknowledged: int
     since: float
 
 
@@ -71,11 +71,11 @@ class Unread:
     def _look(self, now: float) -> None:
         """Put those that have taken something since they were last looked at to the end of the order."""
         for transport, seen in list(self._waiting.items()):
-            if taken(transport) > seen.taken:
+            if acknowledged(transport) > seen.acknowledged:
                 self.remove(transport)
                 self._note(transport, now)
 
     def _note(self, transport: asyncio.Transport, now: float) -> None:
         size = transport.get_write_buffer_size()
-        self._waiting[transport] = _Waiting(size, taken(transport), now)
+        self._waiting[transport] = _Waiting(size, acknowledged(transport), now)
         self._bytes += size

@@ -47,8 +47,8 @@ class Client(Protocol):
     def send(self, data: bytes) -> None:
         """Hand over bytes. A transport that is full says so by `Hub.pause`, now or later."""
 
-    def taken(self) -> int:
-        """Bytes that the peer has taken. It only rises."""
+    def acknowledged(self) -> int:
+        """Bytes that the peer has acknowledged. It only rises."""
 
     def keep_alive(self, now: float) -> None:
         """Ping a peer that is due, give up on one that is silent. `now` is the loop's clock in seconds."""

@@ -15,7 +15,7 @@ from time import monotonic, perf_counter
 from athena.live.client import Client
 from athena.live.counts import Counts
 from athena.live.tail import Encoding, Tail
-from athena.sockets import Broadcast
+from athena.sockets.broadcast import Broadcast
 
 log = logging.getLogger("athena.live")
 

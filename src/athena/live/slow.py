@@ -11,19 +11,19 @@ TRY_AGAIN_LATER = 1013
 class SlowClients:
     """Policy: keep the position and one write buffer, nothing else; close what makes no progress for `timeout` seconds.
 
-    Progress is any byte that the peer takes, however slowly.
+    Progress is any byte that the peer acknowledges, however slowly.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes that it had taken, and since when it is that many
+        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes that it had acknowledged, and since when so many
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, client: Client, now: float) -> None:
         """The client's buffer is full. `now` is the loop's clock in seconds."""
-        self._waiting[client] = (client.taken(), now)
+        self._waiting[client] = (client.acknowledged(), now)
 
     def forget(self, client: Client) -> None:
         """The client has drained, or is gone."""
@@ -33,9 +33,9 @@ class SlowClients:
         """The clients that took nothing for `timeout` seconds. Call it every few seconds."""
         given_up = []
         for client, (before, since) in self._waiting.items():
-            taken = client.taken()
-            if taken > before:
-                self._waiting[client] = (taken, now)
+            acknowledged = client.acknowledged()
+            if acknowledged > before:
+                self._waiting[client] = (acknowledged, now)
             elif now - since >= self.timeout:
                 given_up.append(client)
         return given_up

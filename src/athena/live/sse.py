@@ -14,7 +14,7 @@ from athena.errors import StoreUnavailable
 from athena.live.encoding import server_sent_events
 from athena.live.hub import Hub
 from athena.live.streams import disconnected
-from athena.sockets import reset, taken
+from athena.sockets.peer import acknowledged, reset
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -85,14 +85,14 @@ class EventStream:
         then False.
 
         uvicorn's send waits for that, and only then writes: a wait that is given up can begin anew."""
-        now = taken(transport)
+        now = acknowledged(transport)
         while True:
             try:
                 async with asyncio.timeout(self._hub.slow.timeout):
                     await send({"type": "http.response.body", "body": data, "more_body": more})
                 return True
             except TimeoutError:
-                before, now = now, taken(transport)
+                before, now = now, acknowledged(transport)
                 if now == before:
                     self._hub.counts.ended["slow"] += 1
                     reset(transport)

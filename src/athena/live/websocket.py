@@ -27,7 +27,7 @@ from athena.live.gate import HandshakeGate, Permit
 from athena.live.handshake import plain_key, switching
 from athena.live.hub import POLICY_VIOLATION, Hub
 from athena.live.routes import is_live
-from athena.sockets import taken, untaken
+from athena.sockets.peer import acknowledged, unacknowledged
 
 INVALID_DATA = 1007
 CLOSE_GRACE = 2.0
@@ -47,6 +47,7 @@ class WebSocketProtocol(asyncio.Protocol):
     encoding = staticmethod(websocket_frames)
 
     __slots__ = (
+        "_acknowledged",
         "_gate",
         "_hub",
         "_inbound",
@@ -54,7 +55,6 @@ class WebSocketProtocol(asyncio.Protocol):
         "_ping_at",
         "_shaken",
         "_silent_since",
-        "_taken",
         "closing",
         "live",
         "paused",
@@ -72,8 +72,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parsing: _Parsing | None = None
         self._shaken = False
         self._inbound = 0  # bytes since our last ping
-        self._silent_since = 0.0  # when the unanswered ping was sent, or more was taken; 0 when there is none
-        self._taken = 0  # bytes that the peer had taken by then
+        self._silent_since = 0.0  # when the unanswered ping was sent, or more acknowledged; 0 when there is none
+        self._acknowledged = 0  # bytes, by then
         self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
         self.live = self.wants_ready = self.paused = self.closing = False
@@ -233,15 +233,15 @@ class WebSocketProtocol(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         self.transport.write(data)
 
-    def taken(self) -> int:
-        return taken(self.transport)
+    def acknowledged(self) -> int:
+        return acknowledged(self.transport)
 
     def keep_alive(self, now: float) -> None:
         if self.closing or self.paused:  # a peer that is behind cannot answer yet; SlowClients decides about it
             return
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
-            before, self._taken = self._taken, taken(self.transport)
-            if self._taken > before and untaken(self.transport):
+            before, self._acknowledged = self._acknowledged, acknowledged(self.transport)
+            if self._acknowledged > before and unacknowledged(self.transport):
                 self._silent_since = now  # it reads, and has yet to come to the ping
             else:
                 self._hub.counts.ended["silent"] += 1
@@ -250,7 +250,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._ping_at = self._hub.keepalive.due(now)
             self._inbound = 0
             if not self._silent_since:
-                self._silent_since, self._taken = now, taken(self.transport)
+                self._silent_since, self._acknowledged = now, acknowledged(self.transport)
             self.transport.write(PING)
 
     def close(self, code: int, reason: str) -> None:

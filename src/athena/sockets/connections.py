@@ -13,23 +13,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import select
 import socket
-import struct
 import sys
-import termios
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, cast
 
 log = logging.getLogger("athena.sockets")
 
 AVAILABLE = hasattr(select, "epoll")
-
-SHARING = AVAILABLE and hasattr(os, "memfd_create")
-"""Whether connections can be sent pages that they share."""
 
 MOST_AT_ONCE = 64
 """Connections accepted, and as many served, in one turn of the event loop. The next ones come after everybody else."""
@@ -42,14 +36,8 @@ HIGH_WATER, LOW_WATER = 64 * 1024, 16 * 1024
 MOST_PIECES = 512
 """Pieces given to one `writev`; Linux takes 1,024."""
 
-SHARED_BYTES, SHARED_BY = 8 * 1024, 8
-"""From so many bytes to so many connections on, what is written to all of them is not copied for each."""
-
 RETRY_SECONDS = 1.0
 """How long nothing is accepted once there is no room for another connection, unless one ends."""
-
-ACKNOWLEDGED = 120
-"""Where `tcpi_bytes_acked` is in `struct tcp_info` (linux/tcp.h, since Linux 4.1)."""
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What `accept` says then. Any other error is that of one connection, which is gone (accept(2))."""
@@ -57,8 +45,8 @@ NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _GONE = asyncio.Protocol()
 """The protocol of a connection that is over: it lets go of its own, which refers to it."""
 
-_OPEN, _ENDED, _CLOSING, _OVER = range(4)
-"""Phases: from `_ENDED` on nothing more may be written, from `_CLOSING` on nothing more is read."""
+OPEN, ENDED, CLOSING, OVER = range(4)
+"""Phases: from `ENDED` on nothing more may be written, from `CLOSING` on nothing more is read."""
 
 
 class Connections:
@@ -185,19 +173,22 @@ class Connections:
 
 
 class Connection(asyncio.Transport):
-    """One of them, as a transport. Writing after the end does nothing."""
+    """One of them, as a transport. Writing after the end does nothing.
 
-    __slots__ = ("_connections", "_descriptor", "_peer", "_phase", "_protocol", "_reading", "_unsent", "_watched")
+    `descriptor`, `phase` and `unsent` are for this package alone.
+    """
+
+    __slots__ = ("_connections", "_peer", "_protocol", "_reading", "_watched", "descriptor", "phase", "unsent")
 
     def __init__(self, descriptor: int, peer: str, connections: Connections, protocol: asyncio.Protocol) -> None:
         # Without asyncio's own `__init__`: it makes a dict for each, of what `get_extra_info` is to answer.
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._peer = peer
         self._connections = connections
         self._protocol = protocol
-        self._phase = _OPEN
+        self.phase = OPEN
         self._reading = True
-        self._unsent: _Unsent | None = None
+        self.unsent: Unsent | None = None
         self._watched: int = select.EPOLLIN  # the events that the epoll tells of
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -210,6 +201,10 @@ class Connection(asyncio.Transport):
     def get_protocol(self) -> asyncio.Protocol:
         return self._protocol
 
+    def fileno(self) -> int:
+        """The descriptor; -1 when it is over."""
+        return self.descriptor if self.phase < OVER else -1
+
     # ---- reading -----------------------------------------------------------------------------------------------------
     def is_reading(self) -> bool:
         return self._reading
@@ -219,17 +214,17 @@ class Connection(asyncio.Transport):
         self._watch()
 
     def resume_reading(self) -> None:
-        self._reading = self._phase < _CLOSING
+        self._reading = self.phase < CLOSING
         self._watch()
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._phase != _OPEN and (self._phase != _CLOSING or self._unsent is None):
+        if self.phase != OPEN and (self.phase != CLOSING or self.unsent is None):
             return  # one that closes takes more while something waits: its protocol has to be told to pause
         sent = 0
-        if self._unsent is None:
+        if self.unsent is None:
             try:
-                sent = os.write(self._descriptor, data)
+                sent = os.write(self.descriptor, data)
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -239,28 +234,28 @@ class Connection(asyncio.Transport):
             self._keep(data, sent)
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self._unsent is None else self._unsent.size
+        return 0 if self.unsent is None else self.unsent.size
 
     def can_write_eof(self) -> bool:
         return True
 
     def write_eof(self) -> None:
         """Half-close, as soon as everything is sent."""
-        if self._phase == _OPEN:
-            self._phase = _ENDED
-            if self._unsent is None:
+        if self.phase == OPEN:
+            self.phase = ENDED
+            if self.unsent is None:
                 self._half_close()
 
     # ---- the end -----------------------------------------------------------------------------------------------------
     def is_closing(self) -> bool:
-        return self._phase >= _CLOSING
+        return self.phase >= CLOSING
 
     def close(self) -> None:
         """Read no more, and end when everything is sent."""
-        if self._phase < _CLOSING:
-            self._phase = _CLOSING
+        if self.phase < CLOSING:
+            self.phase = CLOSING
             self.pause_reading()
-            if self._unsent is None:
+            if self.unsent is None:
                 self._end(None)
 
     def abort(self) -> None:
@@ -272,15 +267,15 @@ class Connection(asyncio.Transport):
         """The epoll tells of something. Errors and hang-ups are found out by reading or writing, whichever is on."""
         if self._reading and events & ~select.EPOLLOUT:
             self._read()
-        if self._unsent is not None and events & ~select.EPOLLIN:
-            self._send(self._unsent)
+        if self.unsent is not None and events & ~select.EPOLLIN:
+            self._send(self.unsent)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
         """The kernel has taken only so much: send the rest when it takes more."""
-        unsent = self._unsent
+        unsent = self.unsent
         if unsent is None:
-            unsent = self._unsent = _Unsent()
+            unsent = self.unsent = Unsent()
             self._watch()
         unchanging = isinstance(data, bytes) or (isinstance(data, memoryview) and data.readonly)
         unsent.add(memoryview(data if unchanging else bytes(data))[sent:])
@@ -290,7 +285,7 @@ class Connection(asyncio.Transport):
 
     def _read(self) -> None:
         try:
-            data = os.read(self._descriptor, READ_BYTES)
+            data = os.read(self.descriptor, READ_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -303,50 +298,50 @@ class Connection(asyncio.Transport):
         else:
             self.close()
 
-    def _send(self, unsent: _Unsent) -> None:
+    def _send(self, unsent: Unsent) -> None:
         try:
-            unsent.send(self._descriptor)
+            unsent.send(self.descriptor)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(error)
             return
         if not unsent.size:
-            self._unsent = None
+            self.unsent = None
             self._watch()
-            if self._phase == _ENDED:
+            if self.phase == ENDED:
                 self._half_close()
-            elif self._phase == _CLOSING:
+            elif self.phase == CLOSING:
                 self._end(None)
         if unsent.paused and unsent.size <= LOW_WATER:
             unsent.paused = False
             self._protocol.resume_writing()
 
     def _half_close(self) -> None:
-        borrowed = socket.socket(fileno=self._descriptor)  # only a socket object can
+        borrowed = socket.socket(fileno=self.descriptor)  # only a socket object can
         with contextlib.suppress(OSError):  # the peer is gone, as reading will tell
             borrowed.shutdown(socket.SHUT_WR)
         borrowed.detach()
 
     def _watch(self) -> None:
         """Have the epoll tell of what is wanted now."""
-        wanted = (select.EPOLLIN if self._reading else 0) | (0 if self._unsent is None else select.EPOLLOUT)
+        wanted = (select.EPOLLIN if self._reading else 0) | (0 if self.unsent is None else select.EPOLLOUT)
         if wanted == self._watched:
             return
         before, self._watched = self._watched, wanted
         try:
-            self._connections.watch(self._descriptor, before, wanted)
+            self._connections.watch(self.descriptor, before, wanted)
         except OSError as error:  # as for a new connection
             self._watched = 0
             self._end(error)
 
     def _end(self, error: OSError | None) -> None:
         """It is over. As with every transport, the protocol hears of it in the next turn of the loop."""
-        if self._phase < _OVER:
-            self._phase = _OVER
-            self._unsent = None
+        if self.phase < OVER:
+            self.phase = OVER
+            self.unsent = None
             self.pause_reading()
-            self._connections.forget(self._descriptor)
+            self._connections.forget(self.descriptor)
             self._connections.loop.call_soon(self._lose, error)
 
     def _lose(self, error: OSError | None) -> None:
@@ -354,131 +349,11 @@ class Connection(asyncio.Transport):
             self._protocol.connection_lost(error)
         finally:
             self._protocol = _GONE
-            os.close(self._descriptor)
+            os.close(self.descriptor)
             self._connections.ended()
 
 
-def reset(transport: asyncio.Transport) -> None:
-    """End a connection whose peer does not read. The kernel would keep what it has yet to send, megabytes, for minutes;
-    so it is told to forget that (`SO_LINGER` of 0 seconds, socket(7))."""
-    descriptor = _descriptor_of(transport)
-    if descriptor is not None:
-        borrowed = socket.socket(fileno=descriptor)
-        with contextlib.suppress(OSError):
-            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        borrowed.detach()
-    transport.abort()
-
-
-def taken(transport: asyncio.Transport) -> int:
-    """Bytes that the peer's kernel has acknowledged: a number that only rises, and does so for whoever reads, however
-    slowly and whatever is written meanwhile (tcp(7), `TCP_INFO`: `tcpi_bytes_acked`). What has left the transport may
-    be in our own kernel, which takes megabytes."""
-    descriptor = _descriptor_of(transport)
-    if descriptor is None:
-        return 0
-    with contextlib.suppress(OSError, AttributeError):
-        borrowed = socket.socket(fileno=descriptor)
-        try:
-            told = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKNOWLEDGED + 8)
-        finally:
-            borrowed.detach()
-        return int.from_bytes(told[ACKNOWLEDGED:], sys.byteorder)
-    return -untaken(transport)  # on another system, where only what is left is known
-
-
-def untaken(transport: asyncio.Transport) -> int:
-    """Bytes that were written and are not acknowledged, as far as the transport and our kernel know."""
-    descriptor = _descriptor_of(transport)
-    return transport.get_write_buffer_size() + (0 if descriptor is None else unacknowledged(descriptor))
-
-
-def _descriptor_of(transport: asyncio.Transport) -> int | None:
-    """None when it is closed."""
-    if isinstance(transport, Connection):
-        return transport._descriptor if transport._phase < _OVER else None
-    connected: socket.socket | None = transport.get_extra_info("socket")
-    return None if connected is None or connected.fileno() < 0 else connected.fileno()
-
-
-def unacknowledged(descriptor: int) -> int:
-    """Bytes that the kernel has yet to send or to hear about (tcp(7), `SIOCOUTQ`: another name for the number of
-    `TIOCOUTQ`); 0 for a descriptor that is closed, and for systems that cannot say."""
-    try:
-        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except (OSError, ValueError):
-        return 0
-
-
-class Broadcast:
-    """Writes the same to many connections.
-
-    What is large is not copied for each of them: the kernel gets it once, as a file in memory, and sends the pages of
-    that to all (sendfile(2)). A page may be on its way for long, so such a file never changes; other data is another
-    file. docs/decisions/0022-large-pushes-share-their-pages.md.
-    """
-
-    __slots__ = ("_data", "_file")
-
-    def __init__(self) -> None:
-        self._data = b""
-        self._file: int | None = None  # a descriptor; of `_data`
-
-    def write(self, transports: Collection[asyncio.Transport], data: bytes) -> None:
-        """Write `data` to each. One that raises what it must not is cut off, and the others go on.
-
-        Where nothing waits, `Connection.write` is not called: it does no more than is done here, and between two system
-        calls, which drive all else out of the processor's caches, whatever Python does takes several times as long.
-        """
-        size, write, sendfile, file = len(data), os.write, os.sendfile, self._shared(data, len(transports))
-        for transport in transports:
-            sent = 0
-            if type(transport) is Connection and transport._unsent is None and transport._phase == _OPEN:
-                try:
-                    if file is None:
-                        sent = write(transport._descriptor, data)
-                    else:
-                        sent = sendfile(transport._descriptor, file, 0, size)
-                except OSError:
-                    sent = 0  # what is the matter, the next try tells
-                if sent == size:
-                    continue
-            try:
-                transport.write(memoryview(data)[sent:] if sent else data)
-            except Exception:
-                log.exception("a connection could not be written to; it is cut off, the others go on")
-                transport.abort()
-
-    def forget(self) -> None:
-        """Let go of what was written last. Whatever the kernel has yet to send, it keeps."""
-        self._data = b""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _shared(self, data: bytes, readers: int) -> int | None:
-        """The file with `data` in it, if it is worth one."""
-        if data is not self._data:
-            self.forget()
-            if SHARING and len(data) >= SHARED_BYTES and readers >= SHARED_BY:
-                self._data, self._file = data, _file_with(data)
-        return self._file
-
-
-def _file_with(data: bytes) -> int | None:
-    """A file in memory; none where there may not be one, such as without a descriptor left."""
-    try:
-        file = os.memfd_create("push")
-    except OSError:
-        return None
-    with contextlib.suppress(OSError):
-        if os.write(file, data) == len(data):
-            return file
-    os.close(file)
-    return None
-
-
-class _Unsent:
+class Unsent:
     """What the kernel has not taken yet. The pieces are shared with all others that they go to, not copied."""
 
     __slots__ = ("_pieces", "paused", "size")

@@ -1,0 +1,1 @@
+"""TCP connections: ours, one write to many of them, and what the kernel knows of a peer."""

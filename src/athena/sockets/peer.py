@@ -1,0 +1,70 @@
+"""What the kernel knows of a connection's peer: how far it has read, and how to be rid of one that does not.
+
+What has left a transport may still be in our own kernel, which takes megabytes for a peer that reads slowly, or not at
+all. So whether a peer makes progress is told by what its kernel has acknowledged, not by what ours has taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import sys
+import termios
+
+from athena.sockets.connections import Connection
+
+ACKED_AT = 120
+"""Where `tcpi_bytes_acked`, 64 bits, is in `struct tcp_info` (linux/tcp.h, since Linux 4.1)."""
+
+
+def acknowledged(transport: asyncio.Transport) -> int:
+    """Bytes that the peer has acknowledged: a number that only rises, and does so for whoever reads, however slowly and
+    whatever is written meanwhile (tcp(7), `TCP_INFO`). 0 when the connection is closed."""
+    descriptor = _descriptor(transport)
+    if descriptor < 0:
+        return 0
+    with contextlib.suppress(OSError, AttributeError):
+        borrowed = socket.socket(fileno=descriptor)
+        try:
+            info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED_AT + 8)
+        finally:
+            borrowed.detach()
+        return int.from_bytes(info[ACKED_AT:], sys.byteorder)
+    return -unacknowledged(transport)  # on another system, where only what is left is known
+
+
+def unacknowledged(transport: asyncio.Transport) -> int:
+    """Bytes that were written and are not acknowledged, as far as the transport and our kernel know."""
+    return transport.get_write_buffer_size() + in_kernel(_descriptor(transport))
+
+
+def in_kernel(descriptor: int) -> int:
+    """Bytes that the kernel has yet to send or to hear about (tcp(7), `SIOCOUTQ`: another name for the number of
+    `TIOCOUTQ`); 0 for a descriptor that is closed, and for systems that cannot say."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):
+        return 0
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection whose peer does not read. The kernel would keep what it has yet to send, megabytes, for minutes;
+    so it is told to forget that (`SO_LINGER` of 0 seconds, socket(7))."""
+    descriptor = _descriptor(transport)
+    if descriptor >= 0:
+        borrowed = socket.socket(fileno=descriptor)
+        with contextlib.suppress(OSError):
+            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        borrowed.detach()
+    transport.abort()
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """-1 when it is closed."""
+    if isinstance(transport, Connection):
+        return transport.fileno()
+    connected: socket.socket | None = transport.get_extra_info("socket")
+    return -1 if connected is None else connected.fileno()
