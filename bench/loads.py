@@ -63,7 +63,8 @@ PLAIN = Dial()
 class Burst(NamedTuple):
     """Messages read by all clients together, and when (time.monotonic()) the first, 99 % and the last of them came.
 
-    `each`: when each message had reached the last client, if that was asked for.
+    `each`: when each message had reached the last client, 0 for one that never did, if that was asked for; then
+    `frames` may be fewer than were expected.
     """
 
     frames: int

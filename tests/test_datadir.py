@@ -31,7 +31,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, list[str]]]:
 def test_each_new_folder_is_on_disk_before_the_next_is_made_in_it(
     tmp_path: Path, synced: list[tuple[Path, list[str]]]
 ) -> None:
-    datadir.make(tmp_path / "a" / "b" / "data")
+    datadir.make_directory(tmp_path / "a" / "b" / "data")
     assert synced[1:] == [(tmp_path, ["a"]), (tmp_path / "a", ["b"]), (tmp_path / "a" / "b", ["data"])]
     assert synced[0][0] == tmp_path.parent
     assert stat.S_IMODE((tmp_path / "a" / "b" / "data").stat().st_mode) == 0o700
@@ -49,7 +49,7 @@ def test_a_directory_whose_maker_was_stopped_before_that_is_put_on_disk(
     tmp_path: Path, synced: list[tuple[Path, list[str]]]
 ) -> None:
     (tmp_path / "data").mkdir()
-    datadir.make(tmp_path / "data")
+    datadir.make_directory(tmp_path / "data")
     assert synced == [(tmp_path, ["data"])]
 
 
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_synced_is_no_reason_not_to_start(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", refuse)
-    datadir.make(tmp_path / "data")
+    datadir.make_directory(tmp_path / "data")
     assert (tmp_path / "data").is_dir()
 
 
@@ -71,4 +71,4 @@ def test_a_disk_that_fails_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        datadir.make(tmp_path / "data")
+        datadir.make_directory(tmp_path / "data")

@@ -15,7 +15,7 @@ from athena.journal import MAX_COMMANDS, NEVER, Journal
 from athena.relay.base import Committed
 from athena.relay.local import LocalRelay
 from athena.service import new_id
-from athena.store.base import Answered, Key, Once, Outcome, Query, Written
+from athena.store.base import Answer, IdempotencyKey, KeyedRequest, Outcome, Query, Written
 from athena.store.memory import MemoryStore
 
 
@@ -28,13 +28,13 @@ class SlowDisk(MemoryStore):
         self.may_commit = asyncio.Semaphore(0)
         self.fail_with: Exception | None = None
 
-    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
-        self.batches.append(len(wishes))
+    async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
+        self.batches.append(len(items))
         await self.may_commit.acquire()
         if self.fail_with is not None:
             error, self.fail_with = self.fail_with, None
             raise error
-        return await super().write(wishes, now)
+        return await super().write(items, now)
 
 
 def opening(number: int) -> Command:
@@ -209,10 +209,10 @@ def test_a_purge_keeps_its_place_in_the_order() -> None:
     asyncio.run(main())
 
 
-def posting() -> Once[list[Outcome]]:
+def posting() -> KeyedRequest[list[Outcome]]:
     """The same request each time, with an id of its own."""
     command = Command(new_id(), Notice(status="success", message="m"))
-    return Once(Key(b"k" * 16, b"r" * 16), lambda outcomes: command.id.encode(), [command])
+    return KeyedRequest(IdempotencyKey(b"k" * 16, b"r" * 16), lambda outcomes: command.id.encode(), [command])
 
 
 def test_requests_with_one_key_that_come_at_once_are_one_event_and_one_answer() -> None:
@@ -221,16 +221,16 @@ def test_requests_with_one_key_that_come_at_once_are_one_event_and_one_answer() 
     async def main() -> None:
         store = SlowDisk()
         journal, pushed = journal_on(store)
-        first = asyncio.ensure_future(journal.submit_once(posting()))
+        first = asyncio.ensure_future(journal.submit_keyed(posting()))
         await spin()
-        others = [asyncio.ensure_future(journal.submit_once(posting())) for _ in range(19)]
+        others = [asyncio.ensure_future(journal.submit_keyed(posting())) for _ in range(19)]
         for _ in range(2):
             store.may_commit.release()
         told = await asyncio.gather(first, *others)
         assert store.batches == [1, 19]
         assert len(pushed) == 1
         id_ = pushed[0]["id"].encode()
-        assert told == [Answered(id_, again=False)] + [Answered(id_, again=True)] * 19
+        assert told == [Answer(id_, replayed=False)] + [Answer(id_, replayed=True)] * 19
         assert (journal.commits, journal.commands) == (2, 20)
 
     asyncio.run(main())
@@ -242,7 +242,9 @@ def test_a_request_with_a_key_counts_with_all_its_commands() -> None:
         journal, _ = journal_on(store)
         half = [opening(number) for number in range(MAX_COMMANDS // 2 + 1)]
         work = [
-            asyncio.ensure_future(journal.submit_once(Once(Key(name * 16, b"r" * 16), lambda outcomes: b"", half)))
+            asyncio.ensure_future(
+                journal.submit_keyed(KeyedRequest(IdempotencyKey(name * 16, b"r" * 16), lambda outcomes: b"", half))
+            )
             for name in (b"a", b"b", b"c")
         ]
         for _ in work:
@@ -256,11 +258,13 @@ def test_a_request_with_a_key_counts_with_all_its_commands() -> None:
 def test_a_purge_that_was_done_before_tells_no_client() -> None:
     async def main() -> None:
         journal, pushed = journal_on(MemoryStore())
-        once: Once[int] = Once(Key(b"k" * 16, b"r" * 16), lambda removed: str(removed).encode())
+        once: KeyedRequest[int] = KeyedRequest(
+            IdempotencyKey(b"k" * 16, b"r" * 16), lambda removed: str(removed).encode()
+        )
         await journal.submit([opening(0)])
         await journal.purge(once)
         await journal.submit([opening(1)])
-        assert (await journal.purge(once)).told == Answered(b"1", again=True)
+        assert (await journal.purge(once)).outcome == Answer(b"1", replayed=True)
         assert [message.get("id", "restart") for message in pushed] == ["t0", "restart", "t1"]
 
     asyncio.run(main())

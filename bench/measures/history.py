@@ -58,7 +58,7 @@ def _seeds(context: Context, directory: Path, rows: int) -> list[float]:
 async def _pages(context: Context, long: Path, short: Path, rows: int, now: int) -> list[Figure]:
     stores = [SqliteStore(path) for path in (long, short)]
     for store in stores:
-        while await store.tend(now + DAY_MS):
+        while await store.maintain(now + DAY_MS):
             pass
     first = [
         Figure(group=GROUP, name=name, unit="ms", samples=await _time(context, store, Query()), target=target)

@@ -34,7 +34,8 @@ _NUMBER = re.compile(rb"edit number (\d+)")
 
 def measure(context: Context) -> list[Figure]:
     seconds = 2.0 if context.quick else SECONDS
-    ages, worst, cpu = _athena(context, seconds)
+    ages, lost, cpu = _athena(context, seconds)
+    worst = [max(some) for some in ages]
     figures = [
         Figure(
             group=GROUP,
@@ -45,7 +46,7 @@ def measure(context: Context) -> list[Figure]:
         ),
         Figure(group=GROUP, name="the same, median", unit="ms", samples=[percentile(some, 50) * 1000 for some in ages]),
         Figure(group=GROUP, name="the same, the slowest", unit="ms", samples=[value * 1000 for value in worst]),
-        Figure(group=GROUP, name="lost", unit="messages", samples=[0] * len(ages), target=Target("≤", 0)),
+        Figure(group=GROUP, name="lost", unit="messages", samples=lost, target=Target("≤", 0)),
     ]
     ours = Figure(group=GROUP, name="CPU seconds for a second of that work, Athena", unit="s", samples=cpu)
     theirs = _ws(context)
@@ -53,11 +54,11 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _athena(context: Context, seconds: float) -> tuple[list[list[float]], list[float], list[float]]:
-    """-> ages of all edits (s), the oldest, and CPU seconds a second of the work; each a round."""
+    """-> ages of all edits (s), messages lost, and CPU seconds for a second of the work; each by round."""
     edits = round(RATE * seconds)
     tx_ids = traffic.ids(TRANSACTIONS, "steady")
     requests = [_edit(tx_ids[number % TRANSACTIONS], number) for number in range(edits)]
-    ages, cpu = [], []
+    ages, lost, cpu = [], [], []
     with servers.athena(context.fresh("steady")) as server:
         traffic.open_all(server.port, tx_ids)
         with (
@@ -66,13 +67,18 @@ def _athena(context: Context, seconds: float) -> tuple[list[list[float]], list[f
         ):
             for _ in range(context.rounds):
                 before = server.cpu_seconds()
-                ages.append(_round(server, listening, editing, edits, seconds))
+                some, missing = _round(server, listening, editing, edits, seconds)
+                ages.append(some)
+                lost.append(float(missing))
                 cpu.append((server.cpu_seconds() - before) / seconds)
-    return ages, [max(some) for some in ages], cpu
+    return ages, lost, cpu
 
 
-def _round(server: Server, listening: Subscribers, editing: Producers, edits: int, seconds: float) -> list[float]:
-    """-> the age of each message when the last client had it, in the order of the push."""
+def _round(
+    server: Server, listening: Subscribers, editing: Producers, edits: int, seconds: float
+) -> tuple[list[float], int]:
+    """-> the age of each message when the last client had it, in the order of the push, and how many deliveries are
+    missing after the load has waited for them."""
     order: list[int] = []
     with WebSocket(server.port) as witness:
         reading = Thread(target=_note_order, args=(witness, edits, order), daemon=True)
@@ -82,7 +88,8 @@ def _round(server: Server, listening: Subscribers, editing: Producers, edits: in
         counted, answered = listening.counted(), editing.answered()
         reading.join()
     assert sorted(order) == list(range(edits)), "expected each edit to be pushed once"
-    return [had - (answered.begun + number / RATE) for had, number in zip(counted.each, order, strict=True)]
+    ages = [had - (answered.begun + number / RATE) for had, number in zip(counted.each, order, strict=True) if had]
+    return ages, CLIENTS * edits - counted.frames
 
 
 def _note_order(witness: WebSocket, edits: int, order: list[int]) -> None:

@@ -34,7 +34,7 @@ class Anchor(NamedTuple):
     jumped: int
 
 
-class Setting(NamedTuple):
+class Adjustment(NamedTuple):
     """How a clock is to be set; by how much that moves it, and all deadlines with it; and what it shows then (ms)."""
 
     anchor: Anchor
@@ -99,13 +99,13 @@ class Clock:
         doubtful = last and not -HOUR_MS < now - last < DAY_MS
         self._anchor = self._anchor._replace(jumped=now if doubtful else min(stored.jumped, now))
 
-    def follow(self) -> Setting:
+    def follow(self) -> Adjustment:
         """How to set it by the wall clock as it is now."""
         before, origin = self._anchor, self._wall_origin()
         shift = -(-(origin - before.origin) // _MS)  # upwards: a deadline may come a part of a ms late, never early
         now = self._shown(origin)
         jumped = before.jumped and min(before.jumped + shift, now)
-        return Setting(Anchor(self._boot, origin, now if abs(shift) >= HOUR_MS else jumped), shift, now)
+        return Adjustment(Anchor(self._boot, origin, now if abs(shift) >= HOUR_MS else jumped), shift, now)
 
     def adopt(self, anchor: Anchor) -> None:
         """Be set like this from here on."""

@@ -18,8 +18,8 @@ from athena.errors import StartupError
 class Setting(NamedTuple):
     """One row of the table. `default`'s type is the setting's type; a text that is a list has commas between.
 
-    `client` settings belong to the commands that talk to a running Athena, all others to `athena serve`. `zero`: 0 is a
-    value, too.
+    `client` settings belong to the commands that talk to a running Athena, all others to `athena serve`. `allow_zero`:
+    0 is accepted.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Setting(NamedTuple):
     help: str
     group: str = "The server"
     client: bool = False
-    zero: bool = False
+    allow_zero: bool = False
     secret: bool = False
     """Has no flag: everybody on a machine can read the flags of a command that runs."""
 
@@ -51,14 +51,16 @@ SERVER, ACCESS, SIGN_ON, LIMITS, LOGS, CLIENT = (
 
 SETTINGS = (
     Setting("host", "127.0.0.1", "Address to listen on. Beyond loopback it needs TLS, or to be told that it does not."),
-    Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it.", zero=True),
+    Setting("port", 8787, "Port to listen on; 0 picks a free one and prints it.", allow_zero=True),
     Setting("data", "./athena-data", "Directory that holds the history, the keys and the audit log."),
-    Setting("keep_days", 365.0, "Days that finished rows are kept, then they are gone; 0 is for ever.", zero=True),
+    Setting(
+        "keep_days", 365.0, "Days that finished rows are kept, then they are gone; 0 is for ever.", allow_zero=True
+    ),
     Setting(
         "min_free_bytes",
         64 * 1024 * 1024,
         "Free bytes on the data's disk below which /readyz says 503; 0 is never.",
-        zero=True,
+        allow_zero=True,
     ),
     Setting("tail_bytes", 16 * 1024 * 1024, "Memory for the newest messages, shared by all clients, in bytes."),
     Setting("ping_interval", 25.0, "Seconds between keep-alive pings (WebSocket) and comments (SSE)."),
@@ -245,8 +247,8 @@ def convert(setting: Setting, raw: Any) -> str | int | float | bool:
         number = "a whole number" if kind is int else "a number"
         raise StartupError(f"{name}: expected {number}, got {raw!r}") from None
     if not isinstance(value, str):
-        if setting.zero and not 0 <= value < 1e15:
+        if setting.allow_zero and not 0 <= value < 1e15:
             raise StartupError(f"{name}: expected a number from 0, got {raw!r}")
-        if not setting.zero and not 0 < value < 1e15:
+        if not setting.allow_zero and not 0 < value < 1e15:
             raise StartupError(f"{name}: expected a number above 0, got {raw!r}")
     return value

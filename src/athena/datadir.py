@@ -24,16 +24,16 @@ UNSYNCABLE = frozenset({errno.EACCES, errno.EINVAL, errno.EROFS})
 """What a folder says that is not ours to read, or on a file system that has nothing to sync in folders."""
 
 
-def make(directory: Path, mode: int = 0o700) -> None:
+def make_directory(directory: Path, mode: int = 0o700) -> None:
     """Make a folder, with those above it, so that a power cut takes none of them. Raises `OSError`.
 
     The folder above is synced also when there is nothing to make: whoever made it may have been stopped before that.
     """
     if not directory.is_dir():
-        make(directory.parent, 0o777)
+        make_directory(directory.parent, 0o777)
         directory.mkdir(mode, exist_ok=True)
     try:
-        sync(directory.parent)
+        fsync_path(directory.parent)
     except OSError as error:
         if error.errno not in UNSYNCABLE:
             raise
@@ -56,7 +56,7 @@ def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectory
     return DataDirectoryUnusable(str(directory), f"{file}: {error}", MENDING[file])
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Put a file on disk; for a folder, the names in it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -79,7 +79,7 @@ def announce(directory: Path, url: str) -> None:
         (folder / f"port-{urlsplit(url).port}").write_text(f"{directory.resolve()}\n")
 
 
-def find(url: str, guess: Path) -> Path | None:
+def find_served(url: str, guess: Path) -> Path | None:
     """The data directory that `url` on this machine serves: `guess`, or the one that its server left word of."""
     parts = urlsplit(url)
     candidates = [guess]

@@ -13,7 +13,7 @@ AthenaError
 │   └── BadCredentials         401
 ├── Forbidden                  403  who is asking is known, and may not
 ├── OriginNotAllowed           403  the page that asks may not
-├── TooMany                    429  come back later
+├── TooManyRequests                    429  come back later
 ├── NotFound                   404
 │   └── UnknownTransaction     404
 ├── MethodNotAllowed           405
@@ -179,7 +179,7 @@ class OriginNotAllowed(AthenaError):
         super().__init__(f"expected a page of Athena's own or one that is allowed (--allow-origin), got {got}")
 
 
-class TooMany(AthenaError):
+class TooManyRequests(AthenaError):
     """A limit of requests, attempts or connections is reached. `retry_after` is in seconds."""
 
     code = "too_many"

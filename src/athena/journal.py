@@ -17,7 +17,7 @@ from athena.domain.model import AnyCommand, Notification
 from athena.errors import AthenaError, InternalError, ShuttingDown
 from athena.histogram import POWERS_OF_TWO, Histogram
 from athena.relay.base import Committed, Relay
-from athena.store.base import Once, Outcome, Purged, Store, Told
+from athena.store.base import KeyedOutcome, KeyedRequest, Outcome, Purged, Store
 
 log = logging.getLogger("athena.journal")
 
@@ -30,8 +30,8 @@ NEVER = float("-inf")
 class _Submission(NamedTuple):
     """Wishes that belong together, or work that goes alone, and who waits for it."""
 
-    wishes: Sequence[AnyCommand | Once[list[Outcome]]]
-    size: int  # commands in the wishes
+    items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]]
+    size: int  # commands in the items
     done: asyncio.Future[Any]
     since: float  # seconds of the monotonic clock
     what: str = "a commit"
@@ -87,19 +87,19 @@ class Journal:
         """
         return self._enqueue(commands, len(commands))
 
-    async def submit_once(self, once: Once[list[Outcome]]) -> Told:
+    async def submit_keyed(self, request: KeyedRequest[list[Outcome]]) -> KeyedOutcome:
         """The same for a request with a key, unless it was carried out before -> what its sender is told."""
-        told: list[Told] = await self._enqueue((once,), len(once.commands))
-        return told[0]
+        outcomes: list[KeyedOutcome] = await self._enqueue((request,), len(request.commands))
+        return outcomes[0]
 
-    async def purge(self, once: Once[int] | None = None) -> Purged:
-        """Remove everything, unless `once` was carried out before. Then all readers get a reset."""
-        purged: Purged = await self._alone("a purge", partial(self._purge, once))
+    async def purge(self, request: KeyedRequest[int] | None = None) -> Purged:
+        """Remove everything, unless `request` was carried out before. Then all readers get a reset."""
+        purged: Purged = await self._alone("a purge", partial(self._purge, request))
         return purged
 
-    async def tend(self) -> bool:
+    async def maintain(self) -> bool:
         """Let the store do some of its work in the background -> whether there is more."""
-        more: bool = await self._alone("work in the background", self._tend)
+        more: bool = await self._alone("work in the background", self._maintain)
         return more
 
     async def retire(self, before: int, limit: int) -> int:
@@ -126,7 +126,7 @@ class Journal:
 
     def _enqueue(
         self,
-        wishes: Sequence[AnyCommand | Once[list[Outcome]]],
+        items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]],
         size: int,
         what: str = "a commit",
         alone: Callable[[], Awaitable[Any]] | None = None,
@@ -135,7 +135,7 @@ class Journal:
             raise ShuttingDown
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
-        self._queue.append(_Submission(wishes, size, done, monotonic(), what, alone))
+        self._queue.append(_Submission(items, size, done, monotonic(), what, alone))
         if self._runner is None:
             # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
             self._runner = loop.create_task(self._run())
@@ -158,17 +158,17 @@ class Journal:
                 else:
                     await self._commit(batch)
             except AthenaError as error:
-                self._has_failed()
+                self._record_failure()
                 log.error("%s failed, of %d submissions: %s", batch[0].what, len(batch), error)
                 _fail(batch, error)
             except Exception:
-                self._has_failed()
+                self._record_failure()
                 log.exception("%s failed, of %d submissions", batch[0].what, len(batch))
                 _fail(batch, InternalError())
             self._oldest = None
         self._runner = None
 
-    def _has_failed(self) -> None:
+    def _record_failure(self) -> None:
         self.failed += 1
         self.proven = NEVER
 
@@ -184,9 +184,9 @@ class Journal:
         return batch
 
     async def _commit(self, batch: list[_Submission]) -> None:
-        wishes = batch[0].wishes if len(batch) == 1 else [wish for some in batch for wish in some.wishes]
+        items = batch[0].items if len(batch) == 1 else [item for some in batch for item in some.items]
         size = sum(submission.size for submission in batch)
-        written = await self._store.write(wishes, self._now())
+        written = await self._store.write(items, self._now())
         self.commits += 1
         self.commands += size
         self.sizes.observe(size)
@@ -197,7 +197,7 @@ class Journal:
             self._tell_of_deadlines(written.earlier_deadlines)
         start = 0
         for submission in batch:
-            end = start + len(submission.wishes)
+            end = start + len(submission.items)
             _fulfil(submission, written.outcomes[start:end])
             start = end
 
@@ -209,8 +209,8 @@ class Journal:
             except Exception:
                 log.exception("deadlines are stored, and could not be told of")
 
-    async def _purge(self, once: Once[int] | None) -> Purged:
-        purged = await self._store.purge(self._now(), once)
+    async def _purge(self, request: KeyedRequest[int] | None) -> Purged:
+        purged = await self._store.purge(self._now(), request)
         if purged.done:
             self.commits += 1
             self._publish(Committed([], restart=purged.position))
@@ -227,8 +227,8 @@ class Journal:
         await self._store.probe()
         self.proven = monotonic()
 
-    async def _tend(self) -> bool:
-        return await self._store.tend(self._now())
+    async def _maintain(self) -> bool:
+        return await self._store.maintain(self._now())
 
 
 def _fulfil(submission: _Submission, result: Any) -> None:

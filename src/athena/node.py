@@ -43,7 +43,7 @@ from athena.relay.local import LocalRelay
 from athena.service import Service
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import Expiry
-from athena.workers.tending import Tending
+from athena.workers.maintenance import Maintenance
 from athena.workers.timekeeping import Timekeeping
 
 PRELOADED = 2000
@@ -99,9 +99,9 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
         if config.access_log != "off":
             access_log = AccessLog(config.log_format, config.access_log == "errors", output.write)
         admission = Admission(build_gate(config, access), access_log, loopback_peer(listener))
-        tending = Tending(journal, clock, config.keep_days)
-        app = build_app(Service(store, journal, clock.now), hub, admission, config, Workers(expiry, tending))
-        workers = [part.run() for part in (expiry, timekeeping, tending, access, access_log) if part is not None]
+        maintenance = Maintenance(journal, clock, config.keep_days)
+        app = build_app(Service(store, journal), hub, admission, config, Workers(expiry, maintenance))
+        workers = [part.run() for part in (expiry, timekeeping, maintenance, access, access_log) if part is not None]
         server = _Server(_uvicorn_config(config, app), journal, hub)
         tasks = [asyncio.create_task(work) for work in (*workers, hub.watch_clients())]
         for task in tasks:

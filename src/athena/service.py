@@ -23,7 +23,7 @@ from athena.domain.model import (
 )
 from athena.errors import AthenaError, UnknownTransaction
 from athena.journal import Journal
-from athena.store.base import Answered, Key, Once, Outcome, Page, Query, Store
+from athena.store.base import Answer, IdempotencyKey, KeyedRequest, Outcome, Page, Query, Store
 
 T = TypeVar("T")
 Encode = Callable[[T], bytes]
@@ -36,36 +36,35 @@ def new_id() -> str:
 
 
 class Service:
-    """The operations of design §3. What it returns is durable, and was handed to the push.
+    """The operations of the HTTP API (docs/api.md). What it returns is durable, and was handed to the push.
 
     Those that change something encode their result themselves: with a `key`, the answer is stored together with the
     change, and is all that happens when the same request comes again. Raises `IdempotencyKeyReused` when another comes.
     """
 
-    def __init__(self, store: Store, journal: Journal, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, journal: Journal) -> None:
         self.store = store
         self.journal = journal
-        self.now = now
 
-    async def open(self, wish: Open, encode: Encode[Notification], key: Key | None = None) -> Answered:
+    async def open(self, operation: Open, encode: Encode[Notification], key: IdempotencyKey | None = None) -> Answer:
         """Open a transaction, or return the one that was opened with the same content. Raises `TransactionExists`."""
-        command = Command(wish.id or new_id(), wish)
+        command = Command(operation.id or new_id(), operation)
         return await self._change([command], lambda outcomes: encode(granted(outcomes[0])), key)
 
-    async def edit(self, tx_id: str, wish: Edit, encode: Encode[str], key: Key | None = None) -> Answered:
+    async def edit(self, tx_id: str, operation: Edit, encode: Encode[str], key: IdempotencyKey | None = None) -> Answer:
         """Report on a transaction -> its id. Raises a `Conflict` or `UnknownTransaction`; then nothing has changed."""
-        return await self._change([Command(tx_id, wish)], lambda outcomes: encode(granted(outcomes[0]).id), key)
+        return await self._change([Command(tx_id, operation)], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
-    def report(self, tx_id: str, wish: Edit) -> asyncio.Future[list[Outcome]]:
+    def submit_edit(self, tx_id: str, operation: Edit) -> asyncio.Future[list[Outcome]]:
         """The same as an edit, for those who do without a task: its one outcome, by `granted`."""
-        return self.journal.submit([Command(tx_id, wish)])
+        return self.journal.submit([Command(tx_id, operation)])
 
     async def bulk(
         self,
         lines: Sequence[BulkOpen | BulkEdit],
         encode: Callable[[Sequence[str], Sequence[Notification | AthenaError]], bytes],
-        key: Key | None = None,
-    ) -> Answered:
+        key: IdempotencyKey | None = None,
+    ) -> Answer:
         """Opens and edits in order, in one commit -> each one's id and what became of it."""
         some = [line if line.id is not None else replace(line, id=new_id()) for line in lines]
         commands = cast(list[AnyCommand], some)
@@ -76,12 +75,12 @@ class Service:
 
         return await self._change(commands, answer, key)
 
-    async def post(self, wish: Notice, encode: Encode[str], key: Key | None = None) -> Answered:
+    async def post(self, operation: Notice, encode: Encode[str], key: IdempotencyKey | None = None) -> Answer:
         """Store and push a generic notice -> its id."""
-        command = Command(new_id(), wish)
+        command = Command(new_id(), operation)
         return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
-    async def archive(self, ids: Sequence[str], encode: Encode[int], key: Key | None = None) -> Answered:
+    async def archive(self, ids: Sequence[str], encode: Encode[int], key: IdempotencyKey | None = None) -> Answer:
         """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
         commands = [Command(notification_id, ArchiveOne()) for notification_id in ids]
 
@@ -90,12 +89,12 @@ class Service:
 
         return await self._change(commands, answer, key)
 
-    async def purge(self, encode: Encode[int], key: Key | None = None) -> Answered:
+    async def purge(self, encode: Encode[int], key: IdempotencyKey | None = None) -> Answer:
         """Remove everything -> how many rows that were."""
-        purged = await self.journal.purge(None if key is None else Once(key, encode))
-        if isinstance(purged.told, AthenaError):
-            raise purged.told
-        return purged.told or Answered(encode(purged.removed), again=False)
+        purged = await self.journal.purge(None if key is None else KeyedRequest(key, encode))
+        if isinstance(purged.outcome, AthenaError):
+            raise purged.outcome
+        return purged.outcome or Answer(encode(purged.removed), replayed=False)
 
     async def transaction(self, tx_id: str) -> tuple[Notification, list[Change]]:
         """A transaction with all its changes. Raises `UnknownTransaction`."""
@@ -109,14 +108,14 @@ class Service:
         return await self.store.page(query)
 
     async def _change(
-        self, commands: Sequence[AnyCommand], answer: Callable[[list[Outcome]], bytes], key: Key | None
-    ) -> Answered:
+        self, commands: Sequence[AnyCommand], answer: Callable[[list[Outcome]], bytes], key: IdempotencyKey | None
+    ) -> Answer:
         if key is None:
-            return Answered(answer(await self.journal.submit(commands)), again=False)
-        told = await self.journal.submit_once(Once(key, answer, commands))
-        if isinstance(told, AthenaError):
-            raise told
-        return told
+            return Answer(answer(await self.journal.submit(commands)), replayed=False)
+        outcome = await self.journal.submit_keyed(KeyedRequest(key, answer, commands))
+        if isinstance(outcome, AthenaError):
+            raise outcome
+        return outcome
 
 
 def granted(outcome: Outcome) -> Notification:

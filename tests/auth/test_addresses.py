@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from athena.auth.addresses import Origin, Proxies, counted_as
+from athena.auth.addresses import ClientAddress, Proxies, counted_as
 from athena.errors import StartupError
 
 PROXIES = Proxies(["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48"])
@@ -25,7 +25,7 @@ def test_what_is_left_of_the_first_foreign_hop_is_never_believed(
 
 @given(foreign, st.text(), st.text())
 def test_a_peer_that_is_no_proxy_is_itself(peer: str, forwarded_for: str, proto: str) -> None:
-    assert PROXIES.resolve(peer, "http", forwarded_for, proto) == Origin(peer, "http")
+    assert PROXIES.resolve(peer, "http", forwarded_for, proto) == ClientAddress(peer, "http")
 
 
 @given(st.text(), st.text())
@@ -47,7 +47,7 @@ def test_no_hop_that_can_be_read_leaves_the_proxy() -> None:
 
 def test_without_proxies_nobody_is_believed() -> None:
     assert not Proxies([])
-    assert Proxies([]).resolve("10.0.0.1", "http", "203.0.113.9", "https") == Origin("10.0.0.1", "http")
+    assert Proxies([]).resolve("10.0.0.1", "http", "203.0.113.9", "https") == ClientAddress("10.0.0.1", "http")
 
 
 @pytest.mark.parametrize("wrong", ["proxy.example", "10.0.0.0/33", "10.0.0.1:80", "*"])

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
-from athena.auth.gate import COOKIE, MOST_SEARCHES, Asked, Gate, relevant
+from athena.auth.gate import COOKIE, MOST_SEARCHES, Caller, Gate, relevant
 from athena.auth.identity import Identity
 from athena.auth.local import ensure_key, make_key
 from athena.auth.roles import ROLES
 from athena.auth.secrets import ApiKey, new_key, new_token
 from athena.auth.store import AuthStore
 from athena.config import resolve
-from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNotAllowed, TooMany, Unauthorized
+from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNotAllowed, TooManyRequests, Unauthorized
 
 BuildGate = Callable[..., Gate]
 KINDS = ("key", "session", "ticket", "link")
@@ -52,9 +52,9 @@ def gate(build: BuildGate) -> Gate:
     return build()
 
 
-def asked(method: str = "GET", query: str = "", peer: str = "203.0.113.9", **headers: str) -> Asked:
+def asked(method: str = "GET", query: str = "", peer: str = "203.0.113.9", **headers: str) -> Caller:
     said = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    return Asked(method, query, relevant([(b"host", b"athena.example"), *said]), lambda: peer, "http")
+    return Caller(method, query, relevant([(b"host", b"athena.example"), *said]), lambda: peer, "http")
 
 
 def session_of(gate: Gate, role: Any = "viewer") -> str:
@@ -84,7 +84,7 @@ def test_no_header_breaks_the_decision(gate: Gate) -> None:
         st.sampled_from(["", "Bearer ", "Basic ", "bearer ath_", "Bearer ats_", "Bearer a.b."]),
     )
     def decide(text: str, scheme: str) -> None:
-        with pytest.raises((BadCredentials, TooMany, Unauthorized)):
+        with pytest.raises((BadCredentials, TooManyRequests, Unauthorized)):
             gate.admit(asked(authorization=scheme + text), "view")
 
     decide()
@@ -156,7 +156,7 @@ def test_bad_credentials_are_limited_by_address_and_good_ones_are_not(
     for _ in range(3):
         with pytest.raises(BadCredentials):
             gate.admit(bad, "view")
-    with pytest.raises(TooMany) as caught:
+    with pytest.raises(TooManyRequests) as caught:
         gate.admit(bad, "view")
     assert 1 <= caught.value.data["retry_after"] <= 20
     gate.admit(asked(authorization=f"Bearer {keys['viewer']}"), "view")
@@ -170,7 +170,7 @@ def test_requests_of_a_viewer_are_limited(build: BuildGate, keys: dict[str, ApiK
     who = asked(authorization=f"Bearer {keys['viewer']}")
     for _ in range(max(1, int(rate * 10))):
         gate.count(gate.admit(who, "view"))
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyRequests):
         gate.count(gate.admit(who, "view"))
     gate.count(gate.admit(asked(authorization=f"Bearer {keys['reporter']}"), "view"))
 
@@ -180,10 +180,10 @@ def test_places_are_given_back(build: BuildGate, keys: dict[str, ApiKey]) -> Non
     who = asked(authorization=f"Bearer {keys['viewer']}")
     identity = gate.admit(who, "view")
     places = [gate.connect(identity, who) for _ in range(2)]
-    with pytest.raises(TooMany, match="from this address"):
+    with pytest.raises(TooManyRequests, match="from this address"):
         gate.connect(identity, who)
     places.append(gate.connect(identity, asked(peer="203.0.113.10")))
-    with pytest.raises(TooMany, match="with this key"):
+    with pytest.raises(TooManyRequests, match="with this key"):
         gate.connect(identity, asked(peer="203.0.113.11"))
     for place in places:
         place.release()
@@ -195,7 +195,7 @@ def test_a_new_ipv6_address_of_the_same_subnet_is_no_new_address(build: BuildGat
     who = asked(authorization=f"Bearer {keys['viewer']}")
     identity = gate.admit(who, "view")
     places = [gate.connect(identity, asked(peer=f"2001:db8::{number}")) for number in (1, 2)]
-    with pytest.raises(TooMany, match="from this address"):
+    with pytest.raises(TooManyRequests, match="from this address"):
         gate.connect(identity, asked(peer="2001:db8::3"))
     places.append(gate.connect(identity, asked(peer="2001:db8:0:1::3")))
     for place in places:
@@ -227,7 +227,7 @@ def test_searches_of_one_key_are_limited_with_those_of_its_sessions(gate: Gate) 
     with ExitStack() as going_on:
         for number in range(MOST_SEARCHES):
             going_on.enter_context(gate.searching((key, ann, bob)[number % 3]))
-        with pytest.raises(TooMany, match="searches"), gate.searching(bob):
+        with pytest.raises(TooManyRequests, match="searches"), gate.searching(bob):
             pass
         with gate.searching(Identity("key", "other", "other", "viewer")):
             pass

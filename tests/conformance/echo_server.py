@@ -35,7 +35,7 @@ from athena.relay.local import LocalRelay
 from athena.service import Service
 from athena.store.memory import MemoryStore
 from athena.workers.expiry import Expiry
-from athena.workers.tending import Tending
+from athena.workers.maintenance import Maintenance
 
 
 class EchoProtocol(WebSocketProtocol):
@@ -67,8 +67,8 @@ async def main(port: int) -> None:
     journal = Journal(store, LocalRelay(), clock.now)
     settings = resolve({"auth": "none"}, {})
     admission = Admission(build_gate(settings, None), None, "127.0.0.1")
-    workers = Workers(Expiry(store, journal, clock.now), Tending(journal, clock, 0))
-    app = build_app(Service(store, journal, clock.now), hub, admission, settings, workers)
+    workers = Workers(Expiry(store, journal, clock.now), Maintenance(journal, clock, 0))
+    app = build_app(Service(store, journal), hub, admission, settings, workers)
     config = uvicorn.Config(app, http=FrontDoor, ws=EchoProtocol, lifespan="on", log_level="warning")
     print(f"Echoing on ws://127.0.0.1:{port}/", flush=True)
     with socket.create_server(("127.0.0.1", port)) as listener:

@@ -22,9 +22,12 @@ NOW = 1_700_000_000_000
 
 
 def apply(
-    wish: Open | Edit | Notice | Expire | ArchiveOne, current: Notification | None = None, now: int = NOW, seq: int = 7
+    operation: Open | Edit | Notice | Expire | ArchiveOne,
+    current: Notification | None = None,
+    now: int = NOW,
+    seq: int = 7,
 ) -> Notification:
-    state = decide(Command("tx", wish), current, now, seq)
+    state = decide(Command("tx", operation), current, now, seq)
     assert state is not None
     return state
 
@@ -35,10 +38,10 @@ def opened(**changes: object) -> Notification:
 
 # ---- open ------------------------------------------------------------------------------------------------------------
 def test_open_makes_a_pending_transaction() -> None:
-    wish = Open(
+    operation = Open(
         description="install", by="dshuffma@us.ibm.com", total_steps=3, on_step=1, athena_msg="go", sub_type="x"
     )
-    state = apply(wish)
+    state = apply(operation)
     assert state.seq == 7
     assert (state.status, state.text, state.by, state.seq) == ("pending", "install: go", "d******a@us.ibm.com", 7)
     assert (state.ts_started, state.ts_display, state.ts_completed) == (NOW, NOW, None)
@@ -51,10 +54,10 @@ def test_open_without_a_message_shows_the_description_alone_and_nobody_is_a_dash
 
 
 def test_opening_again_with_the_same_content_changes_nothing() -> None:
-    wish = Open(description="install", by="dora@x.org")
-    state = apply(wish)
+    operation = Open(description="install", by="dora@x.org")
+    state = apply(operation)
     edited = apply(Edit(status="pending", athena_msg="further", description="other"), state)
-    assert apply(wish, edited, NOW + 5) is edited
+    assert apply(operation, edited, NOW + 5) is edited
     assert apply(Open(description="install", by="dora@x.org", id="tx"), edited) is edited
 
 
@@ -90,14 +93,14 @@ def test_an_error_without_a_message_says_so() -> None:
 
 def test_what_changes_nothing_visible_is_a_heartbeat() -> None:
     state = opened(athena_msg="go", on_step=1, total_steps=3)
-    for wish in (
+    for operation in (
         Edit(status="pending"),
         Edit(status="pending", athena_msg="go", on_step=1, total_steps=3, description="install"),
         Edit(status="pending", timeout_ms=5),
     ):
-        after = apply(wish, state, NOW + 100, seq=8)
+        after = apply(operation, state, NOW + 100, seq=8)
         assert after is not state
-        assert after.deadline == NOW + 100 + (wish.timeout_ms or 180_000)
+        assert after.deadline == NOW + 100 + (operation.timeout_ms or 180_000)
         assert after.seq == state.seq
 
 
@@ -162,8 +165,8 @@ def test_editing_what_is_not_there_or_no_transaction() -> None:
 
 # ---- notices ---------------------------------------------------------------------------------------------------------
 def test_a_notice() -> None:
-    wish = Notice(status="error", message="disk is full", by="bob@x.org", code=507, component_id="c")
-    state = apply(wish)
+    operation = Notice(status="error", message="disk is full", by="bob@x.org", code=507, component_id="c")
+    state = apply(operation)
     assert state.seq == 7
     assert (state.type, state.text, state.by, state.ts_display) == ("notification", "disk is full", "b**@x.org", NOW)
     assert (state.details, state.component_id) == ('{"code":507}', "c")
@@ -195,9 +198,9 @@ def test_hiding_and_coming_back() -> None:
     assert not apply(Edit(status="success"), hidden).archived
 
 
-@pytest.mark.parametrize("wish", get_args(get_type_hints(Command)["wish"]))
-def test_there_is_a_rule_for_every_wish_and_for_those_that_are_lines_of_a_bulk(wish: type) -> None:
-    assert {wish, *wish.__subclasses__()} <= RULES.keys()
+@pytest.mark.parametrize("operation", get_args(get_type_hints(Command)["operation"]))
+def test_there_is_a_rule_for_every_wish_and_for_those_that_are_lines_of_a_bulk(operation: type) -> None:
+    assert {operation, *operation.__subclasses__()} <= RULES.keys()
 
 
 # ---- whole lives -----------------------------------------------------------------------------------------------------
@@ -212,21 +215,21 @@ edits = st.builds(
     timeout_ms=st.one_of(st.none(), st.integers(1, 50)),
 )
 opens = st.builds(Open, description=st.sampled_from(["x", "y"]), total_steps=st.one_of(st.none(), st.integers(1, 5)))
-wishes = st.one_of(edits, edits, edits, opens, st.just(Expire()), st.just(ArchiveOne()))
+operations = st.one_of(edits, edits, edits, opens, st.just(Expire()), st.just(ArchiveOne()))
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(wishes, st.integers(0, 40)), max_size=30))
+@given(st.lists(st.tuples(operations, st.integers(0, 40)), max_size=30))
 def test_any_life_has_at_most_one_end_and_illegal_commands_change_nothing(
     life: Sequence[tuple[Open | Edit | Expire | ArchiveOne, int]],
 ) -> None:
     state: Notification | None = None
     now, seq, ends = NOW, 0, 0
-    for wish, pause in life:
+    for operation, pause in life:
         now += pause
         before = None if state is None else structs.astuple(state)
         try:
-            after = decide(Command("tx", wish), state, now, seq + 1)
+            after = decide(Command("tx", operation), state, now, seq + 1)
         except (Conflict, NotFound):
             assert before == (None if state is None else structs.astuple(state))
             continue

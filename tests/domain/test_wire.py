@@ -25,10 +25,10 @@ from athena.domain.wire import (
 )
 
 
-def state_of(*wishes: Open | Edit | Notice) -> Notification:
+def state_of(*operations: Open | Edit | Notice) -> Notification:
     state: Notification | None = None
-    for seq, wish in enumerate(wishes, 1):
-        state = decide(Command("tx-1", wish), state, 1000 * seq, seq)
+    for seq, operation in enumerate(operations, 1):
+        state = decide(Command("tx-1", operation), state, 1000 * seq, seq)
     assert state is not None
     return state
 

@@ -128,7 +128,7 @@ class Story:
 
 
 def tell_everything(athena: Athena) -> Story:
-    """A story with every kind of message and every field of design §2."""
+    """A story with every kind of message and every field of docs/live.md."""
     story = Story(athena)
 
     plain = story.opens({"message": "move the data"}, description="move the data")

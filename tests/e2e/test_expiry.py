@@ -1,4 +1,4 @@
-"""Transactions that go silent end as errors, in time and whatever happens to the server (design §3)."""
+"""Transactions that go silent end as errors, in time and whatever happens to the server (docs/lifecycle.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions over HTTP (design §3): opening, editing, the lifecycle, bulk, reading."""
+"""Transactions over HTTP (docs/api.md): opening, editing, the lifecycle, bulk, reading."""
 
 from __future__ import annotations
 

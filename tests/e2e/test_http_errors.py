@@ -1,4 +1,4 @@
-"""Bad input (design §3): one shape of errors, the field is named, and nothing is stored."""
+"""Bad input (docs/api.md): one shape of errors, the field is named, and nothing is stored."""
 
 from __future__ import annotations
 

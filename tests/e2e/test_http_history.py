@@ -1,4 +1,4 @@
-"""The history over HTTP (design §3): order, filters, paging, notices, archive, purge."""
+"""The history over HTTP (docs/api.md): order, filters, paging, notices, archive, purge."""
 
 from __future__ import annotations
 

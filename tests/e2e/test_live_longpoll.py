@@ -1,4 +1,4 @@
-"""The live messages by long poll (design §2): the same messages, order and cursors."""
+"""The live messages by long poll (docs/live.md): the same messages, order and cursors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live messages as Server-Sent Events (design §2): the same messages, order and cursors."""
+"""The live messages as Server-Sent Events (docs/live.md): the same messages, order and cursors."""
 
 from __future__ import annotations
 

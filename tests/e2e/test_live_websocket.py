@@ -1,4 +1,4 @@
-"""The live messages over WebSocket, heard by the clients that people use (design §2)."""
+"""The live messages over WebSocket, heard by the clients that people use (docs/live.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIELDS = {
     "type", "sub_type", "id", "status", "message", "ts_display", "ts_started", "ts_completed", "on_step", "total_steps",
     "by", "cursor",
 }  # fmt: skip
-"""The table of design §2; that the story has them all keeps the tests below from being empty by accident."""
+"""The table of docs/live.md; that the story has them all keeps the tests below from being empty by accident."""
 
 
 @pytest.fixture(params=WEBSOCKETS)

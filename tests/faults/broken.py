@@ -195,18 +195,18 @@ def preallocate_at_once() -> None:
     vars(sqlite)["PREALLOCATE_AFTER"] = -1.0
 
 
-def fail_at_tending() -> None:
+def fail_at_maintenance() -> None:
     """The part that tends the store fails in a way that nobody thought of, as soon as the file FAIL exists."""
-    from athena.workers.tending import Tending
+    from athena.workers.maintenance import Maintenance
 
-    step = Tending.step
+    step = Maintenance.step
 
-    async def fail(self: Tending) -> bool:
+    async def fail(self: Maintenance) -> bool:
         if os.path.exists(os.environ["FAIL"]):  # noqa: ASYNC240 — a moment, in a test
             raise RuntimeError("a defect")
         return await step(self)
 
-    Tending.step = fail  # type: ignore[method-assign]
+    Maintenance.step = fail  # type: ignore[method-assign]
 
 
 def stuck_disk() -> None:
@@ -233,7 +233,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
         fillable_disk,
         unsyncable_disk,
         preallocate_at_once,
-        fail_at_tending,
+        fail_at_maintenance,
         stuck_disk,
         survive_a_failed_sync,
     )

@@ -20,7 +20,7 @@ from tests.faults.promise import Round, hold
 from athena.clock import Anchor
 from athena.domain.model import ArchiveOne, Command, Edit, Notice, Open
 from athena.errors import StoreUnavailable
-from athena.store.base import Key, Once, Outcome, Query, Store
+from athena.store.base import IdempotencyKey, KeyedRequest, Outcome, Query, Store
 from athena.store.memory import MemoryStore
 from athena.store.sqlite import SqliteStore
 
@@ -80,15 +80,17 @@ def _step(dice: Random, turn: int) -> Step:
     the clock, or a purge."""
     now = START + turn * HOUR // 7
     if turn % 40 == 39:
-        return lambda store: store.purge()
+        return lambda store: store.purge(now)
     if turn % 7 == 6:
         shift = dice.choice((0, 1500, -HOUR, 24 * HOUR))
         return lambda store: store.set_clock(Anchor("a run", now, 0), shift, now)
     if turn % 5 == 4:
-        return lambda store: store.tend(now)
+        return lambda store: store.maintain(now)
     commands = [_command(dice, turn, number) for number in range(dice.choice((1, 3, 40)))]
     if turn % 3 == 0:  # with a key: a new one, or one that was there before
-        once: Once[list[Outcome]] = Once(Key(b"%16d" % dice.randrange(30), b"r" * 16), _count, commands)
+        once: KeyedRequest[list[Outcome]] = KeyedRequest(
+            IdempotencyKey(b"%16d" % dice.randrange(30), b"r" * 16), _count, commands
+        )
         return lambda store: store.write([once], now)
     return lambda store: store.write(commands, now)
 

@@ -23,7 +23,7 @@ REFUSED = -1
 
 
 @dataclass(slots=True)
-class Said:
+class Headers:
     """One report. `outcome` is the moment of its answer 2xx, `REFUSED` after 503, None while there is none."""
 
     message: str
@@ -43,7 +43,7 @@ class Ledger:
     """`now` gives the moment of an answer, in whatever grows; 0 when it does not matter."""
 
     now: Callable[[], int] = lambda: 0
-    said: dict[str, list[Said]] = field(default_factory=dict)
+    said: dict[str, list[Headers]] = field(default_factory=dict)
 
     def check(self, served: Served, upto: int | None = None) -> None:
         """All that was acknowledged (up to the moment `upto`) is served, once and in order; positions have no gap."""
@@ -60,7 +60,7 @@ class Ledger:
         return sum(one.outcome == REFUSED for said in self.said.values() for one in said)
 
 
-def _check_one(tx_id: str, said: list[Said], served: list[str], upto: int | None) -> None:
+def _check_one(tx_id: str, said: list[Headers], served: list[str], upto: int | None) -> None:
     place = 0
     for one in said:
         if place < len(served) and served[place] == one.message:
@@ -163,7 +163,7 @@ class Load:
         self, connection: Connection, tx_id: str, method: str, path: str, body: Mapping[str, object]
     ) -> bool:
         """Send one -> whether it was acknowledged. Whatever is neither 2xx nor 503 is an error of this suite's."""
-        said = Said(str(body["athena_msg"]))
+        said = Headers(str(body["athena_msg"]))
         self._ledger.said.setdefault(tx_id, []).append(said)
         status, answer = await connection.ask(method, path, body)
         good = status in (200, 201)

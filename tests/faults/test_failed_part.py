@@ -11,7 +11,7 @@ from tests.faults.server import server
 
 def test_it_ends_in_order_and_says_why(tmp_path: Path) -> None:
     failing = tmp_path / "fail"
-    with server(tmp_path / "data", faults="fail_at_tending", FAIL=str(failing)) as athena:
+    with server(tmp_path / "data", faults="fail_at_maintenance", FAIL=str(failing)) as athena:
         beginning = position(athena)
         tx_id = open_tx(athena)
         with subscribe("python", athena, beginning) as stream:

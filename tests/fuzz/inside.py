@@ -130,7 +130,7 @@ class Endpoint:
         self._hub = self.loop.run_until_complete(_hub())
         self._state = {
             "hub": self._hub,
-            "gate": Admission(build_gate(resolve({"auth": "none"}, {}), None), None, "127.0.0.1"),
+            "admission": Admission(build_gate(resolve({"auth": "none"}, {}), None), None, "127.0.0.1"),
         }
 
     def close(self) -> None:

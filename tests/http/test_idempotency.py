@@ -7,14 +7,14 @@ from athena.auth.identity import NOBODY, Identity
 from athena.errors import InvalidField
 from athena.http.admission import IDENTITY
 from athena.http.idempotency import key_of
-from athena.store.base import Key
+from athena.store.base import IdempotencyKey
 
 BODY = b'{"status":"success"}'
 
 
 def asked(
     *keys: str, who: Identity = NOBODY, method: str = "PUT", path: str = "/api/v3/webhooks/txs/x", body: bytes = BODY
-) -> Key | None:
+) -> IdempotencyKey | None:
     """The key of a request with these headers `Idempotency-Key`."""
     headers = [(b"host", b"x"), *((b"idempotency-key", key.encode("latin-1")) for key in keys)]
     scope = {"type": "http", "method": method, "path": path, "headers": headers, IDENTITY: who}

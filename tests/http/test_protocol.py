@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 
 from athena.http.answers import JsonResponse
 from athena.http.protocol import HttpProtocol
-from athena.http.unread import Unread
-from athena.http.waiting import Waiting
+from athena.http.timeouts import TimeoutQueue
+from athena.http.unread import UnreadAnswers
 
 
 class Written:
@@ -43,9 +43,9 @@ class Written:
 
 
 class NoneOrdinary:
-    """An express lane that nothing takes."""
+    """A fast path that nothing takes."""
 
-    def send(self, data: bytes, connection: Any) -> None:
+    def try_submit(self, data: bytes, connection: Any) -> None:
         pass
 
 
@@ -69,7 +69,7 @@ def test_a_request_that_is_answered_is_gone_without_the_garbage_collector(app: A
         protocol = HttpProtocol(
             config,
             ServerState(),
-            {"idle": Waiting(10), "unread": Unread(), "express": NoneOrdinary()},
+            {"idle_timeouts": TimeoutQueue(10), "unread": UnreadAnswers(), "fast_path": NoneOrdinary()},
             asyncio.get_running_loop(),
         )
         protocol.connection_made(cast(asyncio.Transport, transport))
@@ -96,11 +96,11 @@ def test_a_connection_that_is_over_waits_for_nothing(error: Exception | None) ->
     async def scenario() -> None:
         config = uvicorn.Config(nothing, log_config=None, lifespan="off")
         config.load()
-        waiting, transport = Waiting(10), Written()
+        waiting, transport = TimeoutQueue(10), Written()
         protocol = HttpProtocol(
             config,
             ServerState(),
-            {"idle": waiting, "unread": Unread(), "express": NoneOrdinary()},
+            {"idle_timeouts": waiting, "unread": UnreadAnswers(), "fast_path": NoneOrdinary()},
             asyncio.get_running_loop(),
         )
         protocol.connection_made(cast(asyncio.Transport, transport))

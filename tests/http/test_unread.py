@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from athena.http.unread import AT_ALL, LOOK_SECONDS, STILL_SECONDS, Unread
+from athena.http.unread import AT_ALL, LOOK_SECONDS, STILL_SECONDS, UnreadAnswers
 
 
 class Answer:
@@ -37,11 +37,11 @@ class Answer:
 
 
 class Clients:
-    """Makes them, and adds their answers to an `Unread` of 100 bytes."""
+    """Makes them, and adds their answers to an `UnreadAnswers` of 100 bytes."""
 
     def __init__(self, open_: ExitStack) -> None:
         self.now = 0.0
-        self.unread = Unread(100, lambda: self.now)
+        self.unread = UnreadAnswers(100, lambda: self.now)
         self._open = open_
 
     def add(self, *sizes: int) -> list[Answer]:

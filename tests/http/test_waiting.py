@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from athena.http.waiting import LOOK_SECONDS, Waiting
+from athena.http.timeouts import LOOK_SECONDS, TimeoutQueue
 
 SECONDS = 10.0
 
@@ -46,9 +46,9 @@ class Loop:
             callback(*args)
 
 
-def arrive(count: int, apart: float) -> tuple[Loop, Waiting, list[tuple[Silent, float]]]:
+def arrive(count: int, apart: float) -> tuple[Loop, TimeoutQueue, list[tuple[Silent, float]]]:
     """`count` connections, so many seconds apart -> each, and when its time is over."""
-    loop, waiting = Loop(), Waiting(SECONDS)
+    loop, waiting = Loop(), TimeoutQueue(SECONDS)
     due = []
     for _ in range(count):
         silent = Silent(loop)

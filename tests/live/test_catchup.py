@@ -39,12 +39,12 @@ def test_a_page_is_read_and_joined_once_for_all_that_come_from_the_same_place() 
         one, other = Joining(), Joining()
         for seq in (0, 7, 255, 0, 7, 255):
             page = await catchup.page(seq)
-            data = catchup.behind(page, seq, one)
+            data = catchup.joined_after(page, seq, one)
             assert data.count(b'"id"') == PAGE_ROWS - seq
-            assert catchup.behind(page, seq, other) == data
+            assert catchup.joined_after(page, seq, other) == data
         assert catchup.reads == 1
         assert (one.times, other.times) == (3, 3)
-        assert catchup.behind(page, 256, one) == b""
+        assert catchup.joined_after(page, 256, one) == b""
 
     reading(scenario, PAGE_ROWS)
 
@@ -57,7 +57,7 @@ def test_pages_and_joins_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPa
         join = Joining()
 
         async def at(seq: int) -> None:
-            catchup.behind(await catchup.page(seq), seq, join)
+            catchup.joined_after(await catchup.page(seq), seq, join)
 
         for seq in range(0, 20 * PAGE_ROWS, 50):
             await at(seq)
@@ -114,7 +114,7 @@ def test_one_page_is_kept_however_much_is_in_it(monkeypatch: pytest.MonkeyPatch)
     async def scenario(catchup: Catchup) -> None:
         join = Joining()
         for _ in range(3):
-            catchup.behind(await catchup.page(0), 0, join)
+            catchup.joined_after(await catchup.page(0), 0, join)
         assert (catchup.reads, join.times) == (1, 1)
 
     reading(scenario, PAGE_ROWS)

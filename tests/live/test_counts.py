@@ -105,7 +105,7 @@ def test_who_comes_back_is_counted_by_where_it_is_served_from() -> None:
         world.attach("0a0b0c0d.1")
         world.attach("nonsense")
         assert resumes["websocket", "reset"] == 2
-        world.hub.begin("nonsense", "sse")
+        world.hub.resume_from("nonsense", "sse")
         assert resumes["sse", "reset"] == 1
         assert world.hub.counts.resets() == {"unknown_cursor": 3, "purge": 0, "retention": 0}
         await settle()

@@ -190,12 +190,12 @@ def test_a_cursor_that_is_not_ours_brings_a_reset(after: str) -> None:
 def test_a_burst_is_one_write_of_one_buffer_for_all() -> None:
     async def scenario(world: World) -> None:
         clients = [world.attach() for _ in range(1000)]
-        encoded = world.hub.tail.encoded
+        encoded = world.hub.tail.joins
         await world.publish(200)
         await settle()
         assert all(len(client.buffers) == 1 for client in clients)
         assert all(client.buffers[0] is clients[0].buffers[0] for client in clients)
-        assert world.hub.tail.encoded == encoded + 1
+        assert world.hub.tail.joins == encoded + 1
         assert world.hub.flush.begun == 1
 
     live(scenario)
@@ -571,7 +571,7 @@ def test_a_purge_resets_those_who_are_up_to_date_and_those_who_are_not() -> None
         await settle()
         await world.publish()
         await settle()
-        world.hub.restart((await world.store.purge())[1])
+        world.hub.restart((await world.store.purge(0))[1])
         await settle()
         await world.publish()
         await settle()

@@ -210,9 +210,9 @@ def test_readers_at_the_same_place_share_one_buffer() -> None:
     first = tail.read(0, websocket_frames, 10**6).data
     for _ in range(1000):
         assert tail.read(0, websocket_frames, 10**6).data is first
-    assert tail.encoded == 1
+    assert tail.joins == 1
     tail.read(0, json_array, 10**6)
-    assert tail.encoded == 2
+    assert tail.joins == 2
     tail.append([entry(3)])
     assert tail.read(0, websocket_frames, 10**6).data is not first
 

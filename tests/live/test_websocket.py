@@ -37,7 +37,7 @@ async def connected() -> tuple[WebSocketProtocol, Wire, float]:
     store = MemoryStore()
     hub = Hub(Tail(await store.position(), 1000), store, SlowClients(60), KeepAlive(interval=25, timeout=60))
     admission = Admission(build_gate(resolve({"auth": "none"}, {}), None), None, "127.0.0.1")
-    client, wire = WebSocketProtocol(None, None, {"hub": hub, "gate": admission}), Wire()
+    client, wire = WebSocketProtocol(None, None, {"hub": hub, "admission": admission}), Wire()
     client.connection_made(wire)
     return client, wire, asyncio.get_running_loop().time()
 

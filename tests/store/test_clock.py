@@ -10,7 +10,7 @@ from tests.store.conftest import Run, deadlines
 from athena.clock import HOUR_MS, Anchor
 from athena.domain.model import Command, Edit, Expire, Notice, Notification, Open
 from athena.store import sqlite_clock
-from athena.store.base import Answered, Key, Once, Outcome, Store
+from athena.store.base import Answer, IdempotencyKey, KeyedRequest, Outcome, Store
 from athena.store.sqlite import SqliteStore
 
 ANCHOR = Anchor("a run", 1_800_000_000_000_000_000, 1_800_000_000_000)
@@ -28,7 +28,7 @@ def test_it_is_remembered_with_when_the_newest_step_came(run: Run) -> None:
         await store.write([opening("a")], 2000)
         await store.write([Command("n", Notice(status="success", message="m"))], 3000)
         assert await store.clock() == (ANCHOR, 2000)
-        await store.purge()
+        await store.purge(4000)
         assert await store.clock() == (ANCHOR, 0)
 
     run(scenario)
@@ -74,15 +74,17 @@ def test_no_deadline_is_further_off_than_its_timeout(run: Run) -> None:
 
 def test_receipts_are_kept_as_long_when_the_clock_jumps(run: Run) -> None:
     async def scenario(store: Store) -> None:
-        def asked(number: int) -> Once[list[Outcome]]:
-            return Once(Key(number.to_bytes(16), b"r" * 16), lambda outcome: b"answer", [opening(f"t{number}")])
+        def asked(number: int) -> KeyedRequest[list[Outcome]]:
+            return KeyedRequest(
+                IdempotencyKey(number.to_bytes(16), b"r" * 16), lambda outcome: b"answer", [opening(f"t{number}")]
+            )
 
         for number in range(600):
             await store.write([asked(number)], 10_000)
         await store.set_clock(ANCHOR, 2 * DAY_MS, 2 * DAY_MS + 10_000)
         for number in (0, 300, 599):
             written = await store.write([asked(number)], 2 * DAY_MS + 11_000)
-            assert written.outcomes == [Answered(b"answer", again=True)]
+            assert written.outcomes == [Answer(b"answer", replayed=True)]
 
     run(scenario)
 

@@ -18,15 +18,15 @@ from athena.errors import (
     TransactionFinished,
     UnknownTransaction,
 )
-from athena.store.base import RECEIPT_MS, Answered, Key, Once, Outcome, Query, Store
+from athena.store.base import RECEIPT_MS, Answer, IdempotencyKey, KeyedRequest, Outcome, Query, Store
 from athena.store.sqlite import SLICE, SqliteStore
 from athena.store.sqlite_receipts import FORGOTTEN_AT_ONCE
 
 NOW = 1_000_000
 
 
-def key(name: str, request: str = "the first request") -> Key:
-    return Key(name.encode().ljust(16), request.encode()[:16])
+def key(name: str, request: str = "the first request") -> IdempotencyKey:
+    return IdempotencyKey(name.encode().ljust(16), request.encode()[:16])
 
 
 def shown(outcomes: Sequence[Outcome]) -> bytes:
@@ -39,8 +39,8 @@ def shown(outcomes: Sequence[Outcome]) -> bytes:
     return " ".join(ids).encode()
 
 
-def posting(key: Key, *ids: str) -> Once[list[Outcome]]:
-    return Once(key, shown, [Command(id_, Notice(status="success", message="m")) for id_ in ids])
+def posting(key: IdempotencyKey, *ids: str) -> KeyedRequest[list[Outcome]]:
+    return KeyedRequest(key, shown, [Command(id_, Notice(status="success", message="m")) for id_ in ids])
 
 
 async def ids(store: Store) -> list[str]:
@@ -55,7 +55,7 @@ def test_a_write_that_raises_leaves_nothing(run: Run) -> None:
         opening = Command("t", Open(description="d"))
         before = await store.position()
         with pytest.raises(RuntimeError):
-            await store.write([opening, Once(key("k"), fail, [Command("u", Open(description="d"))])], NOW)
+            await store.write([opening, KeyedRequest(key("k"), fail, [Command("u", Open(description="d"))])], NOW)
         assert await ids(store) == []
         assert await store.position() == before
         written = await store.write([opening], NOW)
@@ -69,7 +69,7 @@ def test_what_has_a_key_and_what_has_none_is_done_in_order(run: Run) -> None:
 
     async def scenario(store: Store) -> None:
         opening, editing = Command("t", Open(description="d")), Command("t", Edit(status="pending", on_step=1))
-        ending: Once[list[Outcome]] = Once(key("k"), shown, [Command("t", Edit(status="success"))])
+        ending: KeyedRequest[list[Outcome]] = KeyedRequest(key("k"), shown, [Command("t", Edit(status="success"))])
         written = await store.write([opening, editing, ending, editing, posting(key("n"), "a")], NOW)
         assert [(row.id, row.status, row.on_step) for row in written.changes] == [
             ("t", "pending", None),
@@ -77,9 +77,9 @@ def test_what_has_a_key_and_what_has_none_is_done_in_order(run: Run) -> None:
             ("t", "success", 1),
             ("a", "success", None),
         ]
-        assert written.outcomes[2] == Answered(b"t", again=False)
+        assert written.outcomes[2] == Answer(b"t", replayed=False)
         assert isinstance(written.outcomes[3], TransactionFinished)
-        assert written.outcomes[4] == Answered(b"a", again=False)
+        assert written.outcomes[4] == Answer(b"a", replayed=False)
 
     run(scenario)
 
@@ -87,13 +87,13 @@ def test_what_has_a_key_and_what_has_none_is_done_in_order(run: Run) -> None:
 def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
     async def scenario(store: Store) -> None:
         first = await store.write([posting(key("k"), "a", "b"), Command("t", Open(description="d"))], NOW)
-        assert first.outcomes[0] == Answered(b"a b", again=False)
+        assert first.outcomes[0] == Answer(b"a b", replayed=False)
         assert isinstance(first.outcomes[1], Notification)
         assert [row.id for row in first.changes] == ["a", "b", "t"]
         assert sorted(row.id for row in first.earlier_deadlines) == ["a", "b", "t"]
         for later in (0, 1, RECEIPT_MS - 1):
             again = await store.write([posting(key("k"), "c", "d")], NOW + later)
-            assert again.outcomes == [Answered(b"a b", again=True)]
+            assert again.outcomes == [Answer(b"a b", replayed=True)]
             assert (again.changes, again.earlier_deadlines, again.position) == ([], [], first.position)
         assert await ids(store) == ["a", "b", "t"]
 
@@ -103,7 +103,7 @@ def test_the_same_request_is_done_once_and_told_the_same(run: Run) -> None:
 def test_in_one_commit_too_the_second_gets_the_answer_of_the_first(run: Run) -> None:
     async def scenario(store: Store) -> None:
         written = await store.write([posting(key("k"), f"a{number}") for number in range(20)], NOW)
-        assert written.outcomes == [Answered(b"a0", again=False)] + [Answered(b"a0", again=True)] * 19
+        assert written.outcomes == [Answer(b"a0", replayed=False)] + [Answer(b"a0", replayed=True)] * 19
         assert await ids(store) == ["a0"]
 
     run(scenario)
@@ -114,7 +114,7 @@ def test_another_request_with_the_key_is_refused_and_another_key_is_another_requ
         await store.write([posting(key("k"), "a")], NOW)
         written = await store.write([posting(key("k", "another"), "b"), posting(key("l"), "c")], NOW)
         assert isinstance(written.outcomes[0], IdempotencyKeyReused)
-        assert written.outcomes[1] == Answered(b"c", again=False)
+        assert written.outcomes[1] == Answer(b"c", replayed=False)
         both = await store.write([posting(key("m"), "d"), posting(key("m", "another"), "e")], NOW)
         assert isinstance(both.outcomes[1], IdempotencyKeyReused)
         assert await ids(store) == ["a", "c", "d"]
@@ -124,12 +124,12 @@ def test_another_request_with_the_key_is_refused_and_another_key_is_another_requ
 
 def test_what_was_refused_is_decided_anew(run: Run) -> None:
     async def scenario(store: Store) -> None:
-        editing: Once[list[Outcome]] = Once(key("k"), shown, [Command("t", Edit(status="success"))])
+        editing: KeyedRequest[list[Outcome]] = KeyedRequest(key("k"), shown, [Command("t", Edit(status="success"))])
         refused = await store.write([editing], NOW)
         assert isinstance(refused.outcomes[0], UnknownTransaction)
         assert refused.position.seq == 0
         written = await store.write([Command("t", Open(description="d")), editing, editing], NOW)
-        assert written.outcomes[1:] == [Answered(b"t", again=False), Answered(b"t", again=True)]
+        assert written.outcomes[1:] == [Answer(b"t", replayed=False), Answer(b"t", replayed=True)]
         assert [row.status for row in written.changes] == ["pending", "success"]
 
     run(scenario)
@@ -140,10 +140,10 @@ def test_after_a_day_it_is_a_new_request_whether_or_not_anybody_tidied_up(run: R
         await store.write([posting(key("k"), "a"), posting(key("l"), "b")], NOW)
         late = NOW + RECEIPT_MS
         written = await store.write([posting(key("k", "another"), "c")], late)
-        assert written.outcomes == [Answered(b"c", again=False)]
-        assert not await store.tend(late)
+        assert written.outcomes == [Answer(b"c", replayed=False)]
+        assert not await store.maintain(late)
         written = await store.write([posting(key("k", "another"), "d"), posting(key("l"), "e")], late)
-        assert written.outcomes == [Answered(b"c", again=True), Answered(b"e", again=False)]
+        assert written.outcomes == [Answer(b"c", replayed=True), Answer(b"e", replayed=False)]
 
     run(scenario)
 
@@ -153,7 +153,7 @@ def test_a_purge_leaves_receipts_so_that_nothing_comes_back(run: Run) -> None:
         await store.write([posting(key("k"), "a")], NOW)
         await store.purge(NOW)
         written = await store.write([posting(key("k"), "b")], NOW)
-        assert written.outcomes == [Answered(b"a", again=True)]
+        assert written.outcomes == [Answer(b"a", replayed=True)]
         assert await ids(store) == []
 
     run(scenario)
@@ -161,23 +161,23 @@ def test_a_purge_leaves_receipts_so_that_nothing_comes_back(run: Run) -> None:
 
 def test_a_purge_with_a_key_deletes_once(run: Run) -> None:
     async def scenario(store: Store) -> None:
-        def once(name: str, request: str = "purge") -> Once[int]:
-            return Once(key(name, request), lambda removed: f"deleted {removed}".encode())
+        def once(name: str, request: str = "purge") -> KeyedRequest[int]:
+            return KeyedRequest(key(name, request), lambda removed: f"deleted {removed}".encode())
 
         await store.write([posting(key("k"), "a", "b")], NOW)
         first = await store.purge(NOW, once("p"))
-        assert (first.removed, first.told, first.done) == (2, Answered(b"deleted 2", again=False), True)
+        assert (first.removed, first.outcome, first.done) == (2, Answer(b"deleted 2", replayed=False), True)
         await store.write([Command("c", Open(description="d"))], NOW)
         position = await store.position()
         again = await store.purge(NOW + 1, once("p"))
-        assert (again.told, again.position, again.done) == (Answered(b"deleted 2", again=True), position, False)
+        assert (again.outcome, again.position, again.done) == (Answer(b"deleted 2", replayed=True), position, False)
         reused = await store.purge(NOW + 1, once("p", "another"))
-        assert isinstance(reused.told, IdempotencyKeyReused)
+        assert isinstance(reused.outcome, IdempotencyKeyReused)
         assert not reused.done
         taken = await store.purge(NOW + 1, once("k"))
-        assert isinstance(taken.told, IdempotencyKeyReused)
+        assert isinstance(taken.outcome, IdempotencyKeyReused)
         assert await ids(store) == ["c"]
-        assert (await store.purge(NOW + RECEIPT_MS, once("p"))).told == Answered(b"deleted 1", again=False)
+        assert (await store.purge(NOW + RECEIPT_MS, once("p"))).outcome == Answer(b"deleted 1", replayed=False)
 
     run(scenario)
 
@@ -193,7 +193,7 @@ def test_receipts_are_there_after_opening_again(tmp_path: Path) -> None:
         await store.write([posting(key("k"), "a")], NOW)
         await store.close()
         store = SqliteStore(tmp_path)
-        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answered(b"a", again=True)]
+        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answer(b"a", replayed=True)]
         assert await ids(store) == ["a"]
         await store.close()
 
@@ -210,7 +210,7 @@ def test_a_failed_commit_leaves_neither_the_change_nor_the_receipt(tmp_path: Pat
             await store.write([posting(key("k"), "a")], NOW)
         store._writer.set_commit_hook(None)
         assert (await ids(store), count(store)) == ([], 0)
-        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answered(b"b", again=False)]
+        assert (await store.write([posting(key("k"), "b")], NOW)).outcomes == [Answer(b"b", replayed=False)]
         assert (await ids(store), count(store)) == (["b"], 1)
         await store.close()
 
@@ -222,10 +222,10 @@ def test_old_receipts_are_forgotten_a_few_at_a_time(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path)
         await store.write([posting(key(f"old {number}")) for number in range(2 * FORGOTTEN_AT_ONCE)], NOW)
         await store.write([posting(key("new"))], NOW + 1)
-        assert not await store.tend(NOW + RECEIPT_MS - 1)
+        assert not await store.maintain(NOW + RECEIPT_MS - 1)
         assert count(store) == 2 * FORGOTTEN_AT_ONCE + 1
         left = []
-        while await store.tend(NOW + RECEIPT_MS):
+        while await store.maintain(NOW + RECEIPT_MS):
             left.append(count(store))
         assert left == [FORGOTTEN_AT_ONCE + 1, 1]
         assert count(store) == 1
@@ -235,7 +235,7 @@ def test_old_receipts_are_forgotten_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_large_request_lets_others_have_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("athena.store.turns.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("athena.store.time_slice.TURN_SECONDS", 0.0)
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -245,12 +245,12 @@ def test_a_large_request_lets_others_have_their_turn(tmp_path: Path, monkeypatch
         def answer(outcomes: list[Outcome]) -> bytes:
             return f"{turns} turns before it was decided".encode()
 
-        writing = asyncio.ensure_future(store.write([Once(key("k"), answer, commands)], NOW))
+        writing = asyncio.ensure_future(store.write([KeyedRequest(key("k"), answer, commands)], NOW))
         while not writing.done():
             await asyncio.sleep(0)
             turns += 1
         told = writing.result().outcomes[0]
-        assert isinstance(told, Answered)
+        assert isinstance(told, Answer)
         assert int(told.body.split()[0]) >= 9
         await store.close()
 

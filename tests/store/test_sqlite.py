@@ -426,15 +426,15 @@ def test_a_restore_that_is_interrupted_leaves_the_history_that_was_there(
 
 def test_what_is_known_of_active_transactions_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that came to be known last, by an edit or a look-up."""
-    monkeypatch.setattr("athena.store.sqlite.KNOWN", 10)
+    monkeypatch.setattr("athena.store.sqlite.CACHED_STATES", 10)
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
         for number in range(30):
             await store.write([Command(f"t{number}", Open(description="d"))], 1000)
-        assert [*store._known] == [f"t{number}" for number in range(20, 30)]
+        assert [*store._states] == [f"t{number}" for number in range(20, 30)]
         await store.write([Command(f"t{number}", Expire()) for number in range(15)], 2000)
-        assert [*store._known] == [f"t{number}" for number in range(5, 15)]
+        assert [*store._states] == [f"t{number}" for number in range(5, 15)]
         await store.close()
 
     asyncio.run(main())
@@ -456,7 +456,7 @@ def test_the_position_outlives_rows_and_restarts(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path)
         assert (await store.write([Command("b", Edit(status="error"))], 4000)).position.seq == 9
         before = await store.position()
-        assert (await store.purge()).position.seq == before.seq + 1
+        assert (await store.purge(4000)).position.seq == before.seq + 1
         await store.close()
         store = SqliteStore(tmp_path)
         assert (await store.write([OPEN], 5000)).position.seq == before.seq + 2
@@ -472,11 +472,11 @@ def test_the_log_gets_its_full_size_and_loses_nothing(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path)
         log = tmp_path / "athena.db-wal"
         written = await store.write([OPEN], 1000)
-        await store.tend(1000)
+        await store.maintain(1000)
         assert log.stat().st_size < PREALLOCATED_AT_ONCE, "not in the first seconds"
         store._preallocate_at = 0
         sizes = []
-        while await store.tend(1000):
+        while await store.maintain(1000):
             sizes.append(log.stat().st_size)
             written = await store.write([Command("a", Edit(status="pending", athena_msg=str(len(sizes))))], 1000)
         assert len(sizes) == WAL_BYTES // PREALLOCATED_AT_ONCE
@@ -503,12 +503,12 @@ def test_where_there_is_no_room_for_a_full_log_it_grows_as_it_is_written(tmp_pat
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (PREALLOCATED_AT_ONCE // 2, limits[1]))
         try:
-            while await store.tend(1000):
+            while await store.maintain(1000):
                 pass
             await store.write([OPEN], 1000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert not await store.tend(1000), "it is not tried again"
+        assert not await store.maintain(1000), "it is not tried again"
         assert (tmp_path / "athena.db-wal").stat().st_size < PREALLOCATED_AT_ONCE
         await store.close()
 
@@ -534,7 +534,7 @@ def test_a_file_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
         log.rename(tmp_path / "moved")
         log.write_bytes(b"something else")
         with pytest.raises(StoreUnavailable):
-            await store.tend(1000)
+            await store.maintain(1000)
         assert log.read_bytes() == b"something else"
         (tmp_path / "moved").rename(log)
         await store.close()

@@ -61,7 +61,7 @@ def test_the_answer_is_that_of_a_store_that_looks_at_every_row(tmp_path: Path, s
             await indexed.write(wishes, now)
             await plain.write(wishes, now)
             if rng.random() < 0.3:
-                await indexed.tend(now)
+                await indexed.maintain(now)
             if number % 10 == 9:
                 everything = (await plain.page(Query(limit=1000, archived=True))).rows
                 for query in queries(rng, everything, now):
@@ -88,11 +88,11 @@ def test_blocks_are_made_of_settled_rows_alone_and_go_with_a_purge(tmp_path: Pat
         for number in range(23):
             done = Command(f"t-{number}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
             await store.write([done], 10_000 + number)
-        assert not await store.tend(10_500), "they may not be the last of their moment"
-        assert not await store.tend(20_000), "less than a block is left"
+        assert not await store.maintain(10_500), "they may not be the last of their moment"
+        assert not await store.maintain(20_000), "less than a block is left"
         assert blocks(tmp_path) == [10_004, 10_009, 10_014, 10_019]
         assert len((await store.page(Query(search="kiosk"))).rows) == 23
-        await store.purge()
+        await store.purge(20_000)
         assert blocks(tmp_path) == []
         assert (await store.page(Query(search="kiosk"))).rows == []
         await store.close()
@@ -107,7 +107,7 @@ def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
         store = SqliteStore(tmp_path)
         for number in range(10):
             await store.write([Command(f"t-{number}", Notice(status="success", message="kiosk"))], 10_000 + number)
-        await store.tend(20_000)
+        await store.maintain(20_000)
         assert blocks(tmp_path) == [10_004, 10_009]
         await store.write([Command("t-2", ArchiveOne()), Command("t-7", ArchiveOne())], 20_000)
         assert stale(tmp_path) == []
@@ -126,12 +126,12 @@ def test_what_came_from_the_past_is_found_after_its_neighbours_are_gone(tmp_path
         for number in range(20):
             await store.write([Command(f"t-{number}", Notice(status="success", message="kiosk"))], 10_000 + number)
         await store.write([Command("imported", Notice(status="success", message="zebra", ts_display=9_000))], 30_000)
-        await store.tend(40_000)
+        await store.maintain(40_000)
         query = Query(search="zebra")
         assert [row.id for row in (await store.page(query)).rows] == ["imported"]
         assert await store.retire(10_013, 100) == 13
         assert [row.id for row in (await store.page(query)).rows] == ["imported"]
-        while await store.tend(40_000):
+        while await store.maintain(40_000):
             pass
         assert [row.id for row in (await store.page(query)).rows] == ["imported"]
         assert await store.retire(50_000, 100) == 8
@@ -147,7 +147,7 @@ def test_a_block_that_many_rows_came_into_is_cut_anew(tmp_path: Path) -> None:
         for number in range(10):
             moment = 10_000 + 10 * number
             await store.write([Command(f"t-{number}", Notice(status="success", message="one", ts_display=moment))], 1)
-        await store.tend(20_000)
+        await store.maintain(20_000)
         assert blocks(tmp_path) == [10_040, 10_090]
         late = [
             Command(f"late-{number}", Notice(status="success", message="kiosk", ts_display=10_041 + number))
@@ -155,7 +155,7 @@ def test_a_block_that_many_rows_came_into_is_cut_anew(tmp_path: Path) -> None:
         ]
         await store.write(late, 20_000)
         assert len((await store.page(Query(search="kiosk"))).rows) == 12
-        await store.tend(20_000)
+        await store.maintain(20_000)
         assert len(blocks(tmp_path)) > 3
         assert len((await store.page(Query(search="kiosk"))).rows) == 12
         await store.close()
@@ -179,7 +179,7 @@ def test_blocks_that_were_made_before_ids_had_an_index_of_their_own_are_found(tm
         for number in range(20):
             done = Command(f"t-{number:04}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
             await store.write([done], 10_000 + number)
-        await store.tend(20_000)
+        await store.maintain(20_000)
         await store.close()
         db = apsw.Connection(str(tmp_path / "athena.db"))
         for statement in ("purge_text", "purge_ids"):
@@ -204,7 +204,7 @@ def test_blocks_with_the_digits_of_an_id_but_not_the_id_are_not_read(
         for number in range(1200, 1300):
             done = Command(f"t-{number}", Notice(status="success", message="kiosk", ts_display=10_000 + number))
             await store.write([done], 10_000 + number)
-        while await store.tend(20_000):
+        while await store.maintain(20_000):
             pass
         await store.close()
         db = apsw.Connection(str(tmp_path / "athena.db"), flags=apsw.SQLITE_OPEN_READONLY)

@@ -11,7 +11,7 @@ from athena.domain.lifecycle import TIMED_OUT
 from athena.domain.model import AnyCommand, Command, Edit, Open
 from athena.journal import Journal
 from athena.relay.local import LocalRelay
-from athena.store.base import Deadline, Once, Outcome, Store, Written
+from athena.store.base import Deadline, KeyedRequest, Outcome, Store, Written
 from athena.store.memory import MemoryStore
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import AHEAD, BATCH, RETRY, Expiry
@@ -188,8 +188,8 @@ def test_whoever_is_silent_does_not_wait_for_the_many_that_are_busy(tmp_path: Pa
     steps: list[tuple[str, int]] = []
 
     class Recorded(SqliteStore):
-        async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
-            written = await super().write(wishes, now)
+        async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
+            written = await super().write(items, now)
             steps.append(("write", len(written.changes)))
             return written
 

@@ -5,7 +5,7 @@ export const MOST_ROWS = 500;
 /** More new rows than this do not wait one by one: the list is fetched anew instead. */
 export const MOST_NEW = 200;
 
-/** Athena's order (design §3): active first, newest started first; then by `ts_display`, newest first; ties by id. */
+/** Athena's order (docs/api.md): active first, newest started first; then by `ts_display`, newest first; ties by id. */
 export function compare(a: Row, b: Row): number {
   const active = Number(isActive(b.status)) - Number(isActive(a.status));
   if (active !== 0) return active;

@@ -1,7 +1,8 @@
-"""Access control of one node: what is known of keys, sessions, tickets and tokens, and the thread that writes it down.
+"""Access control of one node: the keys, sessions, tickets and tokens it knows, and the thread that writes them down.
 
-Everything a request asks is answered from memory. The database is read after somebody else has written to it, which is
-looked for every second: a key that is revoked by `athena keys revoke` ends all that uses it within two.
+Every request is decided from memory. Whether another process has written to the file is checked every second: after
+`athena keys revoke`, new requests with that key are refused within about a second, and live connections that use it are
+closed within five (docs/security.md).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ log = logging.getLogger("athena.auth")
 
 LOOK_SECONDS = 1.0
 TIDY_SECONDS = 60.0
-AGAIN_SECONDS = 0.2
+MIN_REREAD_SECONDS = 0.2
 """The least time between two reads that unknown keys ask for."""
 
 T = TypeVar("T")
@@ -75,9 +76,9 @@ class Access:
         self._lifetime_ms = config.session_lifetime * 1000
         self._thread = ThreadPoolExecutor(1, "athena-auth")  # for `store`
         self._reader = AuthStore(config.data)  # for the event loop's own thread
-        self._look_at = 0.0
+        self._next_reread = 0.0
         self._signed_out: deque[bytes] = deque()  # sessions that are over, and still on disk
-        self._astray: str | None = None  # what is to be said of the file while it is not in its place
+        self._file_problem: str | None = None  # what is to be said of the file while it is not in its place
         self.trouble: str | None = None
         """Why what others write cannot be followed at this time; None while it can."""
 
@@ -85,23 +86,23 @@ class Access:
     def check(self) -> None:
         """Raise `StoreUnavailable` when nobody can be told to be good: somebody has moved or replaced the file, so that
         whoever revokes a key now, does it where we would never see it."""
-        if self._astray is not None:
-            raise StoreUnavailable(self._astray)
+        if self._file_problem is not None:
+            raise StoreUnavailable(self._file_problem)
 
     def authorized(self, authorization: str) -> Identity:
         """Whose credentials an `Authorization` header has. Those of a key are taken apart and proved once: after that,
         one hash of the whole header finds its owner, which is what most requests of a producer cost."""
-        mark = fingerprint(authorization)
-        identity = self._keys.recall(mark)
+        digest = fingerprint(authorization)
+        identity = self._keys.recall(digest)
         if identity is None:
             identity = self._credentials(authorization)
             if identity.kind == "key":
-                self._keys.remember(mark, identity)
+                self._keys.remember(digest, identity)
         return identity
 
-    def recall(self, mark: bytes) -> Identity | None:
-        """Whose key was proved by the header that `mark` is the fingerprint of; None when that has to be looked at."""
-        return None if self._astray is not None else self._keys.recall(mark)
+    def recall(self, digest: bytes) -> Identity | None:
+        """The identity whose key a header with this fingerprint has proved before; None when it has to be checked."""
+        return None if self._file_problem is not None else self._keys.recall(digest)
 
     def _credentials(self, authorization: str) -> Identity:
         scheme, _, rest = authorization.partition(" ")
@@ -128,18 +129,18 @@ class Access:
     def key(self, text: str) -> Identity:
         key = parse_key(text)
         if key is not None and not self._keys.knows(key):
-            self._look_again()
+            self._reread_keys()
         identity = None if key is None else self._keys.find(key)
         if identity is None:
             raise BadCredentials("an API key")
         return identity
 
-    def _look_again(self) -> None:
+    def _reread_keys(self) -> None:
         """A key that was made just now is good at once. Unknown ones cost a few reads a second, however many come."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._next_reread:
             return
-        self._look_at = now + AGAIN_SECONDS
+        self._next_reread = now + MIN_REREAD_SECONDS
         try:
             if self._reader.changed():
                 self._keys.replace(self._reader.keys())
@@ -199,18 +200,18 @@ class Access:
         return NewSession(secret, identity, int(min(stored.expires, parent.until)))
 
     async def sign_out(self, secret: str) -> None:
-        mark = self._sessions.remove(secret)
-        if mark is not None:
-            self._signed_out.append(mark)
-            await self._forget()
+        digest = self._sessions.remove(secret)
+        if digest is not None:
+            self._signed_out.append(digest)
+            await self._delete_signed_out()
 
-    async def _forget(self) -> None:
+    async def _delete_signed_out(self) -> None:
         """Take those who have signed out from the disk, too, or a restart would let them in again. What fails is tried
         again."""
         while self._signed_out:
-            mark = self._signed_out[0]
-            await self._in_thread(lambda: self._store.remove_session(mark))  # noqa: B023 - awaited here
-            if self._signed_out and self._signed_out[0] == mark:
+            digest = self._signed_out[0]
+            await self._in_thread(lambda: self._store.remove_session(digest))  # noqa: B023 - awaited here
+            if self._signed_out and self._signed_out[0] == digest:
                 self._signed_out.popleft()
 
     # ---- what is written down ----------------------------------------------------------------------------------------
@@ -227,8 +228,8 @@ class Access:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 try:
-                    await self._look()
-                    await self._forget()
+                    await self._sync()
+                    await self._delete_signed_out()
                     await self._write_audit()
                     if asyncio.get_running_loop().time() - tidied >= TIDY_SECONDS:
                         tidied = asyncio.get_running_loop().time()
@@ -248,7 +249,7 @@ class Access:
         self.audit.close()
         for work, lost in (
             (self._write_audit, "the last entries of the audit log are lost"),
-            (self._forget, "who has signed out will be let in again"),
+            (self._delete_signed_out, "who has signed out will be let in again"),
             (self._tidy, "when keys and sessions were last used is lost"),
         ):
             try:
@@ -259,12 +260,12 @@ class Access:
         self._reader.close()
         self._store.close()
 
-    async def _look(self) -> None:
+    async def _sync(self) -> None:
         try:
             await self._in_thread(self._store.check)
-            self._astray = None
+            self._file_problem = None
         except StoreUnavailable as error:
-            self._astray = error.why
+            self._file_problem = error.why
             raise
         self._stale = await self._in_thread(self._store.changed) or self._stale
         if self._stale:

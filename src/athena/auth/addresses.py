@@ -14,7 +14,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 addresses as hosts see them that have IPv6 alone (RFC 6052)."""
 
 
-class Origin(NamedTuple):
+class ClientAddress(NamedTuple):
     """The client's address, and the scheme that it used."""
 
     address: str
@@ -33,11 +33,11 @@ class Proxies:
     def __bool__(self) -> bool:
         return bool(self._networks)
 
-    def resolve(self, peer: str, scheme: str, forwarded_for: str, forwarded_proto: str) -> Origin:
+    def resolve(self, peer: str, scheme: str, forwarded_for: str, forwarded_proto: str) -> ClientAddress:
         """Who is asking. Read from the right: each proxy adds the address it saw, and what is left of the first
         address that is no proxy of ours could have been written by anybody."""
         if not self._trusts(peer):
-            return Origin(peer, scheme)
+            return ClientAddress(peer, scheme)
         address = peer
         for hop in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
             if _parsed(hop) is None:
@@ -46,7 +46,7 @@ class Proxies:
             if not self._trusts(hop):
                 break
         proto = forwarded_proto.rpartition(",")[2].strip().lower()
-        return Origin(address, proto if proto in ("http", "https") else scheme)
+        return ClientAddress(address, proto if proto in ("http", "https") else scheme)
 
     def _trusts(self, address: str) -> bool:
         parsed = _parsed(address)

@@ -1,6 +1,7 @@
 """The decision about every request and every handshake: who is asking, from which page, and may they?
 
-Pure but for its counters: it reads what was sent and what is in memory, so that it costs microseconds.
+Without I/O, so that it costs microseconds: it reads what was sent, what is in memory and the monotonic clock, redeems
+tickets, and queues entries for the audit log.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from athena.auth.limits import AddressLimit, TokenBucket
 from athena.auth.origins import Origins
 from athena.auth.roles import Action
 from athena.auth.secrets import PREFIXES, SHAPE
-from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNotAllowed, TooMany, Unauthorized
+from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNotAllowed, TooManyRequests, Unauthorized
 
 COOKIE = "athena_session"
 SUBPROTOCOL = "athena"
@@ -61,41 +62,41 @@ class Limits(NamedTuple):
 MOST_SEARCHES = 8
 """Searches of one key, its sessions' included, that are read or wait to be."""
 
-Said = Mapping[bytes, str]
+Headers = Mapping[bytes, str]
 """The headers that count, by their names in lower case."""
 
 
-def relevant(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = RELEVANT) -> Said:
+def relevant(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = RELEVANT) -> Headers:
     """Of `headers` (names in lower case), those with one of `names`."""
     return {name: value.decode("latin-1") for name, value in headers if name in names}
 
 
-class Asked:
+class Caller:
     """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
 
-    __slots__ = ("_peer", "_said", "_scheme", "method", "query")
+    __slots__ = ("_headers", "_peer", "_scheme", "method", "query")
 
-    def __init__(self, method: str, query: str, said: Said, peer: Callable[[], str], scheme: str) -> None:
+    def __init__(self, method: str, query: str, headers: Headers, peer: Callable[[], str], scheme: str) -> None:
         self.method = method
         self.query = query
-        self._said = said
+        self._headers = headers
         self._peer = peer
         self._scheme = scheme
 
-    def said(self, name: bytes) -> str:
+    def header(self, name: bytes) -> str:
         """A header's value, empty when it is not there."""
-        return self._said.get(name, "")
+        return self._headers.get(name, "")
 
     @property
     def origin(self) -> str:
-        return self._said.get(b"origin", "")
+        return self._headers.get(b"origin", "")
 
     def source(self, proxies: Proxies) -> tuple[str, str]:
         """(address of the client, scheme that it used)."""
         peer = self._peer()
         if not proxies:
             return peer, self._scheme
-        return proxies.resolve(peer, self._scheme, self.said(b"x-forwarded-for"), self.said(b"x-forwarded-proto"))
+        return proxies.resolve(peer, self._scheme, self.header(b"x-forwarded-for"), self.header(b"x-forwarded-proto"))
 
     def parameter(self, name: str) -> str | None:
         """The last one of that name, as everywhere."""
@@ -103,7 +104,7 @@ class Asked:
 
 
 class Gate:
-    """Lets in, or raises: `Unauthorized`, `Forbidden`, `OriginNotAllowed`, `TooMany`, `CredentialsInUrl`.
+    """Lets in, or raises: `Unauthorized`, `Forbidden`, `OriginNotAllowed`, `TooManyRequests`, `CredentialsInUrl`.
 
     `access` is None when there is no access control; then all are `NOBODY`, and only pages and names are looked at.
     """
@@ -119,92 +120,92 @@ class Gate:
         self._searches: dict[Identity, int] = {}
 
     # ---- pages -------------------------------------------------------------------------------------------------------
-    def listed_origin(self, asked: Asked) -> str | None:
+    def listed_origin(self, caller: Caller) -> str | None:
         """The origin of the page that asks, if it is one of the allow-list; None for our own pages and for programs.
 
         Raises `OriginNotAllowed` for every other page.
         """
-        host = asked.said(b"host")
+        host = caller.header(b"host")
         if not self.origins.host_is_ours(host):
-            self.deny("somebody", asked, "ask by another name", host[:100])
+            self.deny("somebody", caller, "ask by another name", host[:100])
             raise OriginNotAllowed(f"the host name {host[:100]!r}")
-        origin = asked.origin
+        origin = caller.origin
         if not origin:
             return None
         if self.origins.is_listed(origin):
             return origin
-        if self.origins.is_own(origin, asked.source(self.proxies)[1], host):
+        if self.origins.is_own(origin, caller.source(self.proxies)[1], host):
             return None
-        self.deny("somebody", asked, "ask from another page", origin[:100])
+        self.deny("somebody", caller, "ask from another page", origin[:100])
         raise OriginNotAllowed(repr(origin[:100]))
 
     # ---- callers -----------------------------------------------------------------------------------------------------
-    def admit(self, asked: Asked, action: Action, streams: bool = False) -> Identity:
+    def admit(self, caller: Caller, action: Action, streams: bool = False) -> Identity:
         """Who is asking, if they may do `action`. `streams`: tickets count, and so do WebSocket subprotocols.
 
         The page has to be looked at before (`listed_origin`).
         """
-        self.check_query(asked, streams)
+        self.check_query(caller, streams)
         if self.access is None:
             return NOBODY
         self.access.check()
         try:
-            identity = self._identify(self.access, asked, streams)
+            identity = self._identify(self.access, caller, streams)
         except BadCredentials as error:
-            self.deny("somebody", asked, "use bad credentials", str(error))
-            raise self._limited(asked) or error from None
+            self.deny("somebody", caller, "use bad credentials", str(error))
+            raise self._limited(caller) or error from None
         except Forbidden as error:
-            self.deny("somebody", asked, "use a token without a role", str(error))
+            self.deny("somebody", caller, "use a token without a role", str(error))
             raise
         if not identity.allows(action):
-            self.deny(str(identity), asked, action)
+            self.deny(str(identity), caller, action)
             raise Forbidden(action, identity.role)
         return identity
 
-    def recall(self, mark: bytes | None, action: Action) -> Identity | None:
-        """Who is asking by an `Authorization` header with the fingerprint `mark`, if that was proved before and is all
-        that there is to know, and they may do `action`. None where `admit` has to look."""
+    def recall(self, digest: bytes | None, action: Action) -> Identity | None:
+        """The identity behind an `Authorization` header with this fingerprint, if it was proved before and may do
+        `action`; None when `admit` has to decide."""
         if self.access is None:
             return NOBODY
-        identity = None if mark is None else self.access.recall(mark)
+        identity = None if digest is None else self.access.recall(digest)
         return identity if identity is not None and identity.allows(action) else None
 
-    def _identify(self, access: Access, asked: Asked, streams: bool) -> Identity:
-        if authorization := asked.said(b"authorization"):
+    def _identify(self, access: Access, caller: Caller, streams: bool) -> Identity:
+        if authorization := caller.header(b"authorization"):
             return access.authorized(authorization)
         if streams:
-            if ticket := asked.parameter("ticket"):
+            if ticket := caller.parameter("ticket"):
                 return access.ticket(ticket)
-            for offered in asked.said(b"sec-websocket-protocol").split(","):
+            for offered in caller.header(b"sec-websocket-protocol").split(","):
                 if offered.strip().startswith(_BEARER_PROTOCOL):
                     return access.bearer(offered.strip().removeprefix(_BEARER_PROTOCOL))
-        if secret := self.cookie(asked):
-            self._check_page(asked)
+        if secret := self.cookie(caller):
+            self._check_page(caller)
             return access.session(secret)
         raise Unauthorized
 
-    def cookie(self, asked: Asked) -> str | None:
+    def cookie(self, caller: Caller) -> str | None:
         """The session's secret, if the request carries one."""
-        found = dict(_COOKIES.findall(asked.said(b"cookie")))
+        found = dict(_COOKIES.findall(caller.header(b"cookie")))
         # Only this very host can have set the first; the other, any page of a sibling domain, so under TLS it is none.
-        encrypted = asked.source(self.proxies)[1] == "https"
+        encrypted = caller.source(self.proxies)[1] == "https"
         return found.get("__Host-") or (None if encrypted else found.get(""))
 
-    def _check_page(self, asked: Asked) -> None:
+    def _check_page(self, caller: Caller) -> None:
         """A browser sends its cookie whoever makes it ask, so the page must be known. Browsers name it in `Origin`; for
         a page's own GETs they leave that out and say `Sec-Fetch-Site: same-origin` (Fetch Metadata); but not over plain
         http, where Apollo says `X-Athena-Page`: a page elsewhere would need a permission to say so, which none gets."""
-        if asked.origin:  # then it was looked at
+        if caller.origin:  # then it was looked at
             return
-        named = asked.said(b"sec-fetch-site") == "same-origin" or asked.said(b"x-athena-page")
-        if asked.method in _SAFE and named:
+        named = caller.header(b"sec-fetch-site") == "same-origin" or caller.header(b"x-athena-page")
+        if caller.method in _SAFE and named:
             return
-        self.deny("somebody", asked, "use a cookie without naming the page")
+        self.deny("somebody", caller, "use a cookie without naming the page")
         raise OriginNotAllowed("a cookie without Origin")
 
-    def check_query(self, asked: Asked, streams: bool = False) -> None:
+    def check_query(self, caller: Caller, streams: bool = False) -> None:
         """Refuse secrets in an address, where logs and histories keep them; but for the ticket of a stream."""
-        query = asked.query
+        query = caller.query
         if not query or not (_SECRET.search(query) or ("%" in query and _SECRET.search(unquote(query)))):
             return
         for name, value in parse_qsl(query, keep_blank_values=True):
@@ -212,7 +213,7 @@ class Gate:
                 continue
             if value.startswith(PREFIXES) or SHAPE.search(value) or SHAPE.search(name):
                 shown = SHAPE.sub("…", name)[:40]
-                self.deny("somebody", asked, "send a secret in an address", shown)
+                self.deny("somebody", caller, "send a secret in an address", shown)
                 raise CredentialsInUrl(shown)
 
     # ---- limits ------------------------------------------------------------------------------------------------------
@@ -231,17 +232,17 @@ class Gate:
                 bucket = one.bucket = TokenBucket(rate, max(1.0, rate * limits.burst_seconds), now)
             wait = bucket.take(now)
             if wait:
-                raise TooMany("requests", int(wait) + 1)
+                raise TooManyRequests("requests", int(wait) + 1)
             one = one.parent
 
     @contextmanager
     def searching(self, identity: Identity) -> Iterator[None]:
         """Somebody searches for as long as this lasts: that may read much, and goes on when they have left. Raises
-        `TooMany` where they, or others with the same key, do already."""
+        `TooManyRequests` where they, or others with the same key, do already."""
         *_, root = identity.chain()
         going_on = self._searches.get(root, 0)
         if going_on >= MOST_SEARCHES:
-            raise TooMany("searches at a time", 1)
+            raise TooManyRequests("searches at a time", 1)
         self._searches[root] = going_on + 1
         try:
             yield
@@ -250,38 +251,38 @@ class Gate:
             if not self._searches[root]:
                 del self._searches[root]
 
-    def _limited(self, asked: Asked) -> TooMany | None:
-        wait = self._bad.take(counted_as(asked.source(self.proxies)[0]))
-        return TooMany("attempts with bad credentials", wait) if wait else None
+    def _limited(self, caller: Caller) -> TooManyRequests | None:
+        wait = self._bad.take(counted_as(caller.source(self.proxies)[0]))
+        return TooManyRequests("attempts with bad credentials", wait) if wait else None
 
-    def failed_sign_in(self, asked: Asked, error: BadCredentials) -> BadCredentials | TooMany:
+    def failed_sign_in(self, caller: Caller, error: BadCredentials) -> BadCredentials | TooManyRequests:
         """What to answer to a sign-in that failed."""
-        self.deny("somebody", asked, "sign in", str(error))
-        return self._limited(asked) or error
+        self.deny("somebody", caller, "sign in", str(error))
+        return self._limited(caller) or error
 
-    def connect(self, identity: Identity, asked: Asked) -> Permit:
-        """Take a place for a live connection; its `release` gives it back. Raises `TooMany`."""
-        address = asked.source(self.proxies)[0]
+    def connect(self, identity: Identity, caller: Caller) -> Permit:
+        """Take a place for a live connection; its `release` gives it back. Raises `TooManyRequests`."""
+        address = caller.source(self.proxies)[0]
         counted = address not in ("", "::1") and not address.startswith("127.")
         if identity.connections >= self._limits.per_identity:
-            raise TooMany("live connections with this key", 30)
+            raise TooManyRequests("live connections with this key", 30)
         where = counted_as(address) if counted else ""
         if counted and self._open.get(where, 0) >= self._limits.per_address:
-            raise TooMany("live connections from this address", 30)
+            raise TooManyRequests("live connections from this address", 30)
         identity.connections += 1
         if not counted:
             return identity  # shared by all of them: a connection costs nothing
         self._open[where] = self._open.get(where, 0) + 1
-        return Place(identity, where, self._open)
+        return ConnectionSlot(identity, where, self._open)
 
     # ---- the record --------------------------------------------------------------------------------------------------
-    def deny(self, who: str, asked: Asked, action: str, detail: str = "") -> None:
+    def deny(self, who: str, caller: Caller, action: str, detail: str = "") -> None:
         """Note in the audit log that somebody was refused."""
         if self.access is not None:
-            self.access.audit.deny(who, asked.source(self.proxies)[0], action, detail)
+            self.access.audit.deny(who, caller.source(self.proxies)[0], action, detail)
 
 
-class Place:
+class ConnectionSlot:
     """A live connection's place among those of its identity and address."""
 
     __slots__ = ("_address", "_identity", "_open")
@@ -303,4 +304,4 @@ class Place:
             del self._open[self._address]
 
 
-Permit = Identity | Place
+Permit = Identity | ConnectionSlot

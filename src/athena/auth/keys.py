@@ -50,19 +50,19 @@ class KeyRing:
         self._used.add(key.id)
         return known.identity
 
-    def recall(self, mark: bytes) -> Identity | None:
-        """Whose key was shown in the way that `mark` is the fingerprint of; None when that must be looked at."""
-        identity = self._proved.get(mark)
+    def recall(self, digest: bytes) -> Identity | None:
+        """Whose key was shown in the way that `digest` is the fingerprint of; None when that must be looked at."""
+        identity = self._proved.get(digest)
         if identity is None or identity.ended():
             return None
         self._used.add(identity.id)
         return identity
 
-    def remember(self, mark: bytes, identity: Identity) -> None:
+    def remember(self, digest: bytes, identity: Identity) -> None:
         """It was looked at, and is this one's."""
         if len(self._proved) >= MOST_PROVED:
             self._proved.clear()
-        self._proved[mark] = identity
+        self._proved[digest] = identity
 
     def by_id(self, key_id: str) -> Identity | None:
         """The identity of a key, without proof: for those that it vouched for."""

@@ -90,11 +90,11 @@ class Sessions:
 
     def take_used(self) -> list[tuple[int, bytes]]:
         """(time, fingerprint) of those used since this was last asked; forgets those that are over."""
-        for mark in [mark for mark, session in self._sessions.items() if session.identity.ended()]:
-            del self._sessions[mark]
-        used = [(int(session.last_used), mark) for mark, session in self._sessions.items() if session.touched]
-        for _, mark in used:
-            self._sessions[mark].touched = False
+        for digest in [digest for digest, session in self._sessions.items() if session.identity.ended()]:
+            del self._sessions[digest]
+        used = [(int(session.last_used), digest) for digest, session in self._sessions.items() if session.touched]
+        for _, digest in used:
+            self._sessions[digest].touched = False
         return used
 
     def _add(self, stored: StoredSession, parent: Identity | None) -> Identity:

@@ -16,7 +16,7 @@ import apsw
 from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
-from athena.datadir import make, unusable
+from athena.datadir import make_directory, unusable
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
 
@@ -82,7 +82,7 @@ class AuthStore:
                 # It may be that of a running server, and SQLite would remove it beside a database that is empty.
                 why = "auth.db is gone, and its log (auth.db-wal) is still there"
                 raise DataDirectoryUnusable(str(directory), why, "put it back, or remove the log, too")
-            make(directory)
+            make_directory(directory)
             # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too. A file
             # that is there may be in use by this very process: to close any descriptor of it would end SQLite's locks,
             # and the next program that looks would take the log away (https://sqlite.org/howtocorrupt.html, 2.2).

@@ -79,12 +79,12 @@ class TokenVerifier:
 
     def identify(self, token: str) -> Identity:
         """Whose token this is. Raises `BadCredentials`, or `Forbidden` when it gives no role."""
-        mark = fingerprint(token)
-        known = self._good.get(mark)
+        digest = fingerprint(token)
+        known = self._good.get(digest)
         if known is not None and not known.identity.ended():
             return known.identity
         identity = self._identity(self._claims(token))
-        self._good[mark] = _Good(identity, str(jwt.get_unverified_header(token).get("kid", "")))
+        self._good[digest] = _Good(identity, str(jwt.get_unverified_header(token).get("kid", "")))
         if len(self._good) > MOST_TOKENS:
             self._good.popitem(last=False)
         return identity
@@ -156,10 +156,10 @@ class TokenVerifier:
             raise ValueError(f"expected 200 and at most {MOST_BYTES:,} bytes, got {answer.status} and {len(body):,}")
         keys = jwt.PyJWKSet.from_json(body.decode()).keys
         self._keys = {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")}
-        for mark, good in list(self._good.items()):
+        for digest, good in list(self._good.items()):
             if good.key_id not in self._keys:  # it was withdrawn: what it signed counts no more
                 good.identity.end()
-                self._good.pop(mark, None)
+                self._good.pop(digest, None)
 
 
 def roles_from(pairs: Sequence[str]) -> dict[str, Role]:

@@ -20,7 +20,7 @@ def find_key(url: str) -> str | None:
     from athena.auth.local import read_key  # with the database: only where there may be a key to read
 
     data = os.environ.get(BY_NAME["data"].variable) or str(BY_NAME["data"].default)
-    directory = datadir.find(url, Path(data))
+    directory = datadir.find_served(url, Path(data))
     key = None if directory is None else read_key(directory)
     return None if key is None else str(key)
 

@@ -56,13 +56,13 @@ def decide(command: AnyCommand, current: Notification | None, now: int, seq: int
     None when there is nothing left to do, for Athena's own commands only. Raises a `Conflict` when the lifecycle
     forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
     """
-    wish = command.wish if type(command) is Command else command
-    return RULES[type(wish)](command.id, wish, current, now, seq)
+    operation = command.operation if type(command) is Command else command
+    return RULES[type(operation)](command.id, operation, current, now, seq)
 
 
-def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: int) -> Notification:
-    by = mask_emails(wish.by) if wish.by else "-"
-    opened = _fingerprint(wish, by)
+def _open(tx_id: str, operation: Open, current: Notification | None, now: int, seq: int) -> Notification:
+    by = mask_emails(operation.by) if operation.by else "-"
+    opened = _fingerprint(operation, by)
     if current is not None:
         if current.opened == opened:
             return current
@@ -71,52 +71,52 @@ def _open(tx_id: str, wish: Open, current: Notification | None, now: int, seq: i
         id=tx_id,
         seq=seq,
         type="webhook_tx",
-        sub_type=wish.sub_type,
+        sub_type=operation.sub_type,
         status="pending",
-        description=wish.description,
-        message=wish.athena_msg or None,
+        description=operation.description,
+        message=operation.athena_msg or None,
         by=by,
-        component_id=wish.component_id,
+        component_id=operation.component_id,
         ts_started=now,
         ts_completed=None,
         ts_display=now,
-        on_step=_clamp(wish.on_step, wish.total_steps),
-        total_steps=wish.total_steps,
-        timeout_ms=wish.timeout_ms,
-        deadline=now + wish.timeout_ms,
+        on_step=_clamp(operation.on_step, operation.total_steps),
+        total_steps=operation.total_steps,
+        timeout_ms=operation.timeout_ms,
+        deadline=now + operation.timeout_ms,
         archived=False,
         opened=opened,
         details=None,
     )
 
 
-def _fingerprint(wish: Open, by: str) -> str:
+def _fingerprint(operation: Open, by: str) -> str:
     """Equal for equal content, to tell a repeated open from a clash without keeping the content twice.
 
     Takes the masked `by`: an address must not be found again by hashing guesses.
     """
-    content = [by if name == "by" else getattr(wish, name) for name in Open.__struct_fields__ if name != "id"]
+    content = [by if name == "by" else getattr(operation, name) for name in Open.__struct_fields__ if name != "id"]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
 
 
-def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: int) -> Notification:
+def _edit(tx_id: str, operation: Edit, current: Notification | None, now: int, seq: int) -> Notification:
     """In one piece, and without `_clamp`: nearly all commands are edits, and each call would be felt in a bulk."""
     if current is None or current.type != "webhook_tx":
         raise UnknownTransaction(tx_id)
-    status = wish.status
+    status = operation.status
     if status not in TRANSITIONS[current.status]:
-        return _not_allowed(wish, current)
+        return _not_allowed(operation, current)
     before = current.on_step
-    total_steps = current.total_steps if wish.total_steps is None else wish.total_steps
-    on_step = before if wish.on_step is None else wish.on_step
+    total_steps = current.total_steps if operation.total_steps is None else operation.total_steps
+    on_step = before if operation.on_step is None else operation.on_step
     if on_step is not None and total_steps is not None and on_step > total_steps:
         on_step = total_steps
     # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
     if (on_step or 0) < (before or 0) and current.status == "pending" and status != "undoing":
         raise StepRegression(tx_id, before or 0, on_step or 0)
-    message = wish.athena_msg or (NO_ERROR_MESSAGE if status == "error" else current.message)
-    description = wish.description or current.description
-    timeout_ms = wish.timeout_ms or current.timeout_ms or 0
+    message = operation.athena_msg or (NO_ERROR_MESSAGE if status == "error" else current.message)
+    description = operation.description or current.description
+    timeout_ms = operation.timeout_ms or current.timeout_ms or 0
     if (
         message == current.message
         and on_step == before
@@ -144,28 +144,28 @@ def _edit(tx_id: str, wish: Edit, current: Notification | None, now: int, seq: i
     return state
 
 
-def _not_allowed(wish: Edit, current: Notification) -> Notification:
+def _not_allowed(operation: Edit, current: Notification) -> Notification:
     """What becomes of an edit that asks for a status which cannot follow: nothing, if it is that one already."""
     following = TRANSITIONS[current.status]
     if following:
-        raise IllegalTransition(current.id, current.status, wish.status, following)
-    if _is_repeated(wish, current):
+        raise IllegalTransition(current.id, current.status, operation.status, following)
+    if _is_repeated(operation, current):
         return current
-    raise TransactionFinished(current.id, current.status, wish.status, current.message == TIMED_OUT)
+    raise TransactionFinished(current.id, current.status, operation.status, current.message == TIMED_OUT)
 
 
-def _is_repeated(wish: Edit, current: Notification) -> bool:
+def _is_repeated(operation: Edit, current: Notification) -> bool:
     """Whether this edit of a finished transaction says only what is so already (a producer that sent it twice)."""
     return (
-        wish.status == current.status
-        and (not wish.athena_msg or wish.athena_msg == current.message)
-        and wish.description in (None, current.description)
-        and wish.total_steps in (None, current.total_steps)
-        and (wish.on_step is None or _clamp(wish.on_step, current.total_steps) == current.on_step)
+        operation.status == current.status
+        and (not operation.athena_msg or operation.athena_msg == current.message)
+        and operation.description in (None, current.description)
+        and operation.total_steps in (None, current.total_steps)
+        and (operation.on_step is None or _clamp(operation.on_step, current.total_steps) == current.on_step)
     )
 
 
-def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int, seq: int) -> Notification:
+def _notice(notice_id: str, operation: Notice, current: Notification | None, now: int, seq: int) -> Notification:
     if current is not None:
         raise TransactionExists(notice_id)
     return Notification(
@@ -173,25 +173,25 @@ def _notice(notice_id: str, wish: Notice, current: Notification | None, now: int
         seq=seq,
         type="notification",
         sub_type=None,
-        status=wish.status,
+        status=operation.status,
         description="",
-        message=wish.message,
-        by=mask_emails(wish.by) if wish.by else "-",
-        component_id=wish.component_id,
+        message=operation.message,
+        by=mask_emails(operation.by) if operation.by else "-",
+        component_id=operation.component_id,
         ts_started=None,
         ts_completed=now,  # when it came, for how long it is kept; `ts_display` is what its producer says
-        ts_display=now if wish.ts_display is None else wish.ts_display,
+        ts_display=now if operation.ts_display is None else operation.ts_display,
         on_step=None,
         total_steps=None,
         timeout_ms=None,
         deadline=None,
         archived=False,
         opened=None,
-        details=msgspec.json.encode(wish.details()).decode(),
+        details=msgspec.json.encode(operation.details()).decode(),
     )
 
 
-def _expire(tx_id: str, wish: Expire, current: Notification | None, now: int, seq: int) -> Notification | None:
+def _expire(tx_id: str, operation: Expire, current: Notification | None, now: int, seq: int) -> Notification | None:
     """The condition is looked at again here, in the commit: an edit may have come between."""
     if current is None or current.deadline is None or now < current.deadline:
         return None
@@ -199,7 +199,7 @@ def _expire(tx_id: str, wish: Expire, current: Notification | None, now: int, se
 
 
 def _archive_one(
-    notification_id: str, wish: ArchiveOne, current: Notification | None, now: int, seq: int
+    notification_id: str, operation: ArchiveOne, current: Notification | None, now: int, seq: int
 ) -> Notification | None:
     if current is None or current.archived:
         return None
@@ -220,7 +220,7 @@ RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Notificati
     Expire: _expire,
     ArchiveOne: _archive_one,
 }
-"""By the exact type of the wish, which is found at once; a `match` asks for one class after another."""
+"""By the exact type of the operation, which is found at once; a `match` asks for one class after another."""
 
 
 def diagram() -> str:

@@ -120,15 +120,14 @@ class ArchiveOne(Struct, frozen=True):
 
 
 class Command(Struct, gc=False, frozen=True):
-    """A wish to change one notification, and the id it concerns."""
+    """An operation on one notification, and the id of that."""
 
     id: str
-    wish: Open | Edit | Notice | Expire | ArchiveOne
+    operation: Open | Edit | Notice | Expire | ArchiveOne
 
 
 class AnyCommand(Protocol):
-    """A `Command`, or a line of a bulk that has its id: it is the wish and names what it concerns, and needs no object
-    around both."""
+    """A `Command`, or a line of a bulk with an id, which is operation and id in one and needs no `Command`."""
 
     @property
     def id(self) -> str: ...

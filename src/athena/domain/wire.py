@@ -1,4 +1,4 @@
-"""What clients receive, byte for byte (design §2), made from what is stored. Pure functions, verbs only."""
+"""What clients receive, byte for byte (docs/live.md), made from what is stored. Pure functions, verbs only."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from athena.auth.gate import OF_HANDSHAKES, SUBPROTOCOL, Asked, Gate, Said, relevant
+from athena.auth.gate import OF_HANDSHAKES, SUBPROTOCOL, Caller, Gate, Headers, relevant
 from athena.auth.identity import Identity
 from athena.errors import AthenaError
 from athena.http.access_log import AccessLog
@@ -31,22 +31,22 @@ class Admission:
         self._log = log
         self._known_peer = peer
 
-    def asked(self, scope: Scope) -> Asked:
+    def caller(self, scope: Scope) -> Caller:
         """What a request says about who asks."""
         transport = scope.get("extensions", {}).get(TRANSPORT)
         query = scope["query_string"].decode("latin-1")
-        return self.heard(scope["method"], query, relevant(scope["headers"]), transport, scope["scheme"])
+        return self.caller_from(scope["method"], query, relevant(scope["headers"]), transport, scope["scheme"])
 
-    def heard(self, method: str, query: str, said: Said, transport: Any, scheme: str) -> Asked:
+    def caller_from(self, method: str, query: str, said: Headers, transport: Any, scheme: str) -> Caller:
         """The same of one that is no scope."""
-        return Asked(method, query, said, lambda: self._peer(transport), scheme)
+        return Caller(method, query, said, lambda: self._peer(transport), scheme)
 
     @property
     def logs(self) -> bool:
         """Whether a line is written about each request."""
         return self._log is not None
 
-    def log(self, asked: Asked, who: str, path: str, status: int, seconds: float) -> None:
+    def log(self, asked: Caller, who: str, path: str, status: int, seconds: float) -> None:
         if self._log is not None:
             self._log.add(asked.source(self.gate.proxies)[0], who, asked.method, path, status, seconds)
 
@@ -58,7 +58,7 @@ class Admission:
         permit = self.gate.connect(identity, asked)
         if self._log is not None:
             self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
-        offered = asked.said(b"sec-websocket-protocol")
+        offered = asked.header(b"sec-websocket-protocol")
         ours = offered and SUBPROTOCOL in [part.strip() for part in offered.split(",")]
         return Admitted(permit, SUBPROTOCOL if ours else None)
 
@@ -70,10 +70,10 @@ class Admission:
         self.log(asked, "-", target.partition("?")[0], error.status, 0.0)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
-    def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Asked:
+    def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Caller:
         scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         query = target.partition("#")[0].partition("?")[2]
-        return self.heard("GET", query, relevant(headers, OF_HANDSHAKES), transport, scheme)
+        return self.caller_from("GET", query, relevant(headers, OF_HANDSHAKES), transport, scheme)
 
     def _peer(self, transport: Any) -> str:
         """The address at the other end. Finding it out takes time, and with TLS makes an object that is kept as long as

@@ -12,20 +12,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from athena.auth.gate import Asked
+from athena.auth.gate import Caller
 from athena.config import Config
 from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound, UpgradeRequired
 from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
 from athena.http.endpoints import Endpoints
-from athena.http.express import Express
+from athena.http.fast_path import EditFastPath
 from athena.http.metrics import Workers
 from athena.http.protocol import HttpProtocol
 from athena.http.routes import ROUTES, Route
-from athena.http.sessions import Sessions
-from athena.http.unread import Unread
-from athena.http.waiting import Waiting
+from athena.http.sessions import SessionEndpoints
+from athena.http.timeouts import TimeoutQueue
+from athena.http.unread import UnreadAnswers
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.routes import strip_prefix
@@ -52,12 +52,12 @@ Table = dict[str, dict[str, Bound]]
 
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
-    express = Express(service, admission, config.max_head_bytes, config.max_body_bytes)
-    unread = Unread()
-    watched = metrics.watch(service, hub, admission, config, workers, express, unread)
+    fast_path = EditFastPath(service, admission, config.max_head_bytes, config.max_body_bytes)
+    unread = UnreadAnswers()
+    watched = metrics.watch(service, hub, admission, config, workers, fast_path, unread)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
-    sessions = Sessions(admission, config.max_body_bytes, secure)
+    sessions = SessionEndpoints(admission, config.max_body_bytes, secure)
     stream = EventStream(hub)
     others: dict[str, Handler] = {
         "stream": partial(_itself, stream),
@@ -71,7 +71,7 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
         handler = others.get(route.handler) or getattr(endpoints, route.handler, None)
         bound = Bound(route, handler or getattr(sessions, route.handler))
         table.setdefault(route.path, {})[route.method] = bound
-    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, express, unread)
+    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, fast_path, unread)
 
 
 class Application:
@@ -88,8 +88,8 @@ class Application:
         pages: dict[str, Handler],
         hub: Hub,
         admission: Admission,
-        express: Express,
-        unread: Unread,
+        fast_path: EditFastPath,
+        unread: UnreadAnswers,
     ) -> None:
         self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
         self._open_ended = [
@@ -99,7 +99,7 @@ class Application:
         self._pages = pages
         self._hub = hub
         self._admission = admission
-        self._express = express
+        self._fast_path = fast_path
         self._unread = unread
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +107,7 @@ class Application:
             await self._lifespan(scope, receive, send)
             return
         began = perf_counter()
-        asked = self._admission.asked(scope)
+        asked = self._admission.caller(scope)
         visit = Visit()
         answer: ASGIApp
         try:
@@ -128,7 +128,7 @@ class Application:
             status = getattr(answer, "status", 0) or getattr(answer, "status_code", 200)
             self._admission.log(asked, visit.who, scope["path"], status, perf_counter() - began)
 
-    async def _answer(self, scope: Scope, receive: Receive, asked: Asked, visit: Visit) -> ASGIApp:
+    async def _answer(self, scope: Scope, receive: Receive, asked: Caller, visit: Visit) -> ASGIApp:
         """Let the request in and handle it. Raises an `AthenaError` for all that is not a success."""
         path, method = scope["path"], scope["method"]
         page = self._pages.get(path)
@@ -177,11 +177,11 @@ class Application:
             if event == "lifespan.startup":
                 scope["state"] |= {
                     "hub": self._hub,
-                    "gate": self._admission,
-                    "express": self._express,
+                    "admission": self._admission,
+                    "fast_path": self._fast_path,
                     "unread": self._unread,
-                    "silent": Waiting(HttpProtocol.header_timeout),
-                    "idle": Waiting(HttpProtocol.idle_timeout),
+                    "handshake_timeouts": TimeoutQueue(HttpProtocol.header_timeout),
+                    "idle_timeouts": TimeoutQueue(HttpProtocol.idle_timeout),
                 }
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":

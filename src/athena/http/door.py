@@ -13,9 +13,9 @@ from typing import Any, cast
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from athena.http.head import LINE, said_in
+from athena.http.head import LINE, header_lines
 from athena.http.protocol import HttpProtocol, close_soon
-from athena.http.waiting import Waiting
+from athena.http.timeouts import TimeoutQueue
 from athena.live.handshake import Header
 
 _HANDSHAKE = re.compile(rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n((?:%b){4,40})\r\n\Z" % LINE)
@@ -41,7 +41,7 @@ class FrontDoor(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._waiting: Waiting = app_state["silent"]
+        self._waiting: TimeoutQueue = app_state["handshake_timeouts"]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -61,17 +61,17 @@ class FrontDoor(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         until = self._leave()
         handshake = read_handshake(data) if len(data) <= HttpProtocol.max_head else None
-        if handshake is None or not self._greet(*handshake):
+        if handshake is None or not self._accept_handshake(*handshake):
             protocol = HttpProtocol(self._config, self._server_state, self._app_state, self._loop)
             self._transport.set_protocol(protocol)
             protocol.take_over(self._transport, data, until - self._loop.time())
 
-    def _greet(self, target: str, headers: list[Header]) -> bool:
+    def _accept_handshake(self, target: str, headers: list[Header]) -> bool:
         """Give the connection to the WebSocket protocol. False when that wants the handshake by way of HTTP."""
         protocol = cast(Any, self._config.ws_protocol_class)(self._config, self._server_state, self._app_state)
         protocol.connection_made(self._transport)
         self._transport.set_protocol(protocol)
-        return bool(protocol.greet(target, headers))
+        return bool(protocol.accept_handshake(target, headers))
 
     def _leave(self) -> float:
         """Not waiting any more -> until when it could have (the loop's clock)."""
@@ -84,7 +84,7 @@ def read_handshake(data: bytes) -> tuple[str, list[Header]] | None:
     found = _HANDSHAKE.match(data)
     if found is None:
         return None
-    said = said_in(found[2])
+    said = header_lines(found[2])
     if said is None or b"sec-websocket-key" not in said or not _OF_A_BODY.isdisjoint(said):
         return None
     return found[1].decode(), list(said.items())

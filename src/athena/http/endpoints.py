@@ -35,7 +35,7 @@ from athena.live.hub import Hub
 from athena.live.sse import PERMIT
 from athena.live.streams import disconnected
 from athena.service import Service
-from athena.store.base import Answered, Key, Query
+from athena.store.base import Answer, IdempotencyKey, Query
 
 log = logging.getLogger("athena.http")
 
@@ -61,21 +61,21 @@ class Endpoints:
     # ---- transactions ------------------------------------------------------------------------------------------------
     async def open(self, request: Request) -> JsonResponse:
         """Open a transaction."""
-        wish, key = await self._wish(request, _open)
-        return _told(await self.service.open(wish, _opened, key), 201)
+        opening, key = await self._decode_keyed(request, _open)
+        return _response(await self.service.open(opening, _opened, key), 201)
 
     async def edit(self, request: Request) -> JsonResponse:
         """Report on a transaction: its status, step, message."""
         tx_id = body.identifier(request.path_params["tx_id"])
-        wish, key = await self._wish(request, _edit)
-        return _told(await self.service.edit(tx_id, wish, _edited, key))
+        edit, key = await self._decode_keyed(request, _edit)
+        return _response(await self.service.edit(tx_id, edit, _edited, key))
 
     async def bulk(self, request: Request) -> JsonResponse:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
         raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
         key = idempotency.key_of(request, raw)
         lines, bad = bulk.read(raw, request.headers.get("content-type", ""))
-        return _told(await self.service.bulk(lines, partial(bulk.answer, bad), key))
+        return _response(await self.service.bulk(lines, partial(bulk.answer, bad), key))
 
     async def transaction(self, request: Request) -> JsonResponse:
         """A transaction with all its messages."""
@@ -117,22 +117,22 @@ class Endpoints:
 
     async def post(self, request: Request) -> JsonResponse:
         """A generic notice: something that has happened, with no steps."""
-        wish, key = await self._wish(request, _notice)
-        return _told(await self.service.post(wish, _posted, key))
+        notice, key = await self._decode_keyed(request, _notice)
+        return _response(await self.service.post(notice, _posted, key))
 
     async def archive(self, request: Request) -> JsonResponse:
         """Leave notifications out of the everyday history. Unknown ids are passed over."""
-        wish, key = await self._wish(request, _archive)
-        told = await self.service.archive(wish.notification_ids, partial(_done, "archived"), key)
-        await self._record(request, "archive", told)
-        return _told(told)
+        archive, key = await self._decode_keyed(request, _archive)
+        answer = await self.service.archive(archive.notification_ids, partial(_done, "archived"), key)
+        await self._record(request, "archive", answer)
+        return _response(answer)
 
     async def purge(self, request: Request) -> JsonResponse:
         """Delete everything. Every client gets a `reset`."""
         key = idempotency.key_of(request, b"")
-        told = await self.service.purge(partial(_done, "deleted"), key)
-        await self._record(request, "purge", told)
-        return _told(told)
+        answer = await self.service.purge(partial(_done, "deleted"), key)
+        await self._record(request, "purge", answer)
+        return _response(answer)
 
     async def changes(self, request: Request) -> JsonResponse:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
@@ -161,19 +161,21 @@ class Endpoints:
         return JsonResponse(await self.readiness.answer())
 
     # ---- inside ------------------------------------------------------------------------------------------------------
-    async def _wish(self, request: Request, decoder: msgspec.json.Decoder[T]) -> tuple[T, Key | None]:
+    async def _decode_keyed(
+        self, request: Request, decoder: msgspec.json.Decoder[T]
+    ) -> tuple[T, IdempotencyKey | None]:
         """What an ordinary request asks for, and the key that makes it one to be done once."""
         raw = await body.read(request, self.max_body, body.JSON)
         return body.parse(raw, decoder), idempotency.key_of(request, raw)
 
-    async def _record(self, request: Request, action: str, told: Answered) -> None:
+    async def _record(self, request: Request, action: str, answer: Answer) -> None:
         """Put something irrevocable into the audit log. Also when it was only told again: the first time may have ended
         before it was recorded."""
         gate = self.admission.gate
         if gate.access is not None:
-            address = self.admission.asked(request.scope).source(gate.proxies)[0]
-            detail = msgspec.json.decode(told.body, type=Done).details
-            if told.again:
+            address = self.admission.caller(request.scope).source(gate.proxies)[0]
+            detail = msgspec.json.decode(answer.body, type=Done).details
+            if answer.replayed:
                 detail += ", told again"
             try:
                 await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
@@ -182,8 +184,8 @@ class Endpoints:
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
-def _told(told: Answered, status: int = 200) -> JsonResponse:
-    return JsonResponse(told.body, status, idempotency.REPLAYED if told.again else None)
+def _response(answer: Answer, status: int = 200) -> JsonResponse:
+    return JsonResponse(answer.body, status, idempotency.REPLAYED if answer.replayed else None)
 
 
 def _opened(transaction: Notification) -> bytes:

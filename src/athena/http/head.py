@@ -14,13 +14,13 @@ LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n"
 """The pattern of a header line (RFC 9110 sections 5.1, 5.5)."""
 
 
-def said_in(lines: bytes) -> dict[bytes, bytes] | None:
+def header_lines(lines: bytes) -> dict[bytes, bytes] | None:
     """What header lines of that pattern say, names in lower case; None when one is there twice, or the host is no host
     (RFC 9112 section 3.2)."""
-    said: dict[bytes, bytes] = {}
+    headers: dict[bytes, bytes] = {}
     each = lines.split(b"\r\n")
     each.pop()  # behind the last line break
     for line in each:
         name, _, value = line.partition(b":")
-        said[name.lower()] = value.strip(b" \t")
-    return said if len(said) == len(each) and HOST.match(said.get(b"host", b"?")) else None
+        headers[name.lower()] = value.strip(b" \t")
+    return headers if len(headers) == len(each) and HOST.match(headers.get(b"host", b"?")) else None

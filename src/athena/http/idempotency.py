@@ -17,7 +17,7 @@ from athena.auth.identity import Identity
 from athena.errors import InvalidField
 from athena.http.admission import IDENTITY
 from athena.live.routes import strip_prefix
-from athena.store.base import Key
+from athena.store.base import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"idempotency-replayed": "true"}
@@ -44,7 +44,7 @@ _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
 _SIZE = 16
 
 
-def key_of(request: Request, raw: bytes) -> Key | None:
+def key_of(request: Request, raw: bytes) -> IdempotencyKey | None:
     """The key that a request with the body `raw` carries, if it does. Raises `InvalidField`."""
     given = None
     for name, value in request.scope["headers"]:
@@ -64,10 +64,10 @@ def _unquoted(given: str) -> str:
     return key
 
 
-def _key(key: str, scope: Scope, raw: bytes) -> Key:
+def _key(key: str, scope: Scope, raw: bytes) -> IdempotencyKey:
     """Hashes: of who asks and the key, and of what is asked. The second one is made with the key (HMAC, RFC 2104): what
     was sent cannot be found again by hashing guesses, which matters for addresses that are stored masked."""
     who: Identity = scope[IDENTITY]
     request = hmac.new(key.encode(), f"{scope['method']} {strip_prefix(scope['path'])}\n".encode(), "sha256")
     request.update(raw)
-    return Key(hashlib.sha256(who.scope + key.encode()).digest()[:_SIZE], request.digest()[:_SIZE])
+    return IdempotencyKey(hashlib.sha256(who.scope + key.encode()).digest()[:_SIZE], request.digest()[:_SIZE])

@@ -15,9 +15,9 @@ from athena.errors import AthenaError
 from athena.histogram import Histogram
 from athena.http.admission import Admission
 from athena.http.answers import Checks
-from athena.http.express import Express
+from athena.http.fast_path import EditFastPath
 from athena.http.readiness import PATIENCE, Readiness
-from athena.http.unread import Unread
+from athena.http.unread import UnreadAnswers
 from athena.journal import Journal
 from athena.live.hub import Hub
 from athena.service import Service
@@ -45,7 +45,7 @@ class Workers(NamedTuple):
     """Those that count what they have done."""
 
     expiry: Expiring
-    tending: Retiring
+    maintenance: Retiring
 
 
 class Watched(NamedTuple):
@@ -58,17 +58,23 @@ class Watched(NamedTuple):
     workers: Workers
     disk: Disk
     readiness: Readiness
-    express: Express
-    unread: Unread
+    fast_path: EditFastPath
+    unread: UnreadAnswers
 
 
 def watch(
-    service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers, express: Express, unread: Unread
+    service: Service,
+    hub: Hub,
+    admission: Admission,
+    config: Config,
+    workers: Workers,
+    fast_path: EditFastPath,
+    unread: UnreadAnswers,
 ) -> Watched:
     """What there is to look at in a node."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
     readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
-    return Watched(store, journal, hub, admission, workers, disk, readiness, express, unread)
+    return Watched(store, journal, hub, admission, workers, disk, readiness, fast_path, unread)
 
 
 class Seen(NamedTuple):
@@ -107,17 +113,19 @@ COUNTERS = (
     Metric(
         "athena_express_edits",
         "Edits that went the short way from their bytes to the journal.",
-        lambda s: _one(s.parts.express.sent),
+        lambda s: _one(s.parts.fast_path.submitted),
     ),
     Metric("athena_changes", "Position of the newest change.", lambda s: _one(s.parts.hub.tail.end)),
     Metric(
         "athena_expired", "Transactions ended since they went silent.", lambda s: _one(s.parts.workers.expiry.expired)
     ),
-    Metric("athena_retired", "Finished rows let go of for their age.", lambda s: _one(s.parts.workers.tending.retired)),
+    Metric(
+        "athena_retired", "Finished rows let go of for their age.", lambda s: _one(s.parts.workers.maintenance.retired)
+    ),
     Metric(
         "athena_flushes", "Rounds in which all live clients were written to.", lambda s: _one(s.parts.hub.flush.begun)
     ),
-    Metric("athena_encodes", "Buffers joined for sending.", lambda s: _one(s.parts.hub.tail.encoded)),
+    Metric("athena_encodes", "Buffers joined for sending.", lambda s: _one(s.parts.hub.tail.joins)),
     Metric(
         "athena_store_reads",
         "Pages read for readers behind the tail.",

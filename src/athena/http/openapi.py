@@ -19,7 +19,7 @@ from athena.http import idempotency
 from athena.http.bulk import MOST_LINES
 from athena.http.endpoints import Endpoints
 from athena.http.routes import ROUTES, Route
-from athena.http.sessions import Sessions
+from athena.http.sessions import SessionEndpoints
 
 REF = "#/components/schemas/{name}"
 
@@ -128,7 +128,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _summary(handler: str) -> str:
-    described = getattr(Endpoints, handler, None) or getattr(Sessions, handler, None)
+    described = getattr(Endpoints, handler, None) or getattr(SessionEndpoints, handler, None)
     return SUMMARIES.get(handler) or str(described.__doc__).strip()
 
 

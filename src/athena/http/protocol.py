@@ -17,10 +17,10 @@ from uvicorn.protocols.utils import is_ssl
 
 from athena.errors import AthenaError, BadRequest, HeadTooLarge
 from athena.http.answers import ANSWER
-from athena.http.express import Errand, Express
+from athena.http.fast_path import EditFastPath, FastPathCycle
 from athena.http.head import HOST
-from athena.http.unread import Unread
-from athena.http.waiting import Waiting
+from athena.http.timeouts import TimeoutQueue
+from athena.http.unread import UnreadAnswers
 from athena.live.sse import TRANSPORT
 from athena.sockets.peer import acknowledged, in_kernel, reset, unacknowledged
 
@@ -95,9 +95,9 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport = transport
         self.flow = FlowControl(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
-        self._idle: Waiting = self.app_state["idle"]
-        self._unread: Unread = self.app_state["unread"]
-        self._express: Express = self.app_state["express"]
+        self._idle: TimeoutQueue = self.app_state["idle_timeouts"]
+        self._unread: UnreadAnswers = self.app_state["unread"]
+        self._fast_path: EditFastPath = self.app_state["fast_path"]
         self._arm(self.header_timeout)
 
     def take_over(self, transport: asyncio.Transport, data: bytes, seconds_left: float) -> None:
@@ -123,7 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refused:
             self.flow.pause_reading()
             return
-        if self._is_at_rest() and self._go_express(data):
+        if self._is_at_rest() and self._try_fast_path(data):
             return
         self._unset_keepalive_if_required()
         self._piece = len(data)
@@ -163,26 +163,26 @@ class HttpProtocol(HttpToolsProtocol):
             return self._receiving == "headers" and not self._head
         return self._receiving is None and self.cycle.response_complete
 
-    def _go_express(self, data: bytes) -> bool:
+    def _try_fast_path(self, data: bytes) -> bool:
         """Carry out what has come, if that is an ordinary report; False when nothing was done."""
-        errand = self._express.send(data, self)
-        if errand is None:
+        cycle = self._fast_path.try_submit(data, self)
+        if cycle is None:
             return False
         self._unset_keepalive_if_required()
         self._disarm()
         self._receiving = None
-        self.cycle = errand  # type: ignore[assignment]
+        self.cycle = cycle  # type: ignore[assignment]
         return True
 
-    def conclude(self, errand: Errand, status: int, lines: bytes, body: bytes) -> None:
-        """Write the answer to an errand; `lines` are those of its headers. Nothing when the connection is over."""
-        errand.response_started = errand.response_complete = True
-        if errand.disconnected:
+    def write_response(self, cycle: FastPathCycle, status: int, lines: bytes, body: bytes) -> None:
+        """Write the answer to an cycle; `lines` are those of its headers. Nothing when the connection is over."""
+        cycle.response_started = cycle.response_complete = True
+        if cycle.disconnected:
             return
         common = self._common.lines(self.server_state.default_headers)
-        end = b"\r\n" if errand.keep_alive else b"connection: close\r\n\r\n"
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(b"".join((STATUS_LINE[status], common, lines, end, body)))
-        if not errand.keep_alive:
+        if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
@@ -195,7 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
         method = self.parser.get_method()
         if self.flow.write_paused:
             protocol.pause_writing()  # this protocol was told, and the transport will not say it again
-        if method != b"GET" or not protocol.greet(self.url.decode("latin-1"), self.headers):
+        if method != b"GET" or not protocol.accept_handshake(self.url.decode("latin-1"), self.headers):
             head = b"".join(b"%s: %s\r\n" % header for header in self.headers)
             protocol.data_received(b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, head))
         if rest:
@@ -223,7 +223,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self.headers = []
             return
-        self.app_state["gate"].errors[error.code] += 1
+        self.app_state["admission"].errors[error.code] += 1
         body = msgspec.json.encode(error.as_dict())
         head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         common = self._common.lines(self.server_state.default_headers)

@@ -25,8 +25,8 @@ from athena.http.answers import (
     Templates,
     Webhooks,
 )
+from athena.http.auth_requests import SignIn, TicketRequest
 from athena.http.parameters import HistoryParameters, Paging, StreamParameters, WaitParameters
-from athena.http.wishes import SignIn, TicketWish
 
 
 class Route(NamedTuple):
@@ -105,7 +105,7 @@ ROUTES = (
     Route("POST", "/sessions", "open", "sign_in", Session, 201, body=SignIn, errors=(400, 401, 403, 404, 415, 503)),
     Route("GET", "/sessions/current", "view", "session", Session),
     Route("DELETE", "/sessions/current", "view", "sign_out", Done, errors=(404,)),
-    Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketWish, errors=(404, 415)),
+    Route("POST", "/tickets", "report", "ticket", IssuedTicket, 201, body=TicketRequest, errors=(404, 415)),
     Route("POST", "/sign-in-links", "manage", "sign_in_link", SignInLink, 201, errors=(404,)),
     Route("GET", "/healthz", "open", "healthz", Health, root=True),
     Route("GET", "/readyz", "open", "readyz", Ready, errors=(503,), refusal=NotReadyBody, root=True),

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from athena.auth.access import Access
-from athena.auth.gate import COOKIE, Asked, Gate
+from athena.auth.gate import COOKIE, Caller, Gate
 from athena.auth.identity import FOREVER, Identity
 from athena.auth.roles import covers
 from athena.domain.masking import mask_emails
@@ -16,10 +16,10 @@ from athena.errors import AthenaError, BadCredentials, Forbidden, InvalidField, 
 from athena.http import body
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import Done, IssuedTicket, JsonResponse, Session, SignInLink
-from athena.http.wishes import SignIn, TicketWish
+from athena.http.auth_requests import SignIn, TicketRequest
 
 _sign_in = msgspec.json.Decoder(SignIn)
-_ticket = msgspec.json.Decoder(TicketWish)
+_ticket = msgspec.json.Decoder(TicketRequest)
 
 LINK_PATH = "/sign-in#"
 
@@ -31,7 +31,7 @@ MOST_GENERATIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class SessionEndpoints:
     """The handlers, with what they need. Each raises an `AthenaError` for everything that is not a success."""
 
     admission: Admission
@@ -42,24 +42,24 @@ class Sessions:
     async def sign_in(self, request: Request) -> JsonResponse:
         """Sign in, by a key or a link (then the browser gets a cookie), or exchange a ticket for a bearer token."""
         access = self._access()
-        asked = self.admission.asked(request.scope)
-        self.admission.gate.check_query(asked)
-        wish = await body.decode(request, _sign_in, min(SIGN_IN_BYTES, self.max_body))
-        if sum(given is not None for given in (wish.key, wish.link, wish.ticket)) != 1:
+        caller = self.admission.caller(request.scope)
+        self.admission.gate.check_query(caller)
+        wanted = await body.decode(request, _sign_in, min(SIGN_IN_BYTES, self.max_body))
+        if sum(given is not None for given in (wanted.key, wanted.link, wanted.ticket)) != 1:
             raise InvalidField("body", "expected one of key, link and ticket")
-        if wish.role is not None and wish.ticket is None:
+        if wanted.role is not None and wanted.ticket is None:
             raise InvalidField("role", "expected together with a ticket")
-        address, scheme = asked.source(self.admission.gate.proxies)
+        address, scheme = caller.source(self.admission.gate.proxies)
         try:
-            if wish.ticket is not None:
-                opened = await access.exchange(wish.ticket, wish.role, self.admission.gate.count)
+            if wanted.ticket is not None:
+                opened = await access.exchange(wanted.ticket, wanted.role, self.admission.gate.count)
             else:
-                opened = await access.sign_in(wish.key, wish.link, self.admission.gate.count)
+                opened = await access.sign_in(wanted.key, wanted.link, self.admission.gate.count)
         except BadCredentials as error:
-            raise self.admission.gate.failed_sign_in(asked, error) from None
+            raise self.admission.gate.failed_sign_in(caller, error) from None
         who = opened.identity
-        await access.record(str(who), address, "sign in", "by ticket" if wish.ticket else "by key or link")
-        if wish.ticket is not None:
+        await access.record(str(who), address, "sign in", "by ticket" if wanted.ticket else "by key or link")
+        if wanted.ticket is not None:
             return JsonResponse(Session(who.role, who.name, "session", opened.expires, opened.secret), 201)
         cookie = self._cookie(opened.secret, scheme)
         return JsonResponse(Session(who.role, who.name, "session", opened.expires), 201, {"set-cookie": cookie})
@@ -73,12 +73,12 @@ class Sessions:
     async def sign_out(self, request: Request) -> JsonResponse:
         """End the session, wherever it is in use. A key or a token of an identity provider stays good."""
         access = self._access()
-        asked = self.admission.asked(request.scope)
-        address, scheme = asked.source(self.admission.gate.proxies)
+        caller = self.admission.caller(request.scope)
+        address, scheme = caller.source(self.admission.gate.proxies)
         who: Identity = request.scope[IDENTITY]
         if who.kind == "session":
-            bearer = asked.said(b"authorization").partition(" ")[2].strip()
-            await access.sign_out(bearer or self.admission.gate.cookie(asked) or "")
+            bearer = caller.header(b"authorization").partition(" ")[2].strip()
+            await access.sign_out(bearer or self.admission.gate.cookie(caller) or "")
             await access.record(str(who), address, "sign out")
         return JsonResponse(Done("signed out"), headers={"set-cookie": self._cookie("", scheme)})
 
@@ -86,13 +86,13 @@ class Sessions:
         """A ticket for one user of a page: good once, for a stream (`?ticket=`) or for a token (`POST /sessions`)."""
         access = self._access()
         who: Identity = request.scope[IDENTITY]
-        wish = await body.decode(request, _ticket, self.max_body)
-        if not covers(who.role, wish.role):
-            self.admission.gate.deny(str(who), self.admission.asked(request.scope), f"give the role {wish.role}")
-            raise Forbidden(f"give the role {wish.role}", who.role)
+        wanted = await body.decode(request, _ticket, self.max_body)
+        if not covers(who.role, wanted.role):
+            self.admission.gate.deny(str(who), self.admission.caller(request.scope), f"give the role {wanted.role}")
+            raise Forbidden(f"give the role {wanted.role}", who.role)
         if sum(one.kind == "session" for one in who.chain()) >= MOST_GENERATIONS:
             raise Forbidden(f"make tickets in the {MOST_GENERATIONS + 1}th generation", who.role)
-        secret, until = access.tickets.issue(mask_emails(wish.name), wish.role, who)
+        secret, until = access.tickets.issue(mask_emails(wanted.name), wanted.role, who)
         return JsonResponse(IssuedTicket(secret, int(until)), 201)
 
     async def sign_in_link(self, request: Request) -> JsonResponse:
@@ -100,8 +100,8 @@ class Sessions:
         access = self._access()
         who: Identity = request.scope[IDENTITY]
         secret, until = access.links.issue(who.name, who.role, who)
-        asked = self.admission.asked(request.scope)
-        await access.record(str(who), asked.source(self.admission.gate.proxies)[0], "make a sign-in link")
+        caller = self.admission.caller(request.scope)
+        await access.record(str(who), caller.source(self.admission.gate.proxies)[0], "make a sign-in link")
         return JsonResponse(SignInLink(LINK_PATH + secret, int(until)), 201)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
@@ -120,11 +120,11 @@ class Sessions:
         return f"{name}={secret}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}{ending}"
 
 
-def is_signed_in(gate: Gate, asked: Asked) -> bool:
+def is_signed_in(gate: Gate, caller: Caller) -> bool:
     """Whether a browser that comes for a page has a session. Tells nothing else, so it needs no look at the page."""
     if gate.access is None:
         return True
     try:
-        return gate.access.session(gate.cookie(asked) or "") is not None
+        return gate.access.session(gate.cookie(caller) or "") is not None
     except AthenaError:
         return False

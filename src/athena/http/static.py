@@ -83,7 +83,7 @@ def _for_the_signed_in(admission: Admission, page: Handler) -> Handler:
     wanted: filters and the like are in the query, and a browser keeps what is behind `#` by itself."""
 
     async def serve(request: Request) -> ASGIApp:
-        if is_signed_in(admission.gate, admission.asked(request.scope)):
+        if is_signed_in(admission.gate, admission.caller(request.scope)):
             return await page(request)
         asked = request.url.query
         target = f"/sign-in?next={quote(f'/?{asked}', safe='')}" if asked else "/sign-in"

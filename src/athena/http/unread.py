@@ -30,7 +30,7 @@ class _Waiting(NamedTuple):
     since: float
 
 
-class Unread:
+class UnreadAnswers:
     """The transports with much of an answer to send, in the order in which their peers were last seen to take any.
 
     Above the bound, who has stopped reading is cut off, the longest first. So clients that ask and do not read end each

@@ -55,7 +55,7 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReplayPage:
     """Encoded messages, and the position up to which they tell everything to a reader that stands at `retired` or
     behind; what is gone was before that."""
 
@@ -110,16 +110,16 @@ class Catchup:
         """Pages read from the store."""
         self._history = history
         self._end = end
-        self._pages: Recent[int, Page] = Recent(PAGES_BYTES, _size)
+        self._pages: Recent[int, ReplayPage] = Recent(PAGES_BYTES, _size)
         self._joined: Recent[tuple[int, Encoding, int], bytes] = Recent(JOINS_BYTES, len)
-        self._reading: dict[int, asyncio.Task[Page]] = {}
+        self._reading: dict[int, asyncio.Task[ReplayPage]] = {}
 
     def clear(self) -> None:
         """The history is another one."""
         self._pages.clear()
         self._joined.clear()
 
-    def behind(self, page: Page, seq: int, encoding: Encoding) -> bytes:
+    def joined_after(self, page: ReplayPage, seq: int, encoding: Encoding) -> bytes:
         """Its messages behind `seq`, joined once for all that come from the same place; nothing if there are none."""
         first = bisect_right(page.entries, seq, key=attrgetter("seq"))
         if first == len(page.entries):
@@ -131,7 +131,7 @@ class Catchup:
             self._joined.put(key, data)
         return data
 
-    async def page(self, seq: int) -> Page:
+    async def page(self, seq: int) -> ReplayPage:
         """A page that tells what follows `seq`, and perhaps what was before. Raises `StoreUnavailable`."""
         begin = max(seq, 0) // PAGE_ROWS * PAGE_ROWS
         page = self._pages.get(begin)
@@ -143,7 +143,7 @@ class Catchup:
             reading = self._reading[begin] = asyncio.get_running_loop().create_task(self._read(begin))
         return await asyncio.shield(reading)  # one reader that is gone must not end it for the others
 
-    async def _read(self, begin: int) -> Page:
+    async def _read(self, begin: int) -> ReplayPage:
         self.reads += 1
         number = self.reads
         try:
@@ -155,10 +155,10 @@ class Catchup:
         end, rows, epoch = self._end(), found.rows, found.position.epoch
         reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else found.position.seq)
         entries = encode_messages([row for row in rows if row.seq <= end], epoch)
-        page = Page(number, epoch, entries, reached, found.retired)
+        page = ReplayPage(number, epoch, entries, reached, found.retired)
         self._pages.put(begin, page)
         return page
 
 
-def _size(page: Page) -> int:
+def _size(page: ReplayPage) -> int:
     return PAGE_BYTES + sum(ENTRY_BYTES + len(entry.data) for entry in page.entries)

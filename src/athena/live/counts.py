@@ -6,8 +6,8 @@ from typing import Literal
 
 from athena.histogram import SECONDS, Histogram
 
-Transport = Literal["websocket", "sse", "longpoll"]
-TRANSPORTS: tuple[Transport, ...] = ("websocket", "sse", "longpoll")
+TransportName = Literal["websocket", "sse", "longpoll"]
+TRANSPORTS: tuple[TransportName, ...] = ("websocket", "sse", "longpoll")
 
 Resume = Literal["tail", "store", "reset"]
 """Where a reader that came with a cursor is served from first; `reset`: the cursor is none of ours."""
@@ -23,7 +23,7 @@ class Counts:
     """The numbers of one hub. For the event loop's thread."""
 
     def __init__(self) -> None:
-        self.resumes: dict[tuple[Transport, Resume], int] = {(at, by): 0 for at in TRANSPORTS for by in RESUMES}
+        self.resumes: dict[tuple[TransportName, Resume], int] = {(at, by): 0 for at in TRANSPORTS for by in RESUMES}
         self.restarted = 0
         """Readers that were given a reset because the history became another one under them."""
         self.outlived = 0

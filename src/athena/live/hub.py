@@ -17,7 +17,7 @@ from athena.domain.wire import Published, encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
-from athena.live.counts import Counts, Resume, Transport
+from athena.live.counts import Counts, Resume, TransportName
 from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS, Flush
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
 from athena.live.streams import Streams
@@ -92,11 +92,11 @@ class Hub:
             return UNKNOWN
         return position.seq
 
-    def connected(self) -> dict[Transport, int]:
+    def connected(self) -> dict[TransportName, int]:
         """Live connections by transport."""
         return {"websocket": len(self.clients), **self.streams.open}
 
-    def begin(self, after: str | None, transport: Transport) -> int:
+    def resume_from(self, after: str | None, transport: TransportName) -> int:
         """The position a reader starts from, as by `locate`; counts those that come back."""
         seq = self.locate(after)
         if after:
@@ -115,7 +115,7 @@ class Hub:
 
         From here on nothing is missed: what is published while a replay goes on is behind the client's position.
         """
-        client.position = self.begin(after, "websocket")
+        client.position = self.resume_from(after, "websocket")
         client.wants_ready = after is not None
         self.clients[client] = None
         self._advance(client)
@@ -231,7 +231,7 @@ class Hub:
         if seq < page.retired:  # something that changed since is gone, and its end cannot be told
             self.counts.outlived += 1
             return Chunk(b"", UNKNOWN)
-        return Chunk(self.catchup.behind(page, seq, encoding), max(seq, page.reached))
+        return Chunk(self.catchup.joined_after(page, seq, encoding), max(seq, page.reached))
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:

@@ -29,7 +29,7 @@ async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
     if after == "":
         now = hub.tail.position
         return Poll(json_array(now.epoch, [encode_ready(now)]), str(now))
-    seq = hub.begin(after, "longpoll")
+    seq = hub.resume_from(after, "longpoll")
     chunk = await hub.next(seq, json_array, wait)
     if chunk is not None:
         seq = chunk.seq

@@ -45,7 +45,7 @@ class EventStream:
         request = Request(scope)
         after = request.headers.get("last-event-id") or request.query_params.get("after")
         # The position is taken before anything is awaited: what is committed from here on will be sent.
-        position = self._hub.begin(after, "sse")
+        position = self._hub.resume_from(after, "sse")
         stream = asyncio.ensure_future(self._stream(position, after is not None, scope, send))
         gone = asyncio.ensure_future(disconnected(receive))
         try:

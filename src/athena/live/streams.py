@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.types import Receive
 
-from athena.live.counts import Transport
+from athena.live.counts import TransportName
 from athena.live.gate import Permit
 
 AT_ONCE = 8
@@ -22,7 +22,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._permits: dict[asyncio.Task[Any], Permit] = {}
-        self.open: dict[Transport, int] = {"sse": 0, "longpoll": 0}
+        self.open: dict[TransportName, int] = {"sse": 0, "longpoll": 0}
         """How many there are now."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -30,7 +30,7 @@ class Streams:
         return len(self._permits)
 
     @contextmanager
-    def tied(self, stream: asyncio.Task[Any], permit: Permit, transport: Transport) -> Iterator[None]:
+    def tied(self, stream: asyncio.Task[Any], permit: Permit, transport: TransportName) -> Iterator[None]:
         """Cancel `stream` if its permit ends within the block."""
         self._permits[stream] = permit
         self.open[transport] += 1

@@ -44,7 +44,7 @@ class Tail:
         self.epoch = position.epoch
         self.floor = 0
         self.start = self.end = position.seq
-        self.encoded = 0
+        self.joins = 0
         """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
         self._max_bytes = max_bytes
         self._entries: list[Published] = []
@@ -153,7 +153,7 @@ class Tail:
         entries = encode_messages(self._entries[first:stop], self.epoch)
         if not entries:  # a position that we never gave out, from before a purge and a restart: it misses nothing
             return Chunk(b"", max(seq, self.end))
-        self.encoded += 1
+        self.joins += 1
         return Chunk(encoding(self.epoch, entries), entries[-1].seq)
 
     def _encode(self, index: int) -> None:

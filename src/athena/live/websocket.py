@@ -49,11 +49,11 @@ class WebSocketProtocol(asyncio.Protocol):
     __slots__ = (
         "_acknowledged",
         "_gate",
+        "_handshaken",
         "_hub",
         "_inbound",
         "_parsing",
         "_ping_at",
-        "_shaken",
         "_silent_since",
         "closing",
         "live",
@@ -66,11 +66,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         self._hub: Hub = app_state["hub"]
-        self._gate: HandshakeGate = app_state["gate"]
+        self._gate: HandshakeGate = app_state["admission"]
         self.permit: Permit | None = None
         self.transport: asyncio.Transport
         self._parsing: _Parsing | None = None
-        self._shaken = False
+        self._handshaken = False
         self._inbound = 0  # bytes since our last ping
         self._silent_since = 0.0  # when the unanswered ping was sent, or more acknowledged; 0 when there is none
         self._acknowledged = 0  # bytes, by then
@@ -118,7 +118,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         if self._parsing is None:
-            self._parsing = _Parsing(OPEN if self._shaken else CONNECTING, self.max_message)
+            self._parsing = _Parsing(OPEN if self._handshaken else CONNECTING, self.max_message)
         parsing = self._parsing
         parsing.received += len(data)
         parsing.protocol.receive_data(data)
@@ -132,7 +132,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._parsing = None
 
     # ---- handshake ---------------------------------------------------------------------------------------------------
-    def greet(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    def accept_handshake(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Answer a handshake whose headers are parsed already (lower-case names), if it is an ordinary one.
 
         False when it is not: then its bytes have to be given to `data_received`.
@@ -149,7 +149,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._end()
             return True
         self.transport.write(switching(key, subprotocol))
-        self._shaken = True
+        self._handshaken = True
         self._hub.attach(self, after)
         return True
 
@@ -186,7 +186,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._gate.refused(request.path, headers, self.transport, refusal)
             return
         self._parsing = None
-        self._shaken = True
+        self._handshaken = True
         self._hub.attach(self, after)
 
     # ---- frames ------------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self.transport.close()
         asyncio.get_running_loop().call_later(CLOSE_GRACE, self.transport.abort)
 
-    # ---- hub.Client --------------------------------------------------------------------------------------------------
+    # ---- live.client.Client ------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
         self.transport.write(data)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import apsw
 
 from athena.database import connect, load_blocks, migrate, migrations, value
-from athena.datadir import sync, unusable
+from athena.datadir import fsync_path, unusable
 from athena.domain.model import Position
 from athena.errors import BackupNotWritten, BackupUnusable, DataDirectoryUnusable
 from athena.store.sqlite_file import lock, make_file
@@ -176,9 +176,9 @@ def _draft(final: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         make_file(draft)
         yield draft
-        sync(draft)
+        fsync_path(draft)
         draft.rename(final)
-        sync(final.parent)
+        fsync_path(final.parent)
     except OSError as error:
         raise BackupNotWritten(str(final), error.strerror or str(error)) from error
     finally:

@@ -60,7 +60,7 @@ class Page(NamedTuple):
     total_transactions: int
 
 
-class Key(NamedTuple):
+class IdempotencyKey(NamedTuple):
     """What makes a request known when it is sent again. Both are hashes, 16 bytes.
 
     `id` tells who asks and by which key, `request` what is asked: one `id` is good for one `request`.
@@ -77,37 +77,37 @@ class Receipt(NamedTuple):
     answer: bytes
 
 
-class Once(NamedTuple, Generic[T]):
+class KeyedRequest(NamedTuple, Generic[T]):
     """A request that is carried out once, however often it is sent, and told the same each time.
 
     `answer` makes the body of the answer from what became of it. It may raise the `Conflict` or `NotFound` that refused
     the request, provided that nothing was changed by it: then nothing is remembered either.
     """
 
-    key: Key
+    key: IdempotencyKey
     answer: Callable[[T], bytes]
     commands: Sequence[AnyCommand] = ()
 
 
-class Answered(Struct, frozen=True, gc=False):
-    """The body of an answer; `again` when it was given before, and nothing has been done now."""
+class Answer(Struct, frozen=True, gc=False):
+    """The body of an answer; `replayed` when it was given before, and nothing has been done now."""
 
     body: bytes
-    again: bool
+    replayed: bool
 
 
-Told = Answered | Conflict | NotFound | IdempotencyKeyReused
+KeyedOutcome = Answer | Conflict | NotFound | IdempotencyKeyReused
 """What became of a request with a key."""
 
 
 class Written(NamedTuple):
-    """A commit: what became of each wish, in order, and the visible changes in the order of their seq.
+    """A commit: what became of each item, in order, and the visible changes in the order of their seq.
 
     `earlier_deadlines` are the last states of the rows whose time may be up before anybody would have looked at them:
     those that are new, and those whose deadlines were put earlier.
     """
 
-    outcomes: list[Outcome | Told]
+    outcomes: list[Outcome | KeyedOutcome]
     changes: list[Notification]
     position: Position
     earlier_deadlines: list[Notification]
@@ -118,12 +118,12 @@ class Purged(NamedTuple):
 
     removed: int
     position: Position
-    told: Answered | IdempotencyKeyReused | None = None
+    outcome: Answer | IdempotencyKeyReused | None = None
 
     @property
     def done(self) -> bool:
         """Whether it was carried out now: not refused, and not the same again."""
-        return self.told is None or (isinstance(self.told, Answered) and not self.told.again)
+        return self.outcome is None or (isinstance(self.outcome, Answer) and not self.outcome.replayed)
 
 
 class Changed(NamedTuple):
@@ -146,16 +146,16 @@ class Deadline(NamedTuple):
 class Store(Protocol):
     """Keeps the latest state of each notification and the order of changes.
 
-    `write`, `purge`, `tend`, `retire`, `postpone`, `set_clock` and `probe` are called by one caller, one at a time. All
-    else may be called at any time, and sees commits whole or not at all. Whatever the disk or the server behind it
-    refuses is a `StoreUnavailable`.
+    `write`, `purge`, `maintain`, `retire`, `postpone`, `set_clock` and `probe` are called by one caller, one at a time.
+    Everything else may be called at any time, and sees commits whole or not at all. Whatever the disk, or the server
+    that stores it, refuses is a `StoreUnavailable`.
     """
 
     async def position(self) -> Position:
         """The position of the newest change. `seq` is 0 in a history in which nothing has happened."""
 
-    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
-        """Decide and store `wishes` in one transaction, in order; durable when it returns.
+    async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
+        """Decide and store `items` in one transaction, in order; durable when it returns.
 
         Each visible change takes the next seq: gapless, in commit order. A refused command changes nothing and hinders
         none of the others. On `StoreUnavailable` nothing of it is stored.
@@ -164,13 +164,13 @@ class Store(Protocol):
         the same write; its own receipt is stored with it, or neither is.
         """
 
-    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
+    async def purge(self, now: int, request: KeyedRequest[int] | None = None) -> Purged:
         """Remove all rows and start a new epoch, durably; the position is one seq on.
 
-        Receipts stay, so that what is sent again does not come back. `once` is answered from the number of rows.
+        Receipts stay, so that what is sent again does not come back. `request` is answered from the number of rows.
         """
 
-    async def tend(self, now: int) -> bool:
+    async def maintain(self, now: int) -> bool:
         """Do some work in the background, for a moment -> whether there is more to do.
 
         It keeps questions and commits fast, and forgets receipts that are too old. Called as `write` is, now and then.

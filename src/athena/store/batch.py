@@ -1,4 +1,4 @@
-"""The fold that every engine shares: wishes in, decisions and the rows to store out. Pure but for its look-ups."""
+"""The fold that every engine shares: items in, decisions and the rows to store out. Pure but for its look-ups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from athena.domain.lifecycle import decide
 from athena.domain.model import AnyCommand, Notification
 from athena.errors import Conflict, IdempotencyKeyReused, NotFound
-from athena.store.base import Answered, Key, Once, Outcome, Receipt, Told
+from athena.store.base import Answer, IdempotencyKey, KeyedOutcome, KeyedRequest, Outcome, Receipt
 
 
 class States(Protocol):
@@ -20,7 +20,7 @@ class States(Protocol):
 
 
 class Batch:
-    """One transaction's worth of wishes. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
+    """One transaction's worth of items. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
 
     `dirty` holds the last state of each row that has to be written; a row edited twice is written once.
 
@@ -36,7 +36,7 @@ class Batch:
         find: Callable[[bytes], Receipt | None],
     ) -> None:
         self.seq = seq
-        self.outcomes: list[Outcome | Told] = []
+        self.outcomes: list[Outcome | KeyedOutcome] = []
         self.changes: list[Notification] = []
         self.previous: list[int | None] = []
         """For each of `changes`, the seq of the change before it of the same row."""
@@ -60,41 +60,43 @@ class Batch:
         """The last states of the rows that may have to be looked at sooner than what is stored of them says."""
         return [self.dirty[key] for key in self.new.keys() | self.earlier]
 
-    def run(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
-        """Decide each wish on the state that the ones before it have left.
+    def run(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
+        """Decide each item on the state that the ones before it have left.
 
         Rests at least after every `slice_` commands, where an engine may let others go on.
         """
-        for begin in range(0, len(wishes), slice_):
+        for begin in range(0, len(items), slice_):
             if begin:
                 yield
-            some = wishes[begin : begin + slice_]
-            if Once not in {*map(type, some)}:
+            some = items[begin : begin + slice_]
+            if KeyedRequest not in {*map(type, some)}:
                 self.outcomes += self._decide(cast(Sequence[AnyCommand], some))
                 continue
-            for wish in some:
-                if isinstance(wish, Once):
-                    yield from self._carry_out(wish, slice_)
+            for item in some:
+                if isinstance(item, KeyedRequest):
+                    yield from self._carry_out(item, slice_)
                 else:
-                    self.outcomes += self._decide((wish,))
+                    self.outcomes += self._decide((item,))
 
-    def _carry_out(self, once: Once[list[Outcome]], slice_: int) -> Iterator[None]:
-        told: Told | None = repeated(once.key, self.receipts.get(once.key.id) or self._find(once.key.id))
-        if told is None:
+    def _carry_out(self, request: KeyedRequest[list[Outcome]], slice_: int) -> Iterator[None]:
+        outcome: KeyedOutcome | None = replay(
+            request.key, self.receipts.get(request.key.id) or self._find(request.key.id)
+        )
+        if outcome is None:
             outcomes: list[Outcome] = []
-            for begin in range(0, len(once.commands), slice_):
-                outcomes += self._decide(once.commands[begin : begin + slice_])
+            for begin in range(0, len(request.commands), slice_):
+                outcomes += self._decide(request.commands[begin : begin + slice_])
                 yield
-            told = self._receipt(once, outcomes)
-        self.outcomes.append(told)
+            outcome = self._receipt(request, outcomes)
+        self.outcomes.append(outcome)
 
-    def _receipt(self, once: Once[list[Outcome]], outcomes: list[Outcome]) -> Told:
+    def _receipt(self, request: KeyedRequest[list[Outcome]], outcomes: list[Outcome]) -> KeyedOutcome:
         try:
-            answer = once.answer(outcomes)
+            answer = request.answer(outcomes)
         except (Conflict, NotFound) as refused:
             return refused
-        self.receipts[once.key.id] = Receipt(once.key.request, answer)
-        return Answered(answer, again=False)
+        self.receipts[request.key.id] = Receipt(request.key.request, answer)
+        return Answer(answer, replayed=False)
 
     def _decide(self, commands: Sequence[AnyCommand]) -> list[Outcome]:
         """One outcome each. All in one loop: what it looks up once it does not look up for each edit of a bulk."""
@@ -107,7 +109,7 @@ class Batch:
             try:
                 state = decide(command, current, now, seq + 1)
             except (Conflict, NotFound) as refused:
-                # Its frames have it among their outcomes: with them it would go in circles.
+                # Without the traceback: its frames hold `outcomes`, which would hold it in turn.
                 outcomes.append(refused.with_traceback(None))
                 continue
             outcomes.append(state)
@@ -135,8 +137,8 @@ class Batch:
         return outcomes
 
 
-def repeated(key: Key, receipt: Receipt | None) -> Answered | IdempotencyKeyReused | None:
-    """What a request is told by the receipt that there is for its key; None when there is none."""
+def replay(key: IdempotencyKey, receipt: Receipt | None) -> Answer | IdempotencyKeyReused | None:
+    """The outcome of a request whose key has `receipt`; None when there is none."""
     if receipt is None:
         return None
-    return Answered(receipt.answer, again=True) if receipt.request == key.request else IdempotencyKeyReused()
+    return Answer(receipt.answer, replayed=True) if receipt.request == key.request else IdempotencyKeyReused()

@@ -12,10 +12,10 @@ from athena.clock import HOUR_MS, Anchor
 from athena.domain.model import AnyCommand, Change, Notification, Position
 from athena.store.base import (
     RECEIPT_MS,
-    Answered,
+    Answer,
     Changed,
     Deadline,
-    Once,
+    KeyedRequest,
     Outcome,
     Page,
     Purged,
@@ -24,7 +24,7 @@ from athena.store.base import (
     SortKey,
     Written,
 )
-from athena.store.batch import Batch, repeated
+from athena.store.batch import Batch, replay
 
 
 class MemoryStore:
@@ -43,9 +43,9 @@ class MemoryStore:
     async def position(self) -> Position:
         return Position(self._epoch, self._seq)
 
-    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
         batch = Batch(self._seq, now, _Decided(self._rows), lambda key: self._receipt(key, now))
-        for _ in batch.run(wishes):
+        for _ in batch.run(items):
             pass
         self._rows.update(batch.dirty)
         self._receipts.update({key: (receipt, now) for key, receipt in batch.receipts.items()})
@@ -58,23 +58,23 @@ class MemoryStore:
                 self._changes.setdefault(state.id, []).append(change)
         return Written(batch.outcomes, batch.changes, await self.position(), batch.earlier_deadlines)
 
-    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
+    async def purge(self, now: int, request: KeyedRequest[int] | None = None) -> Purged:
         removed = len(self._rows)
-        told: Answered | None = None
-        if once is not None:
-            before = repeated(once.key, self._receipt(once.key.id, now))
+        answer: Answer | None = None
+        if request is not None:
+            before = replay(request.key, self._receipt(request.key.id, now))
             if before is not None:
                 return Purged(0, await self.position(), before)
-            told = Answered(once.answer(removed), again=False)
-            self._receipts[once.key.id] = (Receipt(once.key.request, told.body), now)
+            answer = Answer(request.answer(removed), replayed=False)
+            self._receipts[request.key.id] = (Receipt(request.key.request, answer.body), now)
         self._rows.clear()
         self._changes.clear()
         self._last = 0
         self._epoch = secrets.token_hex(4)
         self._seq += 1
-        return Purged(removed, await self.position(), told)
+        return Purged(removed, await self.position(), answer)
 
-    async def tend(self, now: int) -> bool:
+    async def maintain(self, now: int) -> bool:
         self._receipts = {key: kept for key, kept in self._receipts.items() if kept[1] > now - RECEIPT_MS}
         return False
 

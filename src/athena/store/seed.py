@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from athena.database import connect, load_blocks, migrate
-from athena.datadir import sync, unusable
+from athena.datadir import fsync_path, unusable
 from athena.errors import DataDirectoryUnusable
 from athena.store.sqlite_file import lock, make_file
 
@@ -52,9 +52,9 @@ def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], 
         make_file(draft)
         try:
             _write(draft, rows, days, now, told)
-            sync(draft)
+            fsync_path(draft)
             draft.rename(final)
-            sync(directory)
+            fsync_path(directory)
         except (apsw.Error, OSError) as error:
             raise unusable(directory, error, "athena.db") from error
         finally:

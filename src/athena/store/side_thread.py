@@ -25,7 +25,7 @@ class SideThread:
     def __init__(self, name: str) -> None:
         self._jobs: deque[_Job[Any]] = deque()
         self._closed = False
-        self._asked, self._ask = os.pipe()  # a byte for each job; its end is the thread's
+        self._read_end, self._write_end = os.pipe()  # a byte for each job; its end is the thread's
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -36,7 +36,7 @@ class SideThread:
             raise RuntimeError("the thread has ended")
         job = _Job(work, arguments)
         self._jobs.append(job)
-        os.write(self._ask, b"!")
+        os.write(self._write_end, b"!")
         cancelled = False
         while not job.over:
             try:
@@ -51,12 +51,12 @@ class SideThread:
         """Finish what was asked for."""
         if not self._closed:
             self._closed = True
-            os.close(self._ask)
+            os.close(self._write_end)
             self._thread.join()
-            os.close(self._asked)
+            os.close(self._read_end)
 
     def _work(self) -> None:
-        while os.read(self._asked, 1):
+        while os.read(self._read_end, 1):
             self._jobs.popleft().do()
 
 

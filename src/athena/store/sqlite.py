@@ -25,14 +25,14 @@ from athena.datadir import unusable
 from athena.domain.model import ACTIVE, AnyCommand, Change, Notification, Position
 from athena.errors import DataDirectoryUnusable, StoreUnavailable
 from athena.store import sqlite_clock, sqlite_receipts, sqlite_retention, sqlite_search
-from athena.store.base import Answered, Changed, Deadline, Once, Outcome, Page, Purged, Query, Written
-from athena.store.batch import Batch, repeated
+from athena.store.base import Answer, Changed, Deadline, KeyedRequest, Outcome, Page, Purged, Query, Written
+from athena.store.batch import Batch, replay
 from athena.store.side_thread import SideThread
-from athena.store.sqlite_file import WAL_BYTES, check_version, lock, make_file, tune, why
+from athena.store.sqlite_file import WAL_BYTES, check_version, describe_error, lock, make_file, tune
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_readers import Readers
-from athena.store.sqlite_rows import bound, placed
-from athena.store.turns import Turns
+from athena.store.sqlite_rows import newly_finished, statements
+from athena.store.time_slice import TimeSlice
 
 log = logging.getLogger("athena.store")
 
@@ -42,11 +42,11 @@ READERS = 2
 SLICE = 256
 """Commands applied, or rows written, between two looks at how long it takes: about a millisecond."""
 
-KNOWN = 20_000
+CACHED_STATES = 20_000
 """Active transactions whose state is kept in memory: about 12 MiB. Two full bulks fit."""
 
 PACKAGE = "athena.store"
-TENDED_BLOCKS, TENDED_SECONDS = 32, 0.05
+MAINTENANCE_BLOCKS, MAINTENANCE_SECONDS = 32, 0.05
 """Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No more are
 begun after so long: edits wait for it."""
 
@@ -95,54 +95,54 @@ class SqliteStore:
             raise
         self._preallocate_at = monotonic() + PREALLOCATE_AFTER
         self._searchable = sqlite_search.newest(self._writer)
-        self._known = _Known(self._writer)
-        self._beside = SideThread("athena-commit")
-        self._asked = Readers(self.path, READERS, "athena-read")
+        self._states = _StateCache(self._writer)
+        self._commit_thread = SideThread("athena-commit")
+        self._query_readers = Readers(self.path, READERS, "athena-read")
         self._searching = asyncio.Semaphore(READERS - 1)
-        self._own = Readers(self.path, 1, "athena-own")  # for what Athena needs, whatever people ask for
+        self._internal_readers = Readers(self.path, 1, "athena-own")  # for what Athena needs, whatever people ask for
 
     # ---- writing -----------------------------------------------------------------------------------------------------
-    async def write(self, wishes: Sequence[AnyCommand | Once[list[Outcome]]], now: int) -> Written:
+    async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
         async with self._transaction():
             epoch, seq, _, _ = self._row("position")
-            batch = Batch(seq, now, self._known, lambda key: sqlite_receipts.find(self._writer, key, now))
-            turns = Turns()
-            for _ in batch.run(wishes, SLICE):
-                await turns.rest()
-            await self._save(batch, now, turns)
+            batch = Batch(seq, now, self._states, lambda key: sqlite_receipts.find(self._writer, key, now))
+            time_slice = TimeSlice()
+            for _ in batch.run(items, SLICE):
+                await time_slice.yield_if_due()
+            await self._save(batch, now, time_slice)
         self._remember(batch)
         return Written(batch.outcomes, batch.changes, Position(epoch, batch.seq), batch.earlier_deadlines)
 
-    async def purge(self, now: int = 0, once: Once[int] | None = None) -> Purged:
-        told: Answered | None = None
+    async def purge(self, now: int, request: KeyedRequest[int] | None = None) -> Purged:
+        answer: Answer | None = None
         async with self._transaction():
             epoch, seq, total, _ = self._row("position")
-            if once is not None:
-                before = repeated(once.key, sqlite_receipts.find(self._writer, once.key.id, now))
+            if request is not None:
+                before = replay(request.key, sqlite_receipts.find(self._writer, request.key.id, now))
                 if before is not None:
                     return Purged(0, Position(epoch, seq), before)
-                told = Answered(once.answer(total), again=False)
-                self._writer.execute(SQL["keep_receipt"], (*once.key, told.body, now))
+                answer = Answer(request.answer(total), replayed=False)
+                self._writer.execute(SQL["keep_receipt"], (*request.key, answer.body, now))
             for block in ("purge_notifications", "purge_changes", "purge_tally", "new_epoch"):
                 self._writer.execute(SQL[block])
             sqlite_search.purge(self._writer)
             epoch, seq, _, _ = self._row("position")
-        self._known.clear()
+        self._states.clear()
         self._searchable = sqlite_search.newest(self._writer)
-        return Purged(total, Position(epoch, seq), told)
+        return Purged(total, Position(epoch, seq), answer)
 
-    async def tend(self, now: int) -> bool:
+    async def maintain(self, now: int) -> bool:
         if monotonic() > self._preallocate_at:
-            if await self._beside.run(self._preallocate_wal):
+            if await self._commit_thread.run(self._preallocate_wal):
                 return True
             self._preallocate_at = float("inf")  # where it could not be done, the log grows with what is written
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
-            give_up = monotonic() + TENDED_SECONDS
-            for _ in range(TENDED_BLOCKS):
+            give_up = monotonic() + MAINTENANCE_SECONDS
+            for _ in range(MAINTENANCE_BLOCKS):
                 # On the thread: all that ended in one commit is one block, a quarter of a second for 10,000 rows.
-                more = await self._beside.run(sqlite_search.extend, self._writer, now)
+                more = await self._commit_thread.run(sqlite_search.extend, self._writer, now)
                 if not more or monotonic() > give_up:
                     break
         self._searchable = sqlite_search.newest(self._writer)
@@ -159,7 +159,7 @@ class SqliteStore:
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():
             # On the thread: rows from the past that came not long ago are passed over, and there may be many.
-            rows = await self._beside.run(sqlite_retention.oldest, self._writer, before, limit)
+            rows = await self._commit_thread.run(sqlite_retention.oldest, self._writer, before, limit)
             if rows:
                 sqlite_retention.remove(self._writer, rows)
         self._searchable = sqlite_search.newest(self._writer)
@@ -168,7 +168,7 @@ class SqliteStore:
     async def postpone(self, before: int, limit: int) -> int:
         async with self._transaction():
             # On the thread: they may be all over the file.
-            return await self._beside.run(self._postpone, before, limit)
+            return await self._commit_thread.run(self._postpone, before, limit)
 
     def _postpone(self, before: int, limit: int) -> int:
         self._writer.execute(SQL["postpone"], (before, limit))
@@ -178,7 +178,7 @@ class SqliteStore:
         async with self._transaction():
             for _ in sqlite_clock.move(self._writer, anchor, shift, now):
                 await asyncio.sleep(0)
-        self._known.clear()  # their deadlines have moved
+        self._states.clear()  # their deadlines have moved
 
     async def probe(self) -> None:
         async with self._transaction():
@@ -195,9 +195,9 @@ class SqliteStore:
             if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in FAILED_SYNCS:
                 end_process(error)
             self._roll_back()
-            self._known.clear()  # one cancelled in the middle of its COMMIT may be stored
+            self._states.clear()  # one cancelled in the middle of its COMMIT may be stored
             if isinstance(error, apsw.Error):
-                raise StoreUnavailable(why(self._writer, error)) from error
+                raise StoreUnavailable(describe_error(self._writer, error)) from error
             raise
 
     def _begin(self) -> None:
@@ -210,19 +210,19 @@ class SqliteStore:
     def _remember(self, batch: Batch) -> None:
         """Keep only what is still active, and not too much of it. Those that came first go first, whenever they were
         edited: who is edited again comes back."""
-        known = self._known
+        states = self._states
         for key in batch.new.keys() | batch.moved:
             if batch.dirty[key].status not in ACTIVE:
-                del known[key]
-        while len(known) > KNOWN:
-            del known[next(iter(known))]
+                del states[key]
+        while len(states) > CACHED_STATES:
+            del states[next(iter(states))]
 
-    async def _save(self, batch: Batch, now: int, turns: Turns) -> None:
-        for block, size, parameters in bound(batch, now):
+    async def _save(self, batch: Batch, now: int, time_slice: TimeSlice) -> None:
+        for block, size, parameters in statements(batch, now):
             for _ in range(0, size, SLICE):
-                await turns.rest()
+                await time_slice.yield_if_due()
                 self._writer.executemany(SQL[block], islice(parameters, SLICE))
-        late = {state.ts_display for state in placed(batch) if state.ts_display <= self._searchable}
+        late = {state.ts_display for state in newly_finished(batch) if state.ts_display <= self._searchable}
         if late:
             sqlite_search.mark_stale(self._writer, late)
         if batch.changes:
@@ -230,7 +230,7 @@ class SqliteStore:
 
     async def _commit(self) -> None:
         """The one step that waits for the disk, on a thread so that nobody else does."""
-        await self._beside.run(self._finish)
+        await self._commit_thread.run(self._finish)
 
     def _finish(self) -> None:
         """Raises `StoreUnavailable` when the files are not where they were."""
@@ -247,7 +247,7 @@ class SqliteStore:
         def read(db: apsw.Connection) -> Position:
             return Position(*_position(db)[:2])
 
-        return await self._own.run(read)
+        return await self._internal_readers.run(read)
 
     async def get(self, notification_id: str) -> tuple[Notification, list[Change]] | None:
         def read(db: apsw.Connection) -> tuple[Notification, list[Change]] | None:
@@ -257,7 +257,7 @@ class SqliteStore:
             state = _state(row)
             return state, _decode_changes(value(db, SQL["changes"], (notification_id,)))
 
-        return await self._asked.run(read)
+        return await self._query_readers.run(read)
 
     async def page(self, query: Query) -> Page:
         def read(db: apsw.Connection) -> Page:
@@ -266,30 +266,30 @@ class SqliteStore:
             return Page(rows[: query.limit], len(rows) > query.limit, Position(epoch, seq), total, transactions)
 
         if not query.search:
-            return await self._asked.run(read)
+            return await self._query_readers.run(read)
         async with self._searching:
-            return await self._asked.run(read)
+            return await self._query_readers.run(read)
 
     async def changed_since(self, seq: int, limit: int) -> Changed:
         def read(db: apsw.Connection) -> Changed:
             rows = _decode_rows(value(db, SQL["changed_since"], (seq, limit)))
             return Changed(rows, Position(*_position(db)[:2]), value(db, SQL["retired"]))
 
-        return await self._own.run(read)
+        return await self._internal_readers.run(read)
 
     async def clock(self) -> tuple[Anchor, int]:
-        return await self._own.run(sqlite_clock.read)
+        return await self._internal_readers.run(sqlite_clock.read)
 
     async def deadlines(self, limit: int) -> list[Deadline]:
-        return await self._own.run(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
+        return await self._internal_readers.run(lambda db: _decode_deadlines(value(db, SQL["deadlines"], (limit,))))
 
     async def due(self, now: int, limit: int) -> list[str]:
-        return await self._own.run(lambda db: _decode_ids(value(db, SQL["due"], (now, limit))))
+        return await self._internal_readers.run(lambda db: _decode_ids(value(db, SQL["due"], (now, limit))))
 
     async def close(self) -> None:
-        self._beside.close()
-        self._asked.close()
-        self._own.close()
+        self._commit_thread.close()
+        self._query_readers.close()
+        self._internal_readers.close()
         self._writer.close()
         os.close(self._lock)
 
@@ -302,7 +302,7 @@ def end_process(error: apsw.Error) -> NoReturn:
     os._exit(os.EX_IOERR)
 
 
-class _Known(dict[str, Notification]):
+class _StateCache(dict[str, Notification]):
     """States of active transactions, which need not be read: what was committed last is what is stored. During a batch
     also all that it has decided. Cleared when a transaction fails.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from athena.datadir import LOCK, make, unusable
+from athena.datadir import LOCK, make_directory, unusable
 from athena.errors import DataDirectoryInUse, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
@@ -31,7 +31,7 @@ def check_version(version: str) -> None:
 def lock(directory: Path) -> int:
     """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
     try:
-        make(directory)
+        make_directory(directory)
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise unusable(directory, error) from error
@@ -49,7 +49,7 @@ def tune(db: apsw.Connection) -> None:
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
 
-def why(db: apsw.Connection, error: apsw.Error) -> str:
+def describe_error(db: apsw.Connection, error: apsw.Error) -> str:
     """What SQLite says, and behind it what the system told SQLite, such as "Read-only file system"."""
     if isinstance(error, apsw.IOError | apsw.CantOpenError) and db.system_errno:
         return f"{error} ({os.strerror(db.system_errno)})"

@@ -26,7 +26,7 @@ class Rows(NamedTuple):
     parameters: Iterator[Parameters]
 
 
-def bound(batch: Batch, now: int) -> Iterator[Rows]:
+def statements(batch: Batch, now: int) -> Iterator[Rows]:
     """What a batch writes, in the order in which it has to be run."""
     dirty, new, rewritten = batch.dirty, batch.new, batch.moved | batch.earlier
     in_place: Collection[Notification] = dirty.values()
@@ -91,7 +91,7 @@ def _steps(batch: Batch, now: int) -> Iterator[Parameters]:
     )
 
 
-def placed(batch: Batch) -> Iterator[Notification]:
+def newly_finished(batch: Batch) -> Iterator[Notification]:
     """The rows that a batch has put among the finished ones: not those that were there before, and were archived."""
     for key in batch.new.keys() | batch.moved:
         state, before = batch.dirty[key], batch.before.get(key)

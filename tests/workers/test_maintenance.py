@@ -12,7 +12,7 @@ from athena.journal import Journal
 from athena.relay.local import LocalRelay
 from athena.store.base import Query
 from athena.store.memory import MemoryStore
-from athena.workers.tending import Tending
+from athena.workers.maintenance import Maintenance
 
 
 class World:
@@ -34,7 +34,7 @@ class World:
 
     async def looked(self) -> int:
         """How many rows are left after a look for what is too old."""
-        await Tending(self.journal, self.clock, keep_days=365).step()
+        await Maintenance(self.journal, self.clock, keep_days=365).step()
         return await self.rows()
 
     async def rows(self) -> int:
@@ -86,12 +86,12 @@ def test_where_rows_are_kept_for_a_short_time_the_doubt_is_short_too(by: int) ->
         world = World()
         await world.finish("a")
         world.jump(by)
-        tending = Tending(world.journal, world.clock, keep_days=10 / 24 / 60)  # ten minutes
-        await tending.step()
-        assert tending.retired == 0
+        maintenance = Maintenance(world.journal, world.clock, keep_days=10 / 24 / 60)  # ten minutes
+        await maintenance.step()
+        assert maintenance.retired == 0
         world.machine.passes(60_000)
-        await tending.step()
-        assert tending.retired == (by > 0)
+        await maintenance.step()
+        assert maintenance.retired == (by > 0)
 
     asyncio.run(main())
 
@@ -101,16 +101,16 @@ def test_when_it_looks_again_does_not_depend_on_the_clock() -> None:
 
     async def main() -> None:
         world = World()
-        tending = Tending(world.journal, world.clock, keep_days=1 / 86_400)  # a second: it looks every tenth
+        maintenance = Maintenance(world.journal, world.clock, keep_days=1 / 86_400)  # a second: it looks every tenth
         world.jump(DAY_MS)
         world.machine.passes(1000)
-        await tending.step()
+        await maintenance.step()
         world.jump(-DAY_MS)
         await world.finish("a")
         world.machine.passes(2000)
         async with asyncio.timeout(PATIENCE):
             while await world.rows():
                 await asyncio.sleep(0.01)
-                await tending.step()
+                await maintenance.step()
 
     asyncio.run(main())

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from athena.auth.gate import RELEVANT, Said, relevant
+from athena.auth.gate import RELEVANT, Headers, relevant
 from athena.auth.identity import Identity
 from athena.auth.secrets import fingerprint
 from athena.domain.model import Edit
@@ -25,7 +25,7 @@ from athena.errors import AthenaError, InternalError
 from athena.http import body
 from athena.http.admission import Admission
 from athena.http.answers import Edited, JsonResponse, error_response
-from athena.http.head import LINE, said_in
+from athena.http.head import LINE, header_lines
 from athena.live.routes import PREFIX
 from athena.service import Service, granted
 from athena.store.base import Outcome
@@ -57,10 +57,10 @@ class Head(NamedTuple):
 
     length: int
     """Of the body, in bytes."""
-    mark: bytes | None
+    credentials: bytes | None
     """The fingerprint of the credentials."""
-    said: Said
-    """As for `Asked`, without the credentials: what is remembered holds no secret."""
+    headers: Headers
+    """As for `Caller`, without the credentials: what is remembered holds no secret."""
 
 
 class Connection(Protocol):
@@ -69,16 +69,16 @@ class Connection(Protocol):
     transport: asyncio.Transport
     scheme: Any
 
-    def conclude(self, errand: Errand, status: int, lines: bytes, body: bytes) -> None:
-        """Write the answer to an errand; `lines` are those of its headers."""
+    def write_response(self, cycle: FastPathCycle, status: int, lines: bytes, body: bytes) -> None:
+        """Write the answer to a cycle; `lines` are those of its headers."""
 
 
-class Express:
+class EditFastPath:
     """Looks at requests that came in one piece, and sends the ordinary reports among them on their way."""
 
     def __init__(self, service: Service, admission: Admission, max_head: int, max_body: int) -> None:
         """`max_head` and `max_body` are in bytes."""
-        self.sent = 0
+        self.submitted = 0
         """How many there were."""
         self._service = service
         self._admission = admission
@@ -86,61 +86,61 @@ class Express:
         self._max_body = max_body
         self._heads: dict[bytes, Head] = {}  # by the fingerprint of their lines
 
-    def send(self, data: bytes, connection: Connection) -> Errand | None:
+    def try_submit(self, data: bytes, connection: Connection) -> FastPathCycle | None:
         """Hand the report that `data` is to the journal; None, and nothing is done, when it is anything else."""
         found = _REPORT.match(data)
         if found is None:
             return None
         begun = perf_counter()
-        behind = data.find(b"\r\n\r\n", found.end()) + 2
-        if behind > self._max_head:
+        head_end = data.find(b"\r\n\r\n", found.end()) + 2
+        if head_end > self._max_head:
             return None
-        head = self._head(data[found.end() : behind])
-        if head is None or len(data) != behind + 2 + head.length:
+        head = self._head(data[found.end() : head_end])
+        if head is None or len(data) != head_end + 2 + head.length:
             return None
-        identity = self._admission.gate.recall(head.mark, "report")
+        identity = self._admission.gate.recall(head.credentials, "report")
         if identity is None:
             return None
         path, tx_id = found.groups()
         try:
-            wish = _edit(data[behind + 2 :])
+            edit = _edit(data[head_end + 2 :])
             self._admission.gate.count(identity)
-            done = self._service.report(tx_id.decode(), wish)
+            done = self._service.submit_edit(tx_id.decode(), edit)
         except (AthenaError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        self.sent += 1
-        errand = Errand(self, connection, _Request(head, path, identity, begun))
-        done.add_done_callback(errand.told)
-        return errand
+        self.submitted += 1
+        cycle = FastPathCycle(self, connection, _Request(head, path, identity, begun))
+        done.add_done_callback(cycle.on_commit)
+        return cycle
 
     def _head(self, lines: bytes) -> Head | None:
         """What header lines say, if they are ordinary. Most are those of an earlier report, byte for byte."""
-        mark = hashlib.sha256(lines).digest()
-        head = self._heads.get(mark)
+        digest = hashlib.sha256(lines).digest()
+        head = self._heads.get(digest)
         if head is None:
-            head = self._understood(lines)
+            head = self._parse(lines)
             if head is not None:
                 if len(self._heads) >= MOST_HEADS:
                     self._heads.clear()
-                self._heads[mark] = head
+                self._heads[digest] = head
         return head
 
-    def _understood(self, lines: bytes) -> Head | None:
-        said = said_in(lines) if _LINES.match(lines) else None
-        if said is None or not _UNUSUAL.isdisjoint(said):
+    def _parse(self, lines: bytes) -> Head | None:
+        headers = header_lines(lines) if _LINES.match(lines) else None
+        if headers is None or not _UNUSUAL.isdisjoint(headers):
             return None
-        if said.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
             return None
-        length = said.get(b"content-length", b"")
+        length = headers.get(b"content-length", b"")
         if not _LENGTH.match(length) or int(length) > self._max_body:
             return None
-        if not body.is_of(said.get(b"content-type"), body.JSON):
+        if not body.is_of(headers.get(b"content-type"), body.JSON):
             return None
-        heard = dict(relevant(said.items()))
-        if not self._admission.gate.origins.host_is_ours(heard[b"host"]):
+        kept = dict(relevant(headers.items()))
+        if not self._admission.gate.origins.host_is_ours(kept[b"host"]):
             return None
-        credentials = heard.pop(b"authorization", None)
-        return Head(int(length), None if credentials is None else fingerprint(credentials), heard)
+        credentials = kept.pop(b"authorization", None)
+        return Head(int(length), None if credentials is None else fingerprint(credentials), kept)
 
     def answer(self, outcome: asyncio.Future[list[Outcome]]) -> JsonResponse:
         """The same that the route answers."""
@@ -154,12 +154,14 @@ class Express:
             log.exception("a report has failed")
             return error_response(InternalError(), self._admission.errors)
 
-    def write_down(self, request: _Request, connection: Connection, status: int) -> None:
+    def log_access(self, request: _Request, connection: Connection, status: int) -> None:
         """A line in the access log, if there is one."""
         if self._admission.logs:
-            asked = self._admission.heard("PUT", "", request.head.said, connection.transport, connection.scheme)
+            caller = self._admission.caller_from(
+                "PUT", "", request.head.headers, connection.transport, connection.scheme
+            )
             seconds = perf_counter() - request.begun
-            self._admission.log(asked, str(request.identity), request.path.decode(), status, seconds)
+            self._admission.log(caller, str(request.identity), request.path.decode(), status, seconds)
 
 
 class _Request(NamedTuple):
@@ -178,12 +180,12 @@ class _NobodyWaits:
         pass
 
 
-class Errand:
+class FastPathCycle:
     """A report on its way to the disk, in the place of uvicorn's `RequestResponseCycle`: what is asked of one."""
 
     __slots__ = (
         "_connection",
-        "_express",
+        "_fast_path",
         "_request",
         "disconnected",
         "keep_alive",
@@ -193,15 +195,15 @@ class Errand:
 
     message_event = _NobodyWaits()
 
-    def __init__(self, express: Express, connection: Connection, request: _Request) -> None:
-        self._express = express
+    def __init__(self, fast_path: EditFastPath, connection: Connection, request: _Request) -> None:
+        self._fast_path = fast_path
         self._connection = connection
         self._request = request
         self.disconnected = self.response_started = self.response_complete = False
         self.keep_alive = True
 
-    def told(self, outcome: asyncio.Future[list[Outcome]]) -> None:
+    def on_commit(self, outcome: asyncio.Future[list[Outcome]]) -> None:
         """The commit is over, one way or the other."""
-        answer = self._express.answer(outcome)
-        self._connection.conclude(self, answer.status, answer.lines(), answer.body)
-        self._express.write_down(self._request, self._connection, answer.status)
+        answer = self._fast_path.answer(outcome)
+        self._connection.write_response(self, answer.status, answer.lines(), answer.body)
+        self._fast_path.log_access(self._request, self._connection, answer.status)

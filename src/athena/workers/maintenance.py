@@ -9,7 +9,7 @@ from athena.clock import DAY_MS, Clock
 from athena.errors import AthenaError, ShuttingDown
 from athena.journal import Journal
 
-log = logging.getLogger("athena.tending")
+log = logging.getLogger("athena.maintenance")
 
 REST_SECONDS = 1.0
 """Between two looks when there is nothing to do."""
@@ -27,8 +27,8 @@ LONGEST_DOUBT_MS = DAY_MS
 kept, where that is less): if it is wrong, somebody has time to put it right before a year of history is too old."""
 
 
-class Tending:
-    """Asks the journal to tend the store, again and again."""
+class Maintenance:
+    """Asks the journal to maintain the store, again and again."""
 
     def __init__(self, journal: Journal, clock: Clock, keep_days: float) -> None:
         """`keep_days`: how long finished rows are kept; 0 is for ever."""
@@ -56,7 +56,7 @@ class Tending:
 
     async def step(self) -> bool:
         """A little of each kind of work -> whether there is more."""
-        more = await self._journal.tend()
+        more = await self._journal.maintain()
         loop = asyncio.get_running_loop()
         if self._keep_ms and loop.time() >= self._retire_at and self._clock.settled(self._doubt_ms):
             removed = await self._journal.retire(self._clock.now() - self._keep_ms, RETIRED_AT_ONCE)

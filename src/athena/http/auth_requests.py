@@ -21,7 +21,7 @@ class SignIn(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     role: Role | None = None
 
 
-class TicketWish(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class TicketRequest(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A ticket for one user of yours. `role` is at most your own."""
 
     name: Annotated[str, Meta(min_length=1, max_length=128, description="Who it is for; e-mail addresses are masked.")]

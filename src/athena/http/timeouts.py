@@ -23,7 +23,7 @@ class Waiter(Protocol):
         """It has said nothing for as long as it could."""
 
 
-class Waiting:
+class TimeoutQueue:
     """Each has `seconds`."""
 
     def __init__(self, seconds: float) -> None:
