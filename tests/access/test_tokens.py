@@ -125,6 +125,23 @@ def test_a_shared_secret(start_guarded: StartGuarded, tmp_path: Path) -> None:
     assert status(server, jwt.encode(claims(), SECRET, "HS256")) == 403
 
 
+def test_names_that_are_no_text_stop_nothing(start_guarded: StartGuarded, provider: Provider) -> None:
+    """JSON can hold half of a surrogate pair; UTF-8, and so a log, the audit log or a hash, cannot."""
+    server = start_guarded(*flags(provider), "--access-log", "on")
+    viewer, manager = (
+        signed(KEY, claims(roles=[role], name=f"Eve\ud800 the {role}", sub=f"sub\ud800{role}"))
+        for role in ("viewer", "manager")
+    )
+    eventually(lambda: status(server, viewer) == 200)
+    assert ask(server, "GET", CURRENT, key=viewer).body["name"] == "Eve? the viewer"
+    assert ask(server, "DELETE", PURGE, key=viewer).status == 403
+    assert ask(server, "DELETE", PURGE, key=manager).status == 200
+    entries = server.audit()
+    assert any(entry.action == "purge" and "Eve? the manager" in entry.who for entry in entries), entries
+    eventually(lambda: any(entry.outcome == "denied" and "Eve? the viewer" in entry.who for entry in server.audit()))
+    assert server.running
+
+
 def test_a_provider_that_is_down_stops_nothing(start_guarded: StartGuarded) -> None:
     with Provider(KEY) as gone:
         pass

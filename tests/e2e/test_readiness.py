@@ -104,12 +104,12 @@ def test_a_start_on_a_full_disk_with_a_transaction_to_be_put_off(tmp_path: Path)
     full = tmp_path / "full"
     with server(tmp_path / "data", faults="fillable_disk", FULL=str(full)) as athena:
         opened = time.monotonic()
-        assert call(athena, "POST", TXS, OPENING | {"tx_id": "busy", "timeout_ms": 3000}).status == 201
+        assert call(athena, "POST", TXS, OPENING | {"tx_id": "busy", "timeout_ms": 6000}).status == 201
         time.sleep(2)
         assert call(athena, "PUT", f"{TXS}/busy", {"status": "pending", "athena_msg": "at work"}).status == 200
         athena.kill()
         full.touch()
-        time.sleep(max(0, opened + 3.1 - time.monotonic()))
+        time.sleep(max(0, opened + 6.1 - time.monotonic()))
         athena.start()
         assert not not_ready(athena)["store"]["ok"]
         assert ok(athena, "GET", f"{TXS}/busy")["athena_messages"][-1] == "at work"

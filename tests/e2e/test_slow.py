@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
-from tests.e2e.calls import BULK, NOTIFICATIONS, Deadline, StartAthena, call, new_id, ok
+from tests.e2e.calls import API, BULK, NOTIFICATIONS, TXS, Deadline, StartAthena, call, new_id, ok, open_tx
 from tests.e2e.rawsocket import HANDSHAKE, PONG, RawWebSocket, frame, is_cut, tcp
 from tests.e2e.subscribers import LIVE, STREAM, SseSubscriber
 from tests.e2e.test_faults import memory
@@ -281,3 +282,62 @@ def test_all_answers_that_nobody_reads_hold_bounded_memory(start_athena: StartAt
         before = reader.taken
         reader.until(before + 100_000)
         assert not reader.ended
+
+
+def test_all_bodies_on_their_way_hold_bounded_memory(start_athena: StartAthena) -> None:
+    """Clients that send nearly all of a bulk, and no more; one that goes on sending is not disturbed."""
+    athena = start_athena()
+    size = 12 * 1024 * 1024
+    head = f"POST {BULK} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n"
+    head += f"Content-Length: {size}\r\n\r\n"
+    opening = b'{"op":"open","tx_id":"slow","description":"Deploy"}\n'
+    with ExitStack() as open_:
+        slow = open_.enter_context(tcp(athena))
+        slow.sendall(head.encode() + opening)
+        before, sent = memory(athena), len(opening)
+        for _ in range(30):
+            lazy = open_.enter_context(tcp(athena))
+            with suppress(ConnectionError):
+                lazy.sendall(head.encode() + b"\n" * (size - 1))
+            slow.sendall(b" " * 1000)
+            sent += 1000
+        assert number(athena, "athena_unfinished_bodies_total") > 5
+        assert memory(athena) - before < 400 * 1024 * 1024
+        slow.sendall(b" " * (size - sent))
+        assert slow.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_body_without_end_is_not_read_for_ever(start_athena: StartAthena) -> None:
+    """It was refused at its first bytes. Of what follows much is read, since some look for the answer at the end."""
+    athena = start_athena()
+    head = f"POST {TXS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    piece = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    with tcp(athena) as sock:
+        sock.sendall(head.encode())
+        for _ in range(16 * 16):
+            sock.sendall(piece)  # 16 MiB
+        assert sock.recv(12) == b"HTTP/1.1 415"
+        with pytest.raises(ConnectionError):  # noqa: PT012 - whichever piece is too much
+            for _ in range(16 * 1024):
+                sock.sendall(piece)  # a gigabyte
+
+
+def test_an_upload_that_waits_for_the_request_before_it_has_its_time(start_athena: StartAthena) -> None:
+    athena = start_athena("--body-timeout", "1", "--handshake-timeout", "1")
+    open_tx(athena, tx_id="a", description="Deploy")
+    body = b'{"status":"pending"}'
+    upload = f"PUT {TXS}/a HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    for begun in (20, len(upload) - 5):  # a part of its head, a part of its body
+        with tcp(athena) as sock:
+            sock.sendall(f"GET {API}/notifications/changes?after=&wait=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            poll = f"GET {API}/notifications/changes?wait=3 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+            sock.sendall(poll)
+            time.sleep(0.2)  # until it waits
+            sock.sendall(upload[:begun])
+            time.sleep(0.2)
+            sock.sendall(upload[begun:])
+            received = b""
+            while received.count(b"HTTP/1.1 200") < 3:
+                data = sock.recv(65536)
+                assert data, received
+                received += data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import tracemalloc
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -27,6 +29,10 @@ DONE: Notification = OPENED
 BULK_BYTES = int(BY_NAME["max_bulk_bytes"].default)
 
 
+def read(raw: bytes, content_type: str) -> tuple[Sequence[bulk.Line], bulk.Bad]:
+    return asyncio.run(bulk.read(raw, content_type))
+
+
 def line(tx_id: str | None, **more: str) -> str:
     return json.dumps({"op": "open", "tx_id": tx_id, "description": "d", **more})
 
@@ -34,7 +40,7 @@ def line(tx_id: str | None, **more: str) -> str:
 @given(st.lists(st.one_of(st.none(), IDS, st.text(max_size=3), st.sampled_from(["a\nb", "", "a" * 129, "a\n", "ä"]))))
 def test_bad_ids_are_found_wherever_they_are(ids: list[str | None]) -> None:
     raw = json.dumps([json.loads(line(tx_id)) for tx_id in ids]).encode()
-    lines, bad = bulk.read(raw, "application/json")
+    lines, bad = read(raw, "application/json")
     good = [tx_id is None or bool(re.match(ID_PATTERN, tx_id)) for tx_id in ids]
     assert [found.id for found in lines] == [tx_id for tx_id, is_good in zip(ids, good, strict=True) if is_good]
     assert sorted(bad) == [index for index, is_good in enumerate(good) if not is_good]
@@ -59,7 +65,7 @@ PIECES = st.sampled_from([*(line(tx_id) for tx_id in ("a", "b")), "{", "1", '{"o
 def test_lines_are_what_line_breaks_divide_however_the_rest_is_spaced(parts: list[tuple[str, str]], lead: str) -> None:
     raw = lead + "".join(piece + white for piece, white in parts)
     expected = [_is_good(piece) for piece in raw.split("\n") if piece.strip()]
-    lines, bad = bulk.read(raw.encode(), "application/x-ndjson")
+    lines, bad = read(raw.encode(), "application/x-ndjson")
     assert len(lines) == expected.count(True)
     assert sorted(bad) == [index for index, is_good in enumerate(expected) if not is_good]
 
@@ -73,7 +79,7 @@ def _is_good(piece: str) -> bool:
 
 def test_refused_and_bad_lines_are_in_their_places() -> None:
     raw = "\n".join([line("a"), "{", line("b"), line("-/-")]).encode()
-    lines, bad = bulk.read(raw, "application/x-ndjson")
+    lines, bad = read(raw, "application/x-ndjson")
     answer = json.loads(bulk.answer(bad, [str(found.id) for found in lines], [UnknownTransaction("a"), DONE]))
     told = [(result["tx_id"], result["status"]) for result in answer["results"]]
     assert told == [("a", 404), (None, 400), ("b", 200), ("-/-", 400)]
@@ -82,11 +88,11 @@ def test_refused_and_bad_lines_are_in_their_places() -> None:
 @pytest.mark.parametrize("raw", [b"", b"\n", b" \r\n\n"])
 def test_nothing_at_all_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidJson, match="got nothing"):
-        bulk.read(raw, "application/x-ndjson")
+        read(raw, "application/x-ndjson")
 
 
 def test_blank_lines_are_none_and_do_not_count() -> None:
-    lines, bad = bulk.read(b"\n \r\n".join([line("a").encode()] * 6_000), "application/x-ndjson")
+    lines, bad = read(b"\n \r\n".join([line("a").encode()] * 6_000), "application/x-ndjson")
     assert (len(lines), bad) == (6_000, {})
 
 
@@ -107,7 +113,7 @@ def test_what_is_huge_and_bad_is_refused_without_being_made(begin: bytes, fill: 
     raw = begin + fill * (BULK_BYTES // len(fill)) + end
     tracemalloc.start()
     try:
-        lines, bad = bulk.read(raw, "application/json")
+        lines, bad = read(raw, "application/json")
         assert (len(lines), len(bad)) == (0, 1)
     except (InvalidField, InvalidJson):
         pass
@@ -119,16 +125,41 @@ def test_what_is_huge_and_bad_is_refused_without_being_made(begin: bytes, fill: 
 
 def test_what_is_in_texts_does_not_count_as_lines() -> None:
     pieces = [line("a", athena_msg='[{,"\\' * 200)] * 9_999
-    lines, bad = bulk.read(f"[{','.join([*pieces, 'null'])}]".encode(), "application/json")
+    lines, bad = read(f"[{','.join([*pieces, 'null'])}]".encode(), "application/json")
     assert (len(lines), len(bad)) == (9_999, 1)
 
 
 def test_no_lines_are_an_answer_without_results() -> None:
-    lines, bad = bulk.read(b"[]", "application/json")
+    lines, bad = read(b"[]", "application/json")
     assert json.loads(bulk.answer(bad, [], [])) == {"results": [], "message": "ok"}
     assert not lines
 
 
 def test_too_many_lines_are_refused() -> None:
     with pytest.raises(InvalidField, match="10,000 lines, got 10,001"):
-        bulk.read(b"1\n" * 10_001, "application/x-ndjson")
+        read(b"1\n" * 10_001, "application/x-ndjson")
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (
+            b"\n".join([b'{"op":"edit","tx_id":"a","status":' + b"[" * 700 + b"]" * 700 + b"}"] * 2_000),
+            "application/x-ndjson",
+        ),
+        (b"[" + b",".join([b'{"op":"edit","tx_id":[' + b"1," * 20 + b"1]}"] * 10_000) + b"]", "application/json"),
+    ],
+    ids=["lines", "members"],
+)
+def test_the_event_loop_goes_on_while_bad_lines_are_explained(raw: bytes, content_type: str) -> None:
+    async def scenario() -> int:
+        turns = 0
+        reading = asyncio.ensure_future(bulk.read(raw, content_type))
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        _, bad = reading.result()
+        assert len(bad) in (2_000, 10_000)
+        return turns
+
+    assert asyncio.run(scenario()) > 5

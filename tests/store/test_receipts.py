@@ -235,7 +235,7 @@ def test_old_receipts_are_forgotten_a_few_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_large_request_lets_others_have_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("athena.store.time_slice.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("athena.time_slice.TURN_SECONDS", 0.0)
 
     async def main() -> None:
         store = SqliteStore(tmp_path)

@@ -276,7 +276,7 @@ class Access:
         if entries := self.audit.take():
             try:
                 await self._in_thread(lambda: self._store.add_audit(entries))
-            except StoreUnavailable:
+            except Exception:
                 self.audit.give_back(entries)
                 raise
 

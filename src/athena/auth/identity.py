@@ -47,7 +47,8 @@ class Identity:
         self.until = until
         self.parent = parent
         self.label = f"{kind} {id_} ({name})" if id_ else kind  # made once: each request is logged with it
-        self.scope = hashlib.sha256(f"{kind} {id_ if subject is None else subject}".encode()).digest()
+        said = f"{kind} {id_ if subject is None else subject}"
+        self.scope = hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()
         self.connections = 0
         self.bucket: TokenBucket | None = None
 

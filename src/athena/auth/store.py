@@ -150,13 +150,18 @@ class AuthStore:
 
     # ---- audit log ---------------------------------------------------------------------------------------------------
     def add_audit(self, entries: Sequence[Entry]) -> None:
-        masked = [entry._replace(who=mask_emails(entry.who), detail=mask_emails(entry.detail)) for entry in entries]
+        masked = [entry._replace(who=_storable(entry.who), detail=_storable(entry.detail)) for entry in entries]
         with self._to_write():
             self._db.executemany(SQL["add_audit"], masked)
 
     def audit(self, since: int, limit: int) -> list[Entry]:
         """The newest entries not before `since`, newest first."""
         return [Entry(*cast(Any, row)) for row in self._db.execute(SQL["audit"], (since, limit))]
+
+
+def _storable(text: str) -> str:
+    """Without e-mail addresses, and without what UTF-8 cannot hold: one such entry would keep all others out."""
+    return mask_emails(text.encode("utf-8", "replace").decode())
 
 
 def count_good(directory: Path) -> int | None:

@@ -123,8 +123,8 @@ class TokenVerifier:
         role = next((role for role in reversed(ROLES) if role in roles), None)
         if role is None:
             raise Forbidden("view", f"token without a known role in its claim {self._rules.role_claim!r}")
-        subject = mask_emails(str(claims.get("sub", "")))[:128]
-        name = mask_emails(str(claims.get("name") or claims.get("preferred_username") or subject))[:128]
+        subject = _shown(claims.get("sub", ""))
+        name = _shown(claims.get("name") or claims.get("preferred_username") or subject)
         until = float(min(int(claims["exp"]), LATEST_SECONDS)) * 1000
         return Identity("token", subject, name, role, until, subject=str(claims.get("sub") or claims))
 
@@ -209,3 +209,8 @@ def _read_secret(path: str) -> bytes:
     if len(secret) < 32:  # RFC 7518 section 3.2: no shorter than the hash
         raise StartupError(f"--jwt-secret-file: expected a secret of at least 32 bytes, got {len(secret)}")
     return secret
+
+
+def _shown(claim: object) -> str:
+    """A claim as logs and the audit log show it. JSON can hold half of a surrogate pair, which UTF-8 cannot."""
+    return mask_emails(str(claim).encode("utf-8", "replace").decode())[:128]

@@ -18,6 +18,7 @@ from athena.errors import AthenaError, InternalError, MethodNotAllowed, NotFound
 from athena.http import cors, metrics, openapi, static
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import JsonResponse, error_response
+from athena.http.bodies import UnfinishedBodies
 from athena.http.endpoints import Endpoints
 from athena.http.fast_path import EditFastPath
 from athena.http.metrics import Workers
@@ -53,8 +54,8 @@ Table = dict[str, dict[str, Bound]]
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
     """The application of a node."""
     fast_path = EditFastPath(service, admission, config.max_head_bytes, config.max_body_bytes)
-    unread = UnreadAnswers()
-    watched = metrics.watch(service, hub, admission, config, workers, fast_path, unread)
+    unread, bodies = UnreadAnswers(), UnfinishedBodies()
+    watched = metrics.watch(service, hub, admission, config, workers, fast_path, unread, bodies)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
     sessions = SessionEndpoints(admission, config.max_body_bytes, secure)
@@ -71,7 +72,9 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
         handler = others.get(route.handler) or getattr(endpoints, route.handler, None)
         bound = Bound(route, handler or getattr(sessions, route.handler))
         table.setdefault(route.path, {})[route.method] = bound
-    return Application(table, static.handlers(admission, config.frame_ancestors), hub, admission, fast_path, unread)
+    return Application(
+        table, static.handlers(admission, config.frame_ancestors), hub, admission, fast_path, unread, bodies
+    )
 
 
 class Application:
@@ -90,6 +93,7 @@ class Application:
         admission: Admission,
         fast_path: EditFastPath,
         unread: UnreadAnswers,
+        bodies: UnfinishedBodies,
     ) -> None:
         self._exact = {path: methods for path, methods in table.items() if not path.endswith(PARAMETER)}
         self._open_ended = [
@@ -101,6 +105,7 @@ class Application:
         self._admission = admission
         self._fast_path = fast_path
         self._unread = unread
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -180,6 +185,7 @@ class Application:
                     "admission": self._admission,
                     "fast_path": self._fast_path,
                     "unread": self._unread,
+                    "bodies": self._bodies,
                     "handshake_timeouts": TimeoutQueue(HttpProtocol.header_timeout),
                     "idle_timeouts": TimeoutQueue(HttpProtocol.idle_timeout),
                 }

@@ -12,6 +12,8 @@ from starlette.requests import Request
 
 from athena.domain.model import ID_PATTERN
 from athena.errors import AthenaError, BadRequest, BodyTooLarge, InvalidField, InvalidJson, UnsupportedMediaType
+from athena.http.bodies import UnfinishedBodies
+from athena.live.sse import TRANSPORT
 
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
@@ -35,18 +37,36 @@ async def read(request: Request, limit: int, types: tuple[str, ...]) -> bytes:
             raise UnsupportedMediaType(value.decode("latin-1"), " or ".join(types))
         if name == b"content-length" and int(value) > limit:  # the HTTP parser lets only digits through
             raise BodyTooLarge(limit)
-    pieces: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("expected the whole body, got the end of the connection")
-        pieces.append(message["body"])
-        size += len(pieces[-1])
-        more = message["more_body"]
-        if size > limit:
-            raise BodyTooLarge(limit)
+    first, more = await _piece(request)
+    if len(first) > limit:
+        raise BodyTooLarge(limit)
+    return await _rest(request, first, limit) if more else first  # nearly all come in one piece
+
+
+async def _rest(request: Request, first: bytes, limit: int) -> bytes:
+    """The whole body of which `first` is here."""
+    bodies: UnfinishedBodies = request.scope["state"]["bodies"]
+    transport = request.scope["extensions"][TRANSPORT]
+    pieces, size, more = [first], len(first), True
+    try:
+        while more:
+            bodies.grow(transport, len(pieces[-1]))
+            piece, more = await _piece(request)
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise BodyTooLarge(limit)
+    finally:
+        bodies.remove(transport)
     return b"".join(pieces)
+
+
+async def _piece(request: Request) -> tuple[bytes, bool]:
+    """-> the next piece of the body, and whether more follows."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise BadRequest("expected the whole body, got the end of the connection")
+    return message["body"], message["more_body"]
 
 
 def is_of(value: bytes | None, types: tuple[str, ...]) -> bool:

@@ -14,6 +14,7 @@ from athena.domain.model import ID_PATTERN, BulkEdit, BulkOpen, Notification
 from athena.errors import AthenaError, InvalidField, InvalidJson
 from athena.http import body
 from athena.http.answers import BulkAnswer, BulkResult
+from athena.time_slice import TimeSlice
 
 MOST_LINES = 10_000
 
@@ -22,6 +23,9 @@ LINE_BYTES = 64 * 1024
 
 MOST_VALUES = 64 * MOST_LINES
 """Texts, brackets and commas in an array that is looked at member by member: twice what its lines can have."""
+
+VALUES_AT_ONCE = 1024
+"""Values counted between two looks at the clock."""
 
 Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
@@ -35,8 +39,12 @@ _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*")
 
 
-def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
-    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`."""
+async def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
+    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`.
+
+    Where a line is bad, each is decoded by itself and explained, which may take a second; the event loop goes on
+    meanwhile.
+    """
     in_array = _is_array(raw, content_type)
     try:
         # Of NDJSON each line is gone before the next is made, in the same memory: all of them would not fit the caches.
@@ -46,7 +54,8 @@ def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
     else:
         if len(lines) <= MOST_LINES and _ids_are_good(lines):
             return lines, {}
-    return _each(_members(raw) if in_array else _not_blank(raw))
+    time_slice = TimeSlice()
+    return await _each(await _members(raw, time_slice) if in_array else _not_blank(raw), time_slice)
 
 
 def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Notification | AthenaError]) -> bytes:
@@ -84,11 +93,13 @@ def _not_blank(raw: bytes) -> Sequence[bytes]:
     return [line for line in raw.split(b"\n") if line.strip()]
 
 
-def _members(raw: bytes) -> Sequence[msgspec.Raw]:
+async def _members(raw: bytes, time_slice: TimeSlice) -> Sequence[msgspec.Raw]:
     """The members of an array, which are counted before they are made: each costs more than the byte that it may be."""
     body.parse(raw, _whole)  # of what is no JSON, nothing can be told apart
     depth = members = 0
     for values, found in enumerate(_STRUCTURE.finditer(raw)):
+        if values % VALUES_AT_ONCE == 0:
+            await time_slice.yield_if_due()
         match found[0]:
             case b"[" | b"{":
                 depth += 1
@@ -114,13 +125,14 @@ def _ids_are_good(lines: Sequence[Line]) -> bool:
     return joined.count("\n") == len(ids) and _IDS.fullmatch(joined) is not None
 
 
-def _each(pieces: Sequence[bytes | msgspec.Raw]) -> tuple[Sequence[Line], Bad]:
+async def _each(pieces: Sequence[bytes | msgspec.Raw], time_slice: TimeSlice) -> tuple[Sequence[Line], Bad]:
     """The same as `read`, with a look at each line: one of them is bad, or was blank."""
     if len(pieces) > MOST_LINES:
         raise _too_many(len(pieces))
     lines: list[Line] = []
     bad: dict[int, BulkResult] = {}
     for index, piece in enumerate(pieces):
+        await time_slice.yield_if_due()
         try:
             if (size := memoryview(piece).nbytes) > LINE_BYTES:
                 raise InvalidField("body", f"expected a line of at most {LINE_BYTES:,} bytes, got {size:,}")

@@ -74,7 +74,7 @@ class Endpoints:
         """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
         raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
         key = idempotency.key_of(request, raw)
-        lines, bad = bulk.read(raw, request.headers.get("content-type", ""))
+        lines, bad = await bulk.read(raw, request.headers.get("content-type", ""))
         return _response(await self.service.bulk(lines, partial(bulk.answer, bad), key))
 
     async def transaction(self, request: Request) -> JsonResponse:

@@ -15,6 +15,7 @@ from athena.errors import AthenaError
 from athena.histogram import Histogram
 from athena.http.admission import Admission
 from athena.http.answers import Checks
+from athena.http.bodies import UnfinishedBodies
 from athena.http.fast_path import EditFastPath
 from athena.http.readiness import PATIENCE, Readiness
 from athena.http.unread import UnreadAnswers
@@ -60,6 +61,7 @@ class Watched(NamedTuple):
     readiness: Readiness
     fast_path: EditFastPath
     unread: UnreadAnswers
+    bodies: UnfinishedBodies
 
 
 def watch(
@@ -70,11 +72,12 @@ def watch(
     workers: Workers,
     fast_path: EditFastPath,
     unread: UnreadAnswers,
+    bodies: UnfinishedBodies,
 ) -> Watched:
     """What there is to look at in a node."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
     readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
-    return Watched(store, journal, hub, admission, workers, disk, readiness, fast_path, unread)
+    return Watched(store, journal, hub, admission, workers, disk, readiness, fast_path, unread, bodies)
 
 
 class Seen(NamedTuple):
@@ -153,6 +156,11 @@ COUNTERS = (
         "athena_unread_answers",
         "Connections that were cut off since all together left too much of their answers unread.",
         lambda s: _one(s.parts.unread.ended),
+    ),
+    Metric(
+        "athena_unfinished_bodies",
+        "Connections that were cut off because request bodies on their way took too much memory together.",
+        lambda s: _one(s.parts.bodies.ended),
     ),
     Metric("athena_errors", "Answers that were an error.", lambda s: _by_name(s.parts.admission.errors), ("code",)),
 )

@@ -32,6 +32,10 @@ do; in asyncio's transports they have half a minute."""
 PIECE = 64 * 1024
 """Bytes of an answer that are written at once."""
 
+MOST_SURPLUS = 32 * 1024 * 1024
+"""Bytes of a body that are read and dropped after the answer: a client that looks for the answer only when it has sent
+everything gets it. One that goes on for longer, an endless one, is disconnected."""
+
 
 def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
     """Close a connection, without waiting long for a peer that has everything, and does not agree to the end of TLS."""
@@ -80,6 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
     _piece = 0  # bytes that came last
     _fresh = True  # whether nothing was going on when they came
     _trailers = 0  # bytes that came with nothing of a body in them
+    _surplus = 0  # bytes of a body that came after the answer
     _refused = False  # whether what comes is no request any more
     _earlier: RequestResponseCycle | None = None  # of the request before the last one, if that has to wait for it
     _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
@@ -145,15 +150,26 @@ class HttpProtocol(HttpToolsProtocol):
             self._disarm()
             self._rest()
         elif self._receiving == "body":
-            self._arm(self.body_timeout)
             if self._trailers > self.max_head:
                 self._refuse(HeadTooLarge(self.max_head))
+            else:
+                self._expect_rest()
         else:
             self._head += len(data)
             if self._head - self._before > self.max_head:
                 self._refuse(HeadTooLarge(self.max_head))
-            elif self._deadline is None:
-                self._arm(self.header_timeout)
+            else:
+                self._expect_rest()
+
+    def _expect_rest(self) -> None:
+        """Limit the time for the rest of the request that is coming in, unless nothing is read until others before it
+        are answered."""
+        if self.pipeline:
+            self._disarm()
+        elif self._receiving == "body":
+            self._arm(self.body_timeout)
+        elif self._receiving == "headers" and self._head and self._deadline is None:
+            self._arm(self.header_timeout)
 
     def _is_at_rest(self) -> bool:
         """Whether nothing of a request is here, and nothing of one before it is left to be done."""
@@ -242,7 +258,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._receiving == "headers":  # what comes behind a body is none: a proxy in front has not looked at it
-            super().on_header(name, value)
+            super().on_header(name, value.strip(b" \t"))  # the parser leaves what follows a value (RFC 9110, 5.5)
 
     def on_headers_complete(self) -> None:
         self._check_head()
@@ -250,7 +266,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._earlier = before if self.pipeline else None
         self._receiving = "body"
-        self._trailers = 0
+        self._trailers = self._surplus = 0
         if self.cycle is not before:  # a request, and no handshake
             # A weak reference: it would refer to itself, and live on until it is looked for.
             self.scope["extensions"][ANSWER] = partial(self._answer, ref(self.cycle))  # type: ignore[assignment]
@@ -281,6 +297,10 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
         self._trailers = 0
+        if self.cycle.response_complete:  # it was answered before its body was here: the rest is read and dropped
+            self._surplus += len(body)
+            if self._surplus > MOST_SURPLUS:
+                self.transport.abort()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -339,10 +359,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._held and not self.transport.is_closing():
             self._held = False
             self._unset_keepalive_if_required()
-            if self._receiving == "body":
-                self._arm(self.body_timeout)
-            elif self._receiving == "headers" and self._head:
-                self._arm(self.header_timeout)
             self._go_on()
 
     def _go_on(self) -> None:
@@ -356,6 +372,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
         else:
             self._rest()
+        self._expect_rest()
 
     def _let_go(self) -> None:
         """The connection ends when its peer has taken everything."""

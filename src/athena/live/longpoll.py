@@ -29,10 +29,13 @@ async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
     if after == "":
         now = hub.tail.position
         return Poll(json_array(now.epoch, [encode_ready(now)]), str(now))
-    seq = hub.resume_from(after, "longpoll")
+    seq, epoch = hub.resume_from(after, "longpoll"), hub.tail.epoch
     chunk = await hub.next(seq, json_array, wait)
     if chunk is not None:
         seq = chunk.seq
-    # A stop, or a purge, may have left the reader where there is nothing to come back to but what it asked with.
-    cursor = after if after is not None and seq == UNKNOWN else str(Position(hub.tail.epoch, max(seq, 0)))
-    return Poll(chunk.data if chunk is not None and chunk.data else b"[]", cursor)
+    if chunk is not None and chunk.data:
+        return Poll(chunk.data, str(Position(hub.tail.epoch, seq)))
+    # Nothing was answered, so the cursor stays in the history it is from, also when a purge has just ended that one:
+    # with it, the next poll gets the reset.
+    cursor = after if after is not None and seq == UNKNOWN else str(Position(epoch, max(seq, 0)))
+    return Poll(b"[]", cursor)

@@ -32,7 +32,7 @@ from athena.store.sqlite_file import WAL_BYTES, check_version, describe_error, l
 from athena.store.sqlite_pages import read_page
 from athena.store.sqlite_readers import Readers
 from athena.store.sqlite_rows import newly_finished, statements
-from athena.store.time_slice import TimeSlice
+from athena.time_slice import TimeSlice
 
 log = logging.getLogger("athena.store")
 
