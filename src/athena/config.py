@@ -228,9 +228,17 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -
             raise StartupError(f"{BY_NAME[name].flag}: expected {' or '.join(choices)}, got {values[name]!r}")
     if values["port"] > 65535:
         raise StartupError(f"--port: expected 0 to 65535, got {values['port']}")
+    if any(mark in values["frame_ancestors"] for mark in ";,"):  # it would begin another directive of the policy
+        raise StartupError("--frame-ancestors: expected sources with blanks between them, without ; and ,")
     for name in LISTS:
         values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
     return Config(**{**values, "data": Path(values["data"])})
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """`ATHENA_…` variables that stand for no setting: most likely one that is misspelled."""
+    known = {setting.variable for setting in SETTINGS}
+    return sorted(name for name in environ if name.startswith("ATHENA_") and name not in known)
 
 
 def convert(setting: Setting, raw: Any) -> str | int | float | bool:

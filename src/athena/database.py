@@ -29,6 +29,11 @@ def load_blocks(package: str, filename: str) -> dict[str, str]:
     return blocks
 
 
+def explain(error: Exception) -> str | None:
+    """What SQLite says went wrong; None when the error is none of its own."""
+    return str(error) if isinstance(error, apsw.Error) else None
+
+
 def connect(path: Path, flags: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
     connection.set_busy_timeout(5000)
@@ -88,7 +93,7 @@ class Files:
             in_place = False
         if not in_place:
             name = os.path.basename(self._database)
-            raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or start Athena anew")
+            raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or restart Athena")
 
     def preallocate_wal(self, size: int, step: int) -> bool:
         """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether there is more to be done.

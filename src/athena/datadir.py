@@ -46,14 +46,44 @@ MENDING = {
 """What to do about a file of the directory that SQLite cannot use."""
 
 
+FULL = 1024 * 1024
+"""Bytes free on a disk, below which whatever goes wrong there is most likely for want of room."""
+
+
 def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectoryUnusable:
     """What to raise for an `OSError` about a data directory, or for what SQLite says of one of its files."""
     if isinstance(error, PermissionError):
+        named = Path(error.filename).name if error.filename and Path(error.filename) != directory else file
         advice = "run as its owner, or choose another with --data"
-        return DataDirectoryUnusable(str(directory), "Permission denied", advice)
+        return DataDirectoryUnusable(
+            str(directory), f"{named}: Permission denied" if named else "Permission denied", advice
+        )
+    named = f"{file}: " if file else ""
+    if _is_full(directory, error):
+        return DataDirectoryUnusable(str(directory), f"{named}the disk is full", "make room on it; nothing is damaged")
     if isinstance(error, OSError):
-        return DataDirectoryUnusable(str(directory), error.strerror or str(error))
-    return DataDirectoryUnusable(str(directory), f"{file}: {error}", MENDING[file])
+        return DataDirectoryUnusable(str(directory), f"{named}{error.strerror or error}")
+    return DataDirectoryUnusable(str(directory), f"{named}{error}", MENDING[file])
+
+
+def _is_full(directory: Path, error: Exception) -> bool:
+    """SQLite says "disk I/O error" where it cannot make one of its files, so the disk is asked, too."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if "malformed" in str(error) or "not a database" in str(error):
+        return False
+    with suppress(OSError):
+        room = os.statvfs(directory)
+        return room.f_bavail * room.f_frsize < FULL
+    return False
+
+
+def give_to_owner(path: Path) -> None:
+    """A file that root makes in somebody's data directory is theirs: a service that runs as its own user has to be able
+    to open it. Raises `OSError`."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def fsync_path(path: Path) -> None:
@@ -77,6 +107,16 @@ def announce(directory: Path, url: str) -> None:
         folder = state_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / f"port-{urlsplit(url).port}").write_text(f"{directory.resolve()}\n")
+
+
+def withdraw(directory: Path, url: str) -> None:
+    """Take that word back, unless it is somebody else's by now."""
+    with suppress(OSError, RuntimeError):
+        word = state_folder() / f"port-{urlsplit(url).port}"
+        if word.read_text().strip() == str(directory.resolve()):
+            word.unlink()
+    with suppress(OSError):
+        (directory / ADDRESS).unlink()
 
 
 def find_served(url: str, guess: Path) -> Path | None:

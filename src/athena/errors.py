@@ -28,8 +28,21 @@ AthenaError
 │   ├── StoreUnavailable       503
 │   ├── NotReady               503
 │   └── ShuttingDown           503
-└── StartupError                –   Athena cannot start; the sentence says what to do
-    └── (see its subclasses)
+└── CommandError                –   a command of `athena` ends with it; never an answer
+    ├── NoSuchKey                –
+    ├── KeyNotChanged            –
+    ├── StartupError             –   Athena cannot start; the sentence says what to do
+    │   ├── SQLiteTooOld         –
+    │   ├── DataDirectoryInUse   –
+    │   ├── DataDirectoryUnusable –
+    │   ├── StoreNotDurable      –
+    │   ├── StoreTooNew          –
+    │   ├── AddressUnavailable   –
+    │   ├── NotLoopback          –
+    │   ├── NotEncrypted         –
+    │   └── TlsUnusable          –
+    ├── BackupUnusable           –
+    └── BackupNotWritten         –
 
 Each class has a stable `code`, an HTTP `status`, and holds its data; `str(error)` is the sentence people read.
 `as_dict()` is the one shape in which errors leave Athena.
@@ -331,8 +344,33 @@ class ShuttingDown(Unavailable):
         super().__init__("expected a running server, got one that is shutting down")
 
 
+# ---- commands --------------------------------------------------------------------------------------------------------
+class CommandError(AthenaError):
+    """A command of `athena` cannot do its work. Never an answer over HTTP."""
+
+    code = "command_error"
+
+
+class NoSuchKey(CommandError):
+    """The id is not that of a valid key."""
+
+    code = "no_such_key"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"expected the id of a key that is good (athena keys list), got {key_id!r}")
+
+
+class KeyNotChanged(CommandError):
+    """The file of the keys could not be written."""
+
+    code = "key_not_changed"
+
+    def __init__(self, state: str, why: str) -> None:
+        super().__init__(f"{state}: auth.db could not be written: {why}")
+
+
 # ---- start -----------------------------------------------------------------------------------------------------------
-class StartupError(AthenaError):
+class StartupError(CommandError):
     """Athena cannot start. The sentence says why, and what to do."""
 
     code = "startup_error"
@@ -392,7 +430,7 @@ class StoreTooNew(StartupError):
         )
 
 
-class BackupUnusable(StartupError):
+class BackupUnusable(CommandError):
     """What is there cannot be taken for a copy of a history."""
 
     code = "backup_unusable"
@@ -401,7 +439,7 @@ class BackupUnusable(StartupError):
         super().__init__(f"expected a usable copy of a history at {path}, got: {why}")
 
 
-class BackupNotWritten(StartupError):
+class BackupNotWritten(CommandError):
     """A copy of the history cannot be put where it was to be."""
 
     code = "backup_not_written"

@@ -37,10 +37,16 @@ def _check_tls(config: Config) -> None:
     if bool(config.tls_cert) != bool(config.tls_key):
         raise TlsUnusable("one without the other")
     if config.tls_cert:
+        for flag, file in (("--tls-cert", config.tls_cert), ("--tls-key", config.tls_key)):
+            try:
+                open(file, "rb").close()
+            except OSError as error:
+                raise TlsUnusable(f"{flag} {file}: {error.strerror}") from error
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.tls_cert, config.tls_key)
         except (OSError, ssl.SSLError) as error:
-            raise TlsUnusable(error.strerror or str(error)) from error
+            why = f"{config.tls_cert} and {config.tls_key} are no certificate and its key: {error.strerror or error}"
+            raise TlsUnusable(why) from error
 
 
 def loopback_peer(listener: socket.socket) -> str | None:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -22,7 +22,8 @@ from athena import datadir
 from athena.auth.access import Access
 from athena.auth.build import build_access, build_gate
 from athena.clock import Clock
-from athena.config import BY_NAME, Config
+from athena.config import BY_NAME, Config, unknown_variables
+from athena.errors import StoreUnavailable
 from athena.http.access_log import AccessLog
 from athena.http.admission import Admission
 from athena.http.app import Application, build_app
@@ -41,6 +42,7 @@ from athena.logs import LAST_SECONDS, Output, set_up
 from athena.relay.base import Committed
 from athena.relay.local import LocalRelay
 from athena.service import Service
+from athena.store.disk import Disk
 from athena.store.sqlite import SqliteStore
 from athena.workers.expiry import Expiry
 from athena.workers.maintenance import Maintenance
@@ -68,6 +70,8 @@ log = logging.getLogger("athena")
 def run(config: Config) -> int:
     """Serve until SIGTERM or SIGINT -> the exit status. Raises a `StartupError` that says what to do."""
     output = set_up(config.log_level, config.log_format)
+    for name in unknown_variables():
+        log.warning("%s is set and no setting of Athena: misspelled?", name)
     try:
         with closing(listen(config)) as listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve(config, listener, output))
@@ -79,10 +83,10 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
     async with AsyncExitStack() as ending:
         store = SqliteStore(config.data)
         ending.push_async_callback(store.close)
-        position = await store.position()
+        with _usable(config.data):
+            tail = Tail(await store.position(), config.tail_bytes)
+            await _preload(tail, store)
         keepalive = KeepAlive(config.ping_interval, config.ping_timeout)
-        tail = Tail(position, config.tail_bytes)
-        await _preload(tail, store)
         hub = Hub(tail, store, SlowClients(config.slow_timeout), keepalive)
         relay = LocalRelay()
         relay.subscribe(lambda committed: _push(hub, committed))
@@ -90,7 +94,8 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
         journal = Journal(store, relay, clock.now)
         expiry = Expiry(store, journal, clock.now)
         timekeeping = Timekeeping(clock, store, journal, expiry.look_again)
-        await timekeeping.start()
+        with _usable(config.data):
+            await timekeeping.start()
         await expiry.begin()  # what went silent while Athena was down is over before anyone asks
         access = build_access(config)
         if access is not None:
@@ -109,11 +114,22 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
         server.announce = lambda: _announce(config, listener, access)
         _settle_garbage()
         sys.setswitchinterval(SWITCH_SECONDS)
+        url = _url(config, listener)
         await server.serve(sockets=[listener])
+        datadir.withdraw(config.data, url)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         return server.status
+
+
+@contextmanager
+def _usable(directory: Path) -> Iterator[None]:
+    """Without what is read in the block there is no start. Raises `DataDirectoryUnusable`."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise datadir.unusable(directory, RuntimeError(error.why), "athena.db") from error
 
 
 async def _preload(tail: Tail, store: SqliteStore) -> None:
@@ -123,11 +139,15 @@ async def _preload(tail: Tail, store: SqliteStore) -> None:
     tail.preload(max(start, found.retired), found.rows)
 
 
+def _url(config: Config, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:
     """Say what a person needs to begin: where it is, where the data is, and how to get in."""
-    host, port = listener.getsockname()[:2]
-    url = f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, for ever"
+    host, url = listener.getsockname()[0], _url(config, listener)
+    kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, forever"
     lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}"]
     if access is not None and (secret := access.local_link()) is not None:
         minutes = config.link_lifetime / 60
@@ -138,6 +158,9 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
         data = "" if config.data == Path(str(BY_NAME["data"].default)) else f" --data {config.data}"
         lines.append(f"Sign in by a key; this makes one: athena keys create --role manager --name <who>{data}")
     lines.append(f"Keeps {kept}")
+    with suppress(OSError):
+        if (free := Disk(config.data).free()) < config.min_free_bytes:
+            log.warning("%s bytes are free, fewer than --min-free-bytes: /readyz answers 503", f"{free:,}")
     datadir.announce(config.data, url)
     print("\n".join(lines), flush=True)
 

@@ -53,7 +53,7 @@ def test_a_flag_goes_before_the_variable(tmp_path: Path) -> None:
         (("--host", "0.0.0.0"), "expected --tls-cert and --tls-key"),
         (("--host", "0.0.0.0", "--auth", "none"), "expected a loopback address"),
         (("--tls-cert", "/dev/null"), "expected a certificate (--tls-cert) and its private key (--tls-key)"),
-        (("--allow-origin", "*.example.com"), "--allow-origin or --public-url: expected an origin"),
+        (("--allow-origin", "*.example.com"), "--allow-origin: expected an origin"),
         (("--jwt-issuer", "https://id.example"), "--jwt-audience: expected the audience"),
     ],
 )

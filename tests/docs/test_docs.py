@@ -55,7 +55,7 @@ def test_every_route_is_described_with_what_it_needs(route: object) -> None:
 def test_every_error_that_leaves_athena_is_described() -> None:
     table = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", text("api.md"), re.MULTILINE))
     for error in classes(errors.AthenaError):
-        if not issubclass(error, errors.StartupError) and "code" in vars(error):
+        if not issubclass(error, errors.CommandError) and "code" in vars(error):
             assert table.get(error.code) == str(error.status), error.code
     assert sorted(table) == error_codes(), "what is counted in the metrics, too"
 
@@ -71,10 +71,9 @@ def test_the_drawing_of_errors_is_the_tree() -> None:
         children = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
         for child in children:
             last = child is children[-1]
-            status = "–" if child is errors.StartupError else child.status
+            status = "–" if issubclass(child, errors.CommandError) else child.status
             yield f"{indent}{'└' if last else '├'}── {child.__name__} {status}"
-            if child is not errors.StartupError:
-                yield from drawn(child, indent + ("    " if last else "│   "))
+            yield from drawn(child, indent + ("    " if last else "│   "))
 
     assert errors.__doc__ is not None
     lines = re.findall(r"^([│├└─ ]+\w+) +(\d{3}|–)", errors.__doc__, re.MULTILINE)

@@ -29,7 +29,7 @@ def build_access(config: Config) -> Access | None:
             secret_file=config.jwt_secret_file,
         )
         tokens = TokenVerifier(rules)
-    elif config.jwks_url or config.jwt_secret_file:
+    elif config.jwks_url or config.jwt_secret_file or config.jwt_audience:
         raise StartupError("--jwt-issuer: expected the name of the identity provider, got nothing")
     return Access(config, AuthStore(config.data), tokens)
 

@@ -74,7 +74,7 @@ def relevant(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = R
 class Caller:
     """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
 
-    __slots__ = ("_headers", "_peer", "_scheme", "method", "query")
+    __slots__ = ("_address", "_headers", "_peer", "_scheme", "method", "query")
 
     def __init__(self, method: str, query: str, headers: Headers, peer: Callable[[], str], scheme: str) -> None:
         self.method = method
@@ -82,6 +82,7 @@ class Caller:
         self._headers = headers
         self._peer = peer
         self._scheme = scheme
+        self._address: str | None = None  # of the peer, once it was asked for: later the connection may be over
 
     def header(self, name: bytes) -> str:
         """A header's value, empty when it is not there."""
@@ -93,7 +94,9 @@ class Caller:
 
     def source(self, proxies: Proxies) -> tuple[str, str]:
         """(address of the client, scheme that it used)."""
-        peer = self._peer()
+        if self._address is None:
+            self._address = self._peer()
+        peer = self._address
         if not proxies:
             return peer, self._scheme
         return proxies.resolve(peer, self._scheme, self.header(b"x-forwarded-for"), self.header(b"x-forwarded-proto"))

@@ -9,7 +9,7 @@ from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.auth.secrets import ApiKey, fingerprint, new_key, parse_key
 from athena.auth.store import AuthStore, Entry, StoredKey
-from athena.datadir import unusable
+from athena.datadir import give_to_owner, unusable
 from athena.domain.masking import mask_emails
 
 FILE = "manager.key"
@@ -35,6 +35,7 @@ def ensure_key(store: AuthStore, directory: Path) -> bool:
         file = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "w") as stream:
             stream.write(f"{key}\n")
+        give_to_owner(directory / FILE)
     except OSError as error:
         raise unusable(directory, error) from error
     return True

@@ -29,11 +29,8 @@ class Origins:
     def __init__(self, allowed: Sequence[str], public_url: str, loopback_only: bool) -> None:
         """`loopback_only`: without access control, the name in the address bar must be this machine's own. Else a page
         elsewhere could have its name resolved to 127.0.0.1 (DNS rebinding) and count as Athena's own."""
-        try:
-            self.allowed = frozenset(normalized(origin) for origin in allowed)
-            self._public = normalized(public_url) if public_url else None
-        except ValueError as error:
-            raise StartupError(f"--allow-origin or --public-url: {error}") from None
+        self.allowed = frozenset(_setting("--allow-origin", origin) for origin in allowed)
+        self._public = _setting("--public-url", public_url) if public_url else None
         self._loopback_only = loopback_only
 
     def is_listed(self, origin: str) -> bool:
@@ -52,6 +49,13 @@ class Origins:
     def host_is_ours(self, host: str) -> bool:
         """Whether a request that names `host` was meant for Athena."""
         return not self._loopback_only or not host or _is_this_machine(host)  # browsers always name one
+
+
+def _setting(flag: str, origin: str) -> str:
+    try:
+        return normalized(origin)
+    except ValueError as error:
+        raise StartupError(f"{flag}: {error}") from None
 
 
 @lru_cache(maxsize=64)  # nearly all requests name the same one

@@ -16,7 +16,7 @@ import apsw
 from athena.auth.identity import now_ms
 from athena.auth.roles import Role
 from athena.database import Files, connect, load_blocks, make_durable, migrate, value
-from athena.datadir import make_directory, unusable
+from athena.datadir import give_to_owner, make_directory, unusable
 from athena.domain.masking import mask_emails
 from athena.errors import DataDirectoryUnusable
 
@@ -88,6 +88,7 @@ class AuthStore:
             # and the next program that looks would take the log away (https://sqlite.org/howtocorrupt.html, 2.2).
             if not path.exists():
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                give_to_owner(path)
             self._db = connect(path, apsw.SQLITE_OPEN_READWRITE)
             make_durable(self._db)
             migrate(self._db, PACKAGE)

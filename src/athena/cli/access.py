@@ -106,7 +106,7 @@ def audit(
     since: Annotated[
         str | None, typer.Option("--from", metavar="WHEN", help="Not before: 2026-01-31, or ago: 2h, 7d.")
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="The newest so many.")] = 100,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="At most so many, the newest.")] = 100,
     as_json: AsJson = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
@@ -123,7 +123,8 @@ def sign_in(url: Url = DEFAULT_URL) -> None:
     from athena.client import Client
 
     with Client(url, key=find_key(url)) as client:
-        print(f"{client.url}{client.request('POST', '/sign-in-links')['link']}")
+        link = client.request("POST", "/sign-in-links")["link"]
+        print(link if "://" in link else f"{client.url}{link}")
 
 
 def register(app: Any) -> None:

@@ -40,12 +40,21 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from athena.client import ClientError  # only now: most starts need no client
-
-        if not isinstance(error, AthenaError | ClientError):
-            raise
-        complain(f"athena: {error}")
+        complain(f"athena: {_explained(error)}")
         sys.exit(1)
+
+
+def _explained(error: Exception) -> str:
+    """What to say of an error that is no defect; raises one that is."""
+    from athena.client import ClientError  # only now: most starts need neither
+    from athena.database import explain
+
+    if isinstance(error, AthenaError | ClientError):
+        return str(error)
+    why = explain(error)
+    if why is None:
+        raise error
+    return f"expected the database to do its work, got: {why}; see its disk, and how many files may be open"
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pwd
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -15,29 +16,25 @@ from athena.auth.identity import now_ms
 from athena.auth.local import make_key
 from athena.auth.roles import Role
 from athena.auth.store import AuthStore, Entry, StoredKey
-from athena.cli.text import harmless, local_time
-from athena.errors import AthenaError
+from athena.cli.text import complain, harmless, local_time
+from athena.database import explain
+from athena.errors import KeyNotChanged, NoSuchKey
 
 WHOLE = 500
 """Columns in which every key has room."""
 
 
-class NoSuchKey(AthenaError):
-    """The id is none of a key that is good."""
-
-    code = "no_such_key"
-    status = 404
-
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"expected the id of a key that is good (athena keys list), got {key_id!r}")
-
-
 def create(data: Path, name: str, role: Role, lifetime_ms: int | None) -> None:
     """Make a key, and print it: once."""
-    with closing(AuthStore(data)) as store:
+    is_new = not (data / "auth.db").exists()
+    with closing(AuthStore(data)) as store, _changing("no key was made"):
         expires = None if lifetime_ms is None else int(now_ms()) + lifetime_ms
         key = make_key(store, name, role, expires)
         _note(store, "create a key", f"{key.id} ({name}), {role}")
+    if is_new:
+        complain(
+            f"athena: {data.resolve()} had no keys until now: an Athena that serves another directory refuses this one"
+        )
     print(key)
 
 
@@ -45,10 +42,24 @@ def revoke(data: Path, key_id: str) -> None:
     """End a key, and all that uses it."""
     key_id = key_id.removeprefix("ath_").partition("_")[0]
     with closing(AuthStore(data, must_exist=True)) as store:
-        if not store.revoke_key(key_id, int(now_ms())):
-            raise NoSuchKey(key_id)
-        _note(store, "revoke a key", key_id)
+        with _changing(f"{key_id} is NOT revoked, and still good"):
+            if not store.revoke_key(key_id, int(now_ms())):
+                raise NoSuchKey(key_id)
+        with _changing(f"{key_id} is revoked, and the audit log does not say so"):
+            _note(store, "revoke a key", key_id)
     print(f"{key_id} is revoked; a running Athena ends what uses it within 5 seconds")
+
+
+@contextmanager
+def _changing(state: str) -> Iterator[None]:
+    """`state` is what holds when the block cannot write. Raises `KeyNotChanged`."""
+    try:
+        yield
+    except Exception as error:
+        why = explain(error)
+        if why is None:
+            raise
+        raise KeyNotChanged(state, why) from error
 
 
 def show(data: Path, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import secrets
+import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -176,6 +178,12 @@ def why(error: BaseException) -> str:
     """The system's own words for a failed connection, without the libraries' wrapping."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"a certificate that is not trusted here ({cause.verify_message}; SSL_CERT_FILE names one that is)"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS that works ({cause.reason}; is it https there?)"
+        if isinstance(cause, http.client.RemoteDisconnected):
+            return "the connection was closed without an answer"
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
         cause = cause.__cause__ or cause.__context__

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from athena.auth.identity import Kind
 from athena.auth.roles import Role
 from athena.domain.wire import LiveMessage, Row, Transaction
-from athena.errors import AthenaError, StartupError
+from athena.errors import AthenaError, CommandError
 
 ANSWER = "athena.answer"
 """The extension of an ASGI scope by which our HTTP protocol takes an answer at once: status, header lines, body."""
@@ -133,7 +133,8 @@ class IssuedTicket(Struct):
 
 
 class SignInLink(Struct):
-    """`link` is a path with the secret behind `#`, where it is never sent to a server; good once, until `expires`."""
+    """`link` is a path, or with `--public-url` the whole address. The secret is after the `#`, so it is never sent to a
+    server. Valid once, until `expires`."""
 
     link: str
     expires: int
@@ -195,7 +196,7 @@ def error_codes() -> list[str]:
     """The codes of all errors that are answers."""
 
     def below(kind: type[AthenaError]) -> set[str]:
-        return {kind.code}.union(*(below(child) for child in kind.__subclasses__() if child is not StartupError))
+        return {kind.code}.union(*(below(child) for child in kind.__subclasses__() if child is not CommandError))
 
     return sorted(below(AthenaError))
 
@@ -204,3 +205,13 @@ def error_response(error: AthenaError, counts: dict[str, int]) -> JsonResponse:
     """An error in the one shape all errors have, counted by its code."""
     counts[error.code] += 1
     return JsonResponse(error.as_dict(), error.status, error.headers())
+
+
+class ClientGone:
+    """In the place of an answer when the client has closed the connection. Nothing is written; the access log has the
+    status that nginx gave such requests."""
+
+    status = 499
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pass

@@ -58,7 +58,7 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
     watched = metrics.watch(service, hub, admission, config, workers, fast_path, unread, bodies)
     endpoints = Endpoints(service, hub, admission, watched.readiness, config.max_body_bytes, config.max_bulk_bytes)
     secure = bool(config.tls_cert) or config.public_url.startswith("https:")
-    sessions = SessionEndpoints(admission, config.max_body_bytes, secure)
+    sessions = SessionEndpoints(admission, config.max_body_bytes, secure, config.public_url)
     stream = EventStream(hub)
     others: dict[str, Handler] = {
         "stream": partial(_itself, stream),

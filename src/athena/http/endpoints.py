@@ -15,10 +15,11 @@ from starlette.requests import Request
 import athena
 from athena.domain import wire
 from athena.domain.model import Archive, Edit, Notice, Notification, Open
-from athena.errors import BadCredentials, BadRequest, StoreUnavailable
+from athena.errors import BadCredentials, StoreUnavailable
 from athena.http import body, bulk, idempotency
 from athena.http.admission import IDENTITY, Admission
 from athena.http.answers import (
+    ClientGone,
     Done,
     Edited,
     Health,
@@ -134,7 +135,7 @@ class Endpoints:
         await self._record(request, "purge", answer)
         return _response(answer)
 
-    async def changes(self, request: Request) -> JsonResponse:
+    async def changes(self, request: Request) -> JsonResponse | ClientGone:
         """Long poll: what followed `after`, or what comes within `wait` seconds."""
         asked = body.query(request, WaitParameters)
         poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
@@ -146,9 +147,9 @@ class Endpoints:
             gone.cancel()
         if poll.cancelled():
             raise BadCredentials("a key, session or token")
-        if not poll.done():  # nobody waits for it any more: it gives back its place
+        if not poll.done():
             poll.cancel()
-            raise BadRequest("expected a client that waits for its poll, got the end of the connection")
+            return ClientGone()
         return JsonResponse(poll.result().as_json())
 
     # ---- operations --------------------------------------------------------------------------------------------------

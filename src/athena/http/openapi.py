@@ -209,9 +209,9 @@ def _operation_html(path: str, method: str, operation: dict[str, Any]) -> str:
         rows.append(f"<tr><td>body<td><code>{escape(media)}</code><td>{_links(content['schema'])}")
     for status, response in operation["responses"].items():
         shapes = " ".join(_links(content["schema"]) for content in response.get("content", {}).values())
-        rows.append(f"<tr><td>{status}<td>{escape(response['description'])}<td>{shapes}")
+        rows.append(f"<tr><td>{status}<td>{_marked_up(response['description'])}<td>{shapes}")
     return (
-        f"<h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2><p>{escape(operation['summary'])} "
+        f"<h2><b>{method.upper()}</b> <code>{escape(path)}</code></h2><p>{_marked_up(operation['summary'])} "
         f"<small>needs: {operation['x-athena-action']}</small></p><table>{''.join(rows)}</table>"
     )
 
@@ -219,7 +219,12 @@ def _operation_html(path: str, method: str, operation: dict[str, Any]) -> str:
 def _said(schema: dict[str, Any]) -> str:
     """A parameter's description, also where it may be null."""
     texts = [part["description"] for part in (schema, *schema.get("anyOf", ())) if "description" in part]
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(texts)))
+    return _marked_up(" ".join(texts))
+
+
+def _marked_up(text: str) -> str:
+    """As HTML; what is between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _links(schema: dict[str, Any]) -> str:

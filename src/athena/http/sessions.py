@@ -38,6 +38,8 @@ class SessionEndpoints:
     max_body: int
     secure: bool
     """Whether browsers come by https, as far as the settings tell."""
+    public_url: str
+    """Where people find Athena; empty when nobody has said it."""
 
     async def sign_in(self, request: Request) -> JsonResponse:
         """Sign in, by a key or a link (then the browser gets a cookie), or exchange a ticket for a bearer token."""
@@ -102,7 +104,7 @@ class SessionEndpoints:
         secret, until = access.links.issue(who.name, who.role, who)
         caller = self.admission.caller(request.scope)
         await access.record(str(who), caller.source(self.admission.gate.proxies)[0], "make a sign-in link")
-        return JsonResponse(SignInLink(LINK_PATH + secret, int(until)), 201)
+        return JsonResponse(SignInLink(self.public_url.rstrip("/") + LINK_PATH + secret, int(until)), 201)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _access(self) -> Access:

@@ -6,6 +6,7 @@ A copy is an ordinary SQLite file. Keys, sessions and the audit log are not in i
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +50,7 @@ def back_up(directory: Path, file: Path) -> Position:
             source = connect(source_path, apsw.SQLITE_OPEN_READONLY)
             try:
                 _look_at(source, directory)
-                position = _copy(source, draft)
+                position = _copy(source, draft, file)
             finally:
                 source.close()
         except (apsw.Error, OSError) as error:
@@ -64,6 +65,8 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
     `BackupUnusable` for a file that is damaged, of a newer Athena, or none of ours, and `DataDirectoryInUse` while a
     server runs; then nothing has changed.
     """
+    if not file.is_file():
+        raise BackupUnusable(str(file), "no such file")
     held = lock(directory)
     try:
         final = directory / "athena.db"
@@ -71,7 +74,7 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
             why = "there is a history already"
             raise DataDirectoryUnusable(str(directory), why, "--replace puts it aside, and takes the copy instead")
         with _draft(final) as draft:
-            position = _checked_copy(file, draft)
+            position = _checked_copy(file, draft, final)
             aside = _put_aside(final)
         return position, aside
     finally:
@@ -86,11 +89,19 @@ def _look_at(history: apsw.Connection, directory: Path) -> None:
         raise unusable(directory, error, "athena.db") from error
 
 
-def _copy(source: apsw.Connection, draft: Path) -> Position:
+def _copy(source: apsw.Connection, draft: Path, final: Path) -> Position:
+    """All pages of `source`. Raises `BackupNotWritten`, in the name of `final`, when there is no room for them."""
+    size = value(source, "PRAGMA page_count") * value(source, "PRAGMA page_size")
+    free = shutil.disk_usage(draft.parent).free
+    if free < size:
+        raise BackupNotWritten(str(final), f"it needs {_mib(size)}, and its disk has {_mib(free)} left")
     target = connect(draft, apsw.SQLITE_OPEN_READWRITE)
     try:
-        with target.backup("main", source, "main") as copying:
-            copying.step()  # all pages in one read
+        try:
+            with target.backup("main", source, "main") as copying:
+                copying.step()  # all pages in one read
+        except (apsw.FullError, apsw.IOError) as error:  # what SQLite says of it is "not an error"
+            raise BackupNotWritten(str(final), f"its disk took no more ({type(error).__name__})") from error
         target.execute("PRAGMA journal_mode = DELETE")  # one file, which may be moved about
         target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
@@ -98,7 +109,11 @@ def _copy(source: apsw.Connection, draft: Path) -> Position:
         target.close()
 
 
-def _checked_copy(file: Path, draft: Path) -> Position:
+def _mib(size: int) -> str:
+    return f"{size / 1024 / 1024:,.0f} MiB"
+
+
+def _checked_copy(file: Path, draft: Path, final: Path) -> Position:
     """Copy, look at every page, bring the schema up to date, begin a new epoch."""
     try:
         source = connect(file, apsw.SQLITE_OPEN_READONLY)
@@ -111,7 +126,7 @@ def _checked_copy(file: Path, draft: Path) -> Position:
             found = value(source, "PRAGMA integrity_check(1)")
             if found != "ok":
                 raise BackupUnusable(str(file), f"it is damaged: {found}")
-            _copy(source, draft)
+            _copy(source, draft, final)
         finally:
             source.close()
         target = connect(draft, apsw.SQLITE_OPEN_READWRITE)
@@ -182,5 +197,6 @@ def _draft(final: Path) -> Iterator[Path]:
     except OSError as error:
         raise BackupNotWritten(str(final), error.strerror or str(error)) from error
     finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+        for ending in ("", "-journal", "-wal", "-shm"):
+            with suppress(OSError):
+                draft.with_name(draft.name + ending).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from athena.datadir import LOCK, make_directory, unusable
+from athena.datadir import LOCK, give_to_owner, make_directory, unusable
 from athena.errors import DataDirectoryInUse, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
@@ -32,7 +32,8 @@ def lock(directory: Path) -> int:
     """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
     try:
         make_directory(directory)
-        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_file(directory / LOCK)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise unusable(directory, error) from error
     try:
@@ -57,5 +58,8 @@ def describe_error(db: apsw.Connection, error: apsw.Error) -> str:
 
 
 def make_file(path: Path) -> None:
-    """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode."""
+    """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode and owner."""
+    is_new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if is_new:
+        give_to_owner(path)

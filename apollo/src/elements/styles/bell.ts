@@ -40,7 +40,7 @@ export const bell = [
     .count {
       position: absolute;
       inset-block-start: 0.375rem;
-      inset-inline-start: 1.5rem;
+      inset-inline-end: 0.125rem;
       min-width: 1.125rem;
       padding-inline: 0.25rem;
       border-radius: 0.5625rem;

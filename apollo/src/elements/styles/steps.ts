@@ -28,6 +28,15 @@ export const steps = css`
   .track:dir(rtl) .bar {
     transform-origin: right;
   }
+  @media (forced-colors: active) {
+    .track {
+      outline: 1px solid CanvasText;
+    }
+    .bar {
+      background: Highlight;
+      forced-color-adjust: none;
+    }
+  }
   .unknown .bar {
     width: 30%;
     animation: pass 1.6s ease-in-out infinite;

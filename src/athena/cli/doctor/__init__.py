@@ -58,6 +58,6 @@ def _verdict(worst: Level) -> Text:
     said = {
         Level.OK: "All is well.",
         Level.WARNING: "It works, but look at the warnings.",
-        Level.FAILURE: "Something is not right: what to do stands behind the arrows.",
+        Level.FAILURE: "Something is not right: each → says what to do.",
     }
     return Text(said[worst], STYLES[worst])

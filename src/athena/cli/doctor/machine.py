@@ -96,14 +96,14 @@ def history(directory: Path, thoroughly: bool) -> Iterator[Finding]:
     try:
         found = examine(directory, thoroughly)
     except AthenaError as error:
-        yield failure(subject, str(error), "look at the disk; put a backup back with `athena restore`")
+        yield failure(subject, str(error), "look at the disk; `athena restore --replace` puts a backup back")
         return
     if found is None:
         yield ok(subject, "none yet")
         return
     if found.damage:
         yield failure(
-            subject, f"it is damaged: {found.damage}", "stop Athena, and put a backup back with `athena restore`"
+            subject, f"it is damaged: {found.damage}", "stop Athena; `athena restore --replace` puts a backup back"
         )
         return
     whole = ", every page is sound" if thoroughly else " (--thorough reads every page)"

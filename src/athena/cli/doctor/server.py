@@ -62,6 +62,8 @@ def _nobody(url: str, why: str) -> Finding:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE and ("certificate" in why or "TLS" in why):
+            return failure("server", f"expected Athena at {url}, got {why}", "say how it is reached with --url")
         if error.errno == errno.EADDRINUSE:
             return failure(
                 "port",
