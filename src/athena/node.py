@@ -1,6 +1,6 @@
-"""One running Athena: puts the parts together, and takes them apart in an order that loses nothing.
+"""One running Athena: assembles the parts, and shuts them down in an order that loses nothing.
 
-The only place that names concrete engines.
+The only module that names concrete engines.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from athena.workers.maintenance import Maintenance
 from athena.workers.timekeeping import Timekeeping
 
 PRELOADED = 2000
-"""Changes that a start puts back into the tail."""
+"""Changes that are loaded into the tail at startup."""
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
@@ -55,12 +55,12 @@ GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
 
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may go on while the thread of a commit wants to: a tenth of the default. A commit goes to
-its thread and back, and waited each time until the loop was done with a slice of a flush."""
+"""How long the event loop may keep the interpreter while the commit thread waits for it: a tenth of the default. Each
+commit goes to the thread and back, and would wait each time until the loop had finished a slice of a flush."""
 
 
 FAILED_PART = 70
-"""The exit status when Athena ends since a part of it has (EX_SOFTWARE of sysexits.h)."""
+"""The exit status when Athena ends because one of its parts has failed (EX_SOFTWARE of sysexits.h)."""
 
 log = logging.getLogger("athena")
 
@@ -91,7 +91,7 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
         expiry = Expiry(store, journal, clock.now)
         timekeeping = Timekeeping(clock, store, journal, expiry.look_again)
         await timekeeping.start()
-        await expiry.begin()  # what went silent while Athena was down is over before anyone asks
+        await expiry.begin()  # what expired while Athena was down ends before the first request
         access = build_access(config)
         if access is not None:
             ending.push_async_callback(access.close)
@@ -117,14 +117,14 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
 
 
 async def _preload(tail: Tail, store: SqliteStore) -> None:
-    """The newest changes again: most clients that come back after a restart are only a little behind."""
+    """Load the newest changes: most clients that reconnect after a restart are only a little behind."""
     start = max(0, tail.end - PRELOADED)
     found = await store.changed_since(start, PRELOADED)
     tail.preload(max(start, found.retired), found.rows)
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:
-    """Say what a person needs to begin: where it is, where the data is, and how to get in."""
+    """Print what a person needs to begin: where Athena and its data are, and how to sign in."""
     host, port = listener.getsockname()[:2]
     url = f"{'https' if config.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
     kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, for ever"
@@ -143,7 +143,7 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
 
 
 def _settle_garbage() -> None:
-    """What is here now stays; look for garbage less often. An edit leaves none that needs looking for."""
+    """Freeze all existing objects, and collect less often: an edit leaves no cyclic garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -157,7 +157,7 @@ def _push(hub: Hub, committed: Committed) -> None:
 
 
 class _Server(Server):
-    """With our end: exit status 0, and streams that are told before they are cut."""
+    """uvicorn's server with our shutdown: exit status 0, and streams are closed properly before they are cut."""
 
     announce: Callable[[], None]
 
@@ -169,7 +169,7 @@ class _Server(Server):
         self._hub = hub
 
     def part_ended(self, task: asyncio.Task[None]) -> None:
-        """Without one of its parts Athena would seem to be well: better that it ends, and is started again."""
+        """Without one of its parts Athena would only seem healthy: it is better to end and be restarted."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.should_exit:
             log.critical("a part of Athena has failed, so it ends", exc_info=error)
@@ -183,7 +183,7 @@ class _Server(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """A first signal stops in order, a second one at once. uvicorn would raise the signal again at the end."""
+        """The first signal stops in order, the second at once. uvicorn would raise the signal again at the end."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -198,7 +198,7 @@ class _Server(Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, finish commits, flush, say goodbye to streams, then wait for the last answers."""
+        """Stop accepting, finish commits, flush, close streams, then wait for the last responses."""
         for server in self.servers:
             server.close()
         await self._journal.close()
@@ -232,7 +232,7 @@ def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it can be had, asyncio's own loop elsewhere; both are tested."""
+    """uvloop if it is installed, otherwise asyncio's own loop; both are tested."""
     try:
         import uvloop
     except ImportError:
