@@ -1,1 +1,1 @@
-"""Measures Athena's speed and memory beside its peers, in one run: `make bench`, or `python -m bench --help`."""
+"""Measures Athena's speed and memory against its peers, in one run: `make bench`, or `python -m bench --help`."""

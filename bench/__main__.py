@@ -43,7 +43,7 @@ RESULTS = Path(__file__).parent / "results"
 IMAGES = Path(__file__).parent.parent / "docs/images"
 
 QUIET_LOAD = 0.5
-"""Load average above which the machine is not ours alone."""
+"""Load average above which other programs are using the machine."""
 
 MEASURES: dict[str, Measure] = {
     "burst": burst.measure,
@@ -63,7 +63,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 APART = ("apollo",)
-"""Two minutes with a browser, which tell nothing about the server: only when asked for."""
+"""Takes two minutes with a browser and says nothing about the server: only on request."""
 
 
 def main(
@@ -85,7 +85,7 @@ def main(
     _allow_many_files()
     RESULTS.mkdir(exist_ok=True)
     busy = os.getloadavg()[0]
-    # Beside the results, not in /tmp: that may be memory, where a sync costs nothing.
+    # Next to the results, not in /tmp: that may be in memory, where a sync costs nothing.
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=RESULTS) as scratch, pinned(cores().load):
         try:
             context = Context(rounds, quick, Path(scratch), loads.prepare(Path(scratch)), rows)
@@ -111,7 +111,7 @@ def main(
 
 
 def _install() -> None:
-    """Before anything is measured; what cannot be had is told where it is missed."""
+    """Before anything is measured; a peer that cannot be installed is reported by the measurement that needs it."""
     for get in (install.node_modules, install.python):
         with suppress(Unavailable):
             get()
@@ -133,7 +133,7 @@ def _measure(names: list[str], context: Context, console: Console) -> tuple[list
 
 
 def _plot(path: Path) -> str:
-    """Draw the pictures of docs/images from the results in `path` -> what to tell about it."""
+    """Draw the pictures of docs/images from the results in `path` -> a message about it."""
     try:
         command = [str(install.python()), "-m", "bench.plots", str(path), str(IMAGES)]
     except Unavailable as error:
@@ -143,13 +143,13 @@ def _plot(path: Path) -> str:
 
 
 def _allow_many_files() -> None:
-    """As many open files as this process may ask for; its children inherit it."""
+    """Raise the limit of open files to its maximum; child processes inherit it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _machine(rounds: int, busy: float, seconds: dict[str, float]) -> dict[str, Any]:
-    """What one has to know to judge the figures."""
+    """What is needed to judge the figures."""
     node = shutil.which("node")
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
     return {

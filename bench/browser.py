@@ -1,4 +1,4 @@
-"""A real browser with Athena's front page in it, and what that page can tell about itself."""
+"""A real browser showing Athena's front page, and measurements that the page makes itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 PATIENCE_MS = 60_000
 TASKS = "disabled-by-default-devtools.timeline"
-"""The category of traces that has the turns of threads."""
+"""The trace category that contains the tasks of threads."""
 
 OBSERVE = """
 window.received = new Map();
@@ -44,12 +44,12 @@ window.painted = find => new Promise(resolve => {
 window.part = (name, rest) => document.querySelector('athena-notifications').shadowRoot
   .querySelector(name)?.shadowRoot?.querySelector(rest);
 """
-"""Goes into the page before anything else does."""
+"""Injected into the page before anything else runs."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's, without a window. Raises `Unavailable` where there is none."""
+    """Debian's Chromium, headless. Raises `Unavailable` if it is not installed."""
     if not Path(CHROMIUM).exists():
         raise Unavailable("chromium is not installed (make chromium)")
     with sync_playwright() as playwright:
@@ -63,7 +63,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def front_page(browser: Browser, server: Server) -> Iterator[Page]:
-    """Athena's own page, live, in a context of its own."""
+    """Athena's own page, live, in a separate browser context."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
@@ -79,7 +79,7 @@ def open_panel(page: Page) -> None:
 
 
 def heap_bytes(page: Page) -> int:
-    """What the page's JavaScript holds after garbage was collected."""
+    """The size of the page's JavaScript heap after a garbage collection."""
     session = page.context.new_cdp_session(page)
     try:
         session.send("HeapProfiler.collectGarbage")
@@ -91,7 +91,7 @@ def heap_bytes(page: Page) -> int:
 
 
 def renderer_bytes(browser: Browser) -> int:
-    """Private memory of the process that shows the page: the largest of its kind, since a browser keeps a spare one."""
+    """Private memory of the page's renderer process: the largest one, since a browser keeps a spare renderer."""
     session = browser.new_browser_cdp_session()
     try:
         told: dict[str, Any] = session.send("SystemInfo.getProcessInfo")
@@ -102,7 +102,7 @@ def renderer_bytes(browser: Browser) -> int:
 
 
 def longest_task_ms(trace: bytes) -> float:
-    """The longest turn of a page's main thread in a trace with the category `TASKS`."""
+    """The longest task of a page's main thread in a trace with the category `TASKS`."""
     events = json.loads(trace)["traceEvents"]
     main = {(one["pid"], one["tid"]) for one in events if one.get("args", {}).get("name") == "CrRendererMain"}
     tasks = [

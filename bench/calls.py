@@ -1,4 +1,4 @@
-"""The least of HTTP and WebSocket that measuring needs: blocking, prepared bytes in, answers out."""
+"""The minimal HTTP and WebSocket clients that measuring needs: blocking, prepared bytes in, responses out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 PATIENCE = 30.0
-"""Seconds until a measurement gives up on an answer."""
+"""Seconds until a measurement gives up waiting for data."""
 
 
 def request(method: str, path: str, body: bytes = b"", content_type: str = "application/json", key: str = "") -> bytes:
@@ -21,7 +21,7 @@ def _authorization(key: str) -> str:
 
 
 class Stream:
-    """A connection that reads exactly as much as it is asked for."""
+    """A connection that returns exactly as many bytes as requested."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -63,7 +63,7 @@ class Http(Stream):
     """A keep-alive connection."""
 
     def answer(self, expected: tuple[int, ...] = (200,)) -> bytes:
-        """The body of the next answer. Raises `ConnectionError` when its status is not one of `expected`."""
+        """The body of the next response. Raises `ConnectionError` if its status is not one of `expected`."""
         head = self.head().decode("latin-1")
         fields = dict(line.lower().split(":", 1) for line in head.split("\r\n")[1:])
         body = self.read(int(fields.get("content-length", "0")))
@@ -74,7 +74,7 @@ class Http(Stream):
     def call(
         self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", key: str = ""
     ) -> bytes:
-        """Send a request -> the body of its answer."""
+        """Send a request -> the body of its response."""
         self.send(request(method, path, body, content_type, key))
         return self.answer()
 
@@ -103,7 +103,7 @@ class WebSocket(Stream):
         return self.read(length)
 
     def until_closed(self) -> None:
-        """Read until the server sends a close frame. Raises `ConnectionError` for an end without one."""
+        """Read until the server sends a close frame. Raises `ConnectionError` if it closes without one."""
         while True:
             first, length = self.read(2)
             if length >= 126:

@@ -1,4 +1,4 @@
-"""Who is measured beside Athena, and how a client of each connects."""
+"""The servers that Athena is compared with, and how a client of each connects."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from bench.servers import Server, serve
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A WebSocket server that does nothing but send what it is told to each client."""
+    """A WebSocket server that only sends given messages to each client."""
 
     name: str
     command: Callable[[Path], list[str]]
-    """How to run it, with a folder for what has to be compiled. Raises `Unavailable`."""
+    """How to run it, given the folder of the compiled programs. Raises `Unavailable`."""
 
     dial: Dial = PLAIN
     slow: bool = False
-    """It is given a smaller burst, so that the whole run stays short: it pays by the message."""
+    """It gets a smaller burst, to keep the run short: its cost is per message."""
 
     @contextmanager
     def running(self, scratch: Path) -> Iterator[Server]:
-        """Raises `Unavailable` with the reason why it cannot run here."""
+        """Raises `Unavailable` with the reason if it cannot run here."""
         with serve(self.command(scratch), scratch / f"{self.name.replace(' ', '-')}.log") as server:
             yield server
 

@@ -1,4 +1,4 @@
-"""What every measurement is given."""
+"""The parameters of every measurement."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Context:
     scratch: Path
     tools: Tools
     rows: int = 1_000_000
-    """How long the history is that pages are read from."""
+    """The length of the history that pages are read from."""
 
     def fresh(self, name: str) -> Path:
-        """A path for a data directory that nothing has used."""
+        """A new, empty folder for a data directory."""
         number = len(list(self.scratch.glob(f"{name}-*")))
         path = self.scratch / f"{name}-{number}"
         path.mkdir()

@@ -1,21 +1,21 @@
-// fanload: many WebSocket clients on loopback that count messages, at a cost that leaves the server the bottleneck.
+// fanload: many WebSocket clients on loopback that count messages, cheap enough that the server is the bottleneck.
 //
 //   fanload [OPTIONS] PORT PATH CLIENTS
 //
 //   -a HEADER   a header line for the handshakes, such as "Authorization: Bearer ..."
-//   -p FILE     a path a line for the clients in turns, instead of PATH
-//   -s TEXT     what each client says once it is connected
-//   -u TEXT     a client is ready when it has got a message that begins so; what it got up to then is not counted
-//   -w N        handshakes at a time, 256 unless told
-//   -d N        so many of the clients never read. They have small segments, as outside loopback, so that it shows soon
+//   -p FILE     one path per line, assigned to the clients in turns, instead of PATH
+//   -s TEXT     what each client sends once it is connected
+//   -u TEXT     a client is ready once it gets a message that begins with TEXT; messages up to then are not counted
+//   -w N        handshakes at a time, 256 by default
+//   -d N        N of the clients never read. They have small segments, as outside loopback, so that it shows soon
 //
-// Connects CLIENTS clients, 2,000 to a source address of 127.0.0.0/8, and prints "READY seconds". Then, for every line
-// "K" on standard input, waits until each client that reads has got K more messages and prints
+// Connects CLIENTS clients, 2,000 per source address of 127.0.0.0/8, and prints "READY seconds". Then, for every line
+// "K" on standard input, waits until each client that reads has received K more messages and prints
 //   {"frames": CLIENTS x K, "first": T, "p99": T, "last": T, "each": [T, ...]}
-// with the times on CLOCK_MONOTONIC, in seconds, at which the first, 99 % and the last of them were read. "each" has, for
-// each of the K messages, when the last client had it; it is empty unless the line is "K each". Control frames are not
-// counted. End of input ends it. Exit status 1, with a sentence on standard error, when a client was refused or closed,
-// when one got more than K messages, or when nothing came for 20 s.
+// with the times on CLOCK_MONOTONIC, in seconds, at which the first, 99 % and the last of them were read. "each" has,
+// for each of the K messages, the time when the last client had it; it is empty unless the line is "K each". Control
+// frames are not counted. End of input ends it. Exit status 1, with a message on standard error, if a client was
+// refused or closed, if one got more than K messages, or if nothing arrived for 20 s ("K each" rounds then end early).
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -38,12 +38,12 @@ enum { SHAKING, WAITING, OPEN };
 
 typedef struct {
     int fd;
-    uint8_t state;         // SHAKING hands, WAITING for the message of -u, OPEN
+    uint8_t state;         // SHAKING: in the handshake, WAITING for the message of -u, OPEN
     uint8_t matched;       // characters seen so far of the handshake's blank line; then of the message of -u
-    uint8_t header[14];    // of the frame that is being read; it may come in pieces
+    uint8_t header[14];    // of the frame that is being read; it may arrive in pieces
     uint8_t header_length;
     uint64_t payload_left;
-    uint64_t got;          // messages of those that are being counted
+    uint64_t got;          // messages received in this count
 } Client;
 
 static uint8_t buffer[BUFFER];
@@ -87,7 +87,7 @@ static uint64_t payload_size(const uint8_t *header) {
     return length;
 }
 
-// Compare the next bytes of a message with what this client waits for.
+// Compare the next bytes of a message with the text this client waits for.
 static void look(Client *c, const uint8_t *data, size_t size) {
     for (size_t i = 0; i < size && c->matched < awaited_length; i++)
         c->matched = data[i] == (uint8_t)awaited[c->matched] ? c->matched + 1 : MISMATCH;
@@ -98,7 +98,7 @@ static void end_wait(Client *c) {
     c->matched = 0;
 }
 
-// -> how many messages these bytes have completed
+// -> how many messages these bytes complete
 static uint64_t feed(Client *c, const uint8_t *data, size_t size) {
     uint64_t messages = 0;
     const uint8_t *end = data + size;
@@ -131,7 +131,7 @@ static void begin(Client *c, int number, int port, int epoll) {
     struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port)};
     char address[32], request[4096];
     int on = 1, segment = DEAF_SEGMENT, room = DEAF_BUFFER;
-    // Few ports of an address, and other addresses than the last run's: looking for a free port is slow among used ones.
+    // Few ports per address, and other addresses than in the last run: finding a free port among used ones is slow.
     snprintf(address, sizeof address, "127.%d.0.%d", 1 + getpid() % 254, 2 + number / CLIENTS_AN_ADDRESS);
     inet_pton(AF_INET, address, &from.sin_addr);
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
@@ -154,7 +154,7 @@ static void begin(Client *c, int number, int port, int epoll) {
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-// One masked text frame; masked with zeros, which leaves it as it is.
+// One text frame, masked with zeros, which leaves its content unchanged.
 static void say(Client *c) {
     uint8_t frame[6 + 125] = {0x81, 0x80 | strlen(said)};
     memcpy(frame + 6, said, strlen(said));
@@ -162,7 +162,7 @@ static void say(Client *c) {
     if (write(c->fd, frame, length) != length) fail("a client could not say %s: %m", said);
 }
 
-// What follows the handshake are frames already.
+// Bytes after the handshake are frames already.
 static void shake(Client *c, const uint8_t *data, size_t size) {
     if (!c->matched && size > 12 && memcmp(data + 9, "101", 3)) fail("refused: %.*s", (int)(size < 200 ? size : 200), data);
     for (size_t i = 0; i < size; i++) {
@@ -212,7 +212,7 @@ static void count_messages(Client *clients, uint64_t messages, bool tell_each, i
     for (int i = 0; i < count; i++) clients[i].got = 0;
     while (got < wanted) {
         int ready = epoll_wait(epoll, events, EVENTS, PATIENCE_MS);
-        if (ready <= 0 && tell_each) break;  // the rest is lost: whoever asked counts it
+        if (ready <= 0 && tell_each) break;  // the rest is lost: the caller counts it
         if (ready <= 0) fail("stopped at %" PRIu64 " of %" PRIu64 " messages", got, wanted);
         for (int i = 0; i < ready; i++) {
             Client *c = events[i].data.ptr;

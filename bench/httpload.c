@@ -1,16 +1,16 @@
-// httpload: keep-alive HTTP/1.1 connections that send prepared requests one after another, as fast as they are answered.
+// httpload: keep-alive HTTP/1.1 connections that send prepared requests one after another, as fast as responses arrive.
 //
 //   httpload [-r RATE] PORT CONNECTIONS REQUESTS
 //
 // REQUESTS is a file: each request preceded by a line with its length in bytes. Connection c of C sends the requests
-// c, c + C, c + 2C, ... and begins again when there are no more. For every line "SECONDS" on standard input it sends for
-// so long, waits for the last answers and prints
+// c, c + C, c + 2C, ... and starts over when there are no more. For every line "SECONDS" on standard input it sends for
+// that long, waits for the last responses and prints
 //   {"answers": N, "seconds": S}
-// with S from the first request to the last answer. With -r it does not wait for answers: RATE times a second it sends the
-// next of REQUESTS on whichever connection is free, RATE x SECONDS of them, and adds "begun": T (CLOCK_MONOTONIC). Request
-// k of them was due at T + k / RATE; it may go out up to a millisecond later, and waits when no connection is free, so
-// that a slow server cannot lower the rate. End of input ends it. Exit status 1, with a sentence on standard
-// error, when an answer is not a 200, a connection was closed, or nothing came for 20 s.
+// with S from the first request to the last response. With -r it does not wait for responses: RATE times per second it
+// sends the next of REQUESTS on any free connection, RATE x SECONDS of them, and adds "begun": T (CLOCK_MONOTONIC).
+// Request k of them was due at T + k / RATE; it may be sent up to a millisecond later, and waits if no connection is
+// free, so that a slow server cannot lower the rate. End of input ends it. Exit status 1, with a message on standard
+// error, if a response is not a 200, a connection was closed, or nothing arrived for 20 s.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,9 +33,9 @@ typedef struct { char *bytes; size_t length; } Request;
 typedef struct {
     int fd;
     size_t next;       // the request to send next
-    size_t sent;       // bytes of it that are sent
-    int writing;       // whether the rest waits for room
-    char head[HEAD];   // of the answer that is being read; it may come in pieces
+    size_t sent;       // bytes of it that were sent
+    int writing;       // whether the rest waits for space in the socket's buffer
+    char head[HEAD];   // of the response that is being read; it may arrive in pieces
     size_t head_length;
     size_t body_left;
 } Connection;
@@ -64,7 +64,7 @@ static void load_requests(const char *path) {
     if (!file) fail("%s: %m", path);
     size_t length;
     while (fscanf(file, "%zu", &length) == 1) {
-        fgetc(file);  // the line's end
+        fgetc(file);  // the newline
         requests = realloc(requests, (request_count + 1) * sizeof *requests);
         Request *r = &requests[request_count++];
         *r = (Request){malloc(length), length};
@@ -80,14 +80,14 @@ static void open_connection(Connection *c, int port, int epoll) {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (void *)&to, sizeof to)) fail("connect: %m");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    // BBR, where it is the system's choice, would send a large request no faster than the ones before it.
+    // BBR, if it is the system's default, would send a large request no faster than the ones before it.
     setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
 }
 
-// Send what there is room for. The poll is told only when that changes: a small request always fits.
+// Send what fits in the socket's buffer. epoll is updated only if the state changes: a small request always fits.
 static void send_on(Connection *c, int epoll) {
     const Request *r = &requests[c->next];
     while (c->sent < r->length) {
@@ -115,7 +115,7 @@ static size_t content_length(const char *head) {
     return strtoull(field + 17, 0, 10);
 }
 
-// -> whether these bytes complete an answer
+// -> whether these bytes complete a response
 static int feed(Connection *c, const char *data, size_t size) {
     for (size_t i = 0; i < size;) {
         if (c->body_left) {
@@ -171,10 +171,10 @@ static void run(Connection *connections, double seconds, int epoll) {
 }
 
 static void run_paced(Connection *connections, double seconds, double rate, int epoll) {
-    static size_t upcoming;  // goes on from round to round
+    static size_t upcoming;  // continues from round to round
     struct epoll_event events[EVENTS];
     size_t wanted = rate * seconds, sent = 0, answers = 0;
-    // Whoever has rested longest goes first, so that all of them are used.
+    // The connection that has been idle longest goes first, so that all of them are used.
     Connection **resting = calloc(connection_count, sizeof *resting);
     for (size_t i = 0; i < connection_count; i++) resting[i] = &connections[i];
     double begun = now(), last_answer = begun;

@@ -1,6 +1,6 @@
-"""Puts the peers in place: npm packages and Python packages, pinned, in folders of their own that git ignores.
+"""Installs the peers: npm packages and Python packages, pinned, in separate folders that git ignores.
 
-Nothing is installed twice; what cannot be installed is told once, as the reason, and the report shows it.
+Nothing is installed twice; if something cannot be installed, the report shows the reason.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LOCK = FOLDER / "peers/python.lock"
 
 
 def node_modules() -> Path:
-    """The npm peers. Raises `Unavailable` with the reason why they cannot be had."""
+    """The npm peers. Raises `Unavailable` with the reason if they cannot be installed."""
     if reason := _npm():
         raise Unavailable(reason)
     return NPM / "node_modules"
 
 
 def python() -> Path:
-    """The interpreter that has the Python peers. Raises `Unavailable` with the reason why they cannot be had."""
+    """The interpreter with the Python peers. Raises `Unavailable` with the reason if they cannot be installed."""
     if reason := _venv():
         raise Unavailable(reason)
     return VENV / "bin/python"
@@ -50,7 +50,7 @@ def _venv() -> str:
 
 
 def _once(lock: Path, stamp: Path, commands: list[list[str]], folder: Path) -> str:
-    """Run `commands` unless it was done for this lock -> why it failed, or nothing."""
+    """Run `commands`, unless already done for this lock file -> why they failed, or an empty string."""
     if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
         return ""
     for command in commands:

@@ -30,7 +30,7 @@ class Tools:
 
 
 def prepare(scratch: Path) -> Tools:
-    """Compile the load generators, and the floor, into `scratch`. Raises `Unavailable` where there is no compiler."""
+    """Compile the load generators, and the C floor, into `scratch`. Raises `Unavailable` if there is no compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise Unavailable("no C compiler (gcc or cc): a load that is slower than the server would measure itself")
@@ -41,7 +41,7 @@ def prepare(scratch: Path) -> Tools:
 
 
 class Dial(NamedTuple):
-    """How clients connect; see fanload.c for what each means."""
+    """How clients connect; fanload.c explains each option."""
 
     path: str = "/"
     say: str = ""
@@ -61,10 +61,10 @@ PLAIN = Dial()
 
 
 class Burst(NamedTuple):
-    """Messages read by all clients together, and when (time.monotonic()) the first, 99 % and the last of them came.
+    """Messages read by all clients together, and when (time.monotonic()) the first, 99 % and the last of them arrived.
 
-    `each`: when each message had reached the last client, 0 for one that never did, if that was asked for; then
-    `frames` may be fewer than were expected.
+    `each`, if it was requested: when each message had reached the last client, 0 for one that never did; then `frames`
+    may be fewer than expected.
     """
 
     frames: int
@@ -75,8 +75,8 @@ class Burst(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Requests answered with 200, the seconds from the first request to the last answer, and, for a paced load, when
-    (time.monotonic()) it began."""
+    """Requests answered with 200, the seconds from the first request to the last response, and, for a paced load, when
+    it began (time.monotonic())."""
 
     answers: int
     seconds: float
@@ -84,13 +84,13 @@ class Answers(NamedTuple):
 
 
 class Program:
-    """A running load generator. Raises `Unavailable` with what it said when it gives up."""
+    """A running load generator. Raises `Unavailable` with its error message when it gives up."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def told(self) -> bool:
-        """Whether it has something to say."""
+        """Whether it has printed something."""
         assert self._process.stdout is not None
         return bool(select.select([self._process.stdout], [], [], 0)[0])
 
@@ -115,11 +115,11 @@ class Subscribers(Program):
     """How long connecting took."""
 
     def expect(self, messages: int, *, each: bool = False) -> None:
-        """Begin to count: each client will get so many."""
+        """Begin to count: each client will get `messages`."""
         self.tell(f"{messages} each" if each else str(messages))
 
     def counted(self) -> Burst:
-        """Wait until all have come."""
+        """Wait until all have arrived."""
         return Burst(**json.loads(self.hear()))
 
 
@@ -131,13 +131,13 @@ class Producers(Program):
         return self.answered()
 
     def answered(self) -> Answers:
-        """Wait for what was told to be done."""
+        """Wait until the requested load is done."""
         return Answers(**json.loads(self.hear()))
 
 
 @contextmanager
 def subscribers(tools: Tools, port: int, clients: int, dial: Dial = PLAIN, *, nice: int = 0) -> Iterator[Subscribers]:
-    """`clients` WebSocket clients, connected; gone when the block ends."""
+    """`clients` connected WebSocket clients, which are closed when the block ends."""
     command = tools.command("fanload", *dial.options(), str(port), dial.path, str(clients))
     with run(["nice", "-n", str(nice), *command] if nice else command, cores().load) as process:
         program = Subscribers(process)
@@ -149,9 +149,9 @@ def subscribers(tools: Tools, port: int, clients: int, dial: Dial = PLAIN, *, ni
 def producers(
     tools: Tools, port: int, connections: int, requests: Sequence[bytes], scratch: Path, *, rate: float = 0
 ) -> Iterator[Producers]:
-    """`connections` connections that send `requests` in turns; a multiple of `connections` of them.
+    """`connections` connections that send `requests`, whose number is a multiple of `connections`, in turns.
 
-    With `rate`, so many a second, each of them in its turn on any connection, whether or not answers come.
+    With `rate`, that many per second, in order, each on any free connection, whether or not responses arrive.
     """
     with tempfile.NamedTemporaryFile(dir=scratch, prefix="requests-") as file:
         file.writelines(b"%d\n%s" % (len(request), request) for request in requests)
@@ -166,7 +166,7 @@ def producers(
 
 @contextmanager
 def run(command: list[str], core: int) -> Iterator[subprocess.Popen[str]]:
-    """The process on `core` alone; ended with the block."""
+    """The process, pinned to `core`; killed when the block ends."""
     with pinned(core):
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=FOLDER.parent

@@ -1,4 +1,4 @@
-"""Draws the figures of a run: `python -m bench.plots RESULTS.json DIRECTORY`, with the peers' interpreter."""
+"""Plots the figures of a run: `python -m bench.plots RESULTS.json DIRECTORY`, with the peers' interpreter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 
 ATHENA, PEER, FLOOR = "#0f62fe", "#8d8d8d", "#198038"
 WIDE = 30
-"""From so many times on, a scale is logarithmic: below, the length of a bar should be what it says."""
+"""If the largest value exceeds the smallest by more than this factor, the scale is logarithmic."""
 
 Bar = dict[str, Any]
 
@@ -45,7 +45,7 @@ def main(results: Path, directory: Path) -> None:
 
 
 def _bars(figures: list[Bar], title: str, unit: str, footnote: str, path: Path) -> None:
-    """One bar a server, the longest at the top; a line from the least to the most."""
+    """One bar per server, the longest at the top, with a line from the minimum to the maximum."""
     figures = sorted(figures, key=lambda figure: float(figure["median"]))
     names = [figure["name"].rsplit(", ", 1)[1] for figure in figures]
     medians = [figure["median"] for figure in figures]

@@ -1,4 +1,4 @@
-"""What was measured, beside what was to be reached: as a table for people and for the docs, as JSON for programs."""
+"""The measured figures and their targets: as a table for people and for the docs, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 
 class Target(NamedTuple):
-    """A bound that the median has to keep: `relation` is "≥" or "≤"."""
+    """A bound that the median must meet: `relation` is "≥" or "≤"."""
 
     relation: str
     bound: float
@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the report: a sample a round, or `missing`, the reason why there is none."""
+    """One line of the report: a sample per round, or `missing`, the reason why there is none."""
 
     group: str
     name: str
@@ -36,7 +36,7 @@ class Figure:
     samples: Sequence[float] = ()
     target: Target | None = None
     first: Target | None = None
-    """What was to be reached at first, before it was raised to `target`."""
+    """The first target, before it was raised to `target`."""
 
     note: str = ""
     missing: str = ""
@@ -47,7 +47,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """None where there is nothing to meet, or nothing was measured."""
+        """None if there is no target, or nothing was measured."""
         return None if self.target is None or self.missing else self.target.met_by(self.median)
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
 
 
 def write(figures: Sequence[Figure], machine: dict[str, Any], path: Path) -> None:
-    """Write everything, every sample too, to `path`, and the table beside it."""
+    """Write everything, including every sample, to `path`, and the table beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".md").write_text(markdown(figures))
     told = {"machine": machine, "figures": [figure.as_dict() for figure in figures]}
@@ -111,7 +111,7 @@ def write(figures: Sequence[Figure], machine: dict[str, Any], path: Path) -> Non
 
 
 def markdown(figures: Sequence[Figure]) -> str:
-    """The table for docs/performance.md: what has a target in bold."""
+    """The table for docs/performance.md, with targeted figures in bold."""
     lines = ["| figure | measured | min–max | target | met |", "|---|---|---|---|---|"]
     for figure in figures:
         bold = "**" if figure.target else ""
@@ -128,7 +128,7 @@ def markdown(figures: Sequence[Figure]) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count, with what makes millions readable."""
+    """About three significant digits; millions and thousands in a readable form."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:.3g} M"
     if abs(value) >= 1000:

@@ -1,4 +1,4 @@
-"""Starts servers as processes of their own, pinned to one core, and stops them by their process id."""
+"""Starts servers as separate processes, pinned to one core, and stops them by their process id."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _ANNOUNCEMENT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)(?: and told
 
 
 class Unavailable(Exception):
-    """A peer or a tool that cannot be had here. The message is the reason, for the report."""
+    """A peer or a tool is not available here. The message is the reason, for the report."""
 
 
 class Cores(NamedTuple):
-    """Which core serves and which one loads. The same one where there is only one."""
+    """The cores of the server and of the load generator; the same one if there is only one."""
 
     server: int
     load: int
@@ -42,14 +42,14 @@ class Cores(NamedTuple):
 
 @cache
 def cores() -> Cores:
-    """Found out once, before anything is pinned: whoever is, sees one core alone."""
+    """Determined once, before anything is pinned: a pinned process sees only its own core."""
     usable = sorted(os.sched_getaffinity(0))
     return Cores(usable[0], usable[-1])
 
 
 @contextmanager
 def pinned(*cores: int) -> Iterator[None]:
-    """Processes started in here run on these cores alone."""
+    """Processes started in this block run only on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -65,25 +65,25 @@ class Server:
     pid: int
     port: int
     control: int = 0
-    """Where a peer is told what to send; the same port unless its library serves nothing but WebSockets."""
+    """The port that takes a peer's messages to send; the same one unless its library serves only WebSockets."""
 
     def private_bytes(self) -> int:
-        """Memory that this process has written. What it has only read, such as its program, is shared with whoever else
-        runs the same, and would seem to be its own whenever nobody does."""
+        """Memory that this process has written. Memory that it has only read, such as its program, is shared with other
+        processes that run the same, and would count as private whenever there are none."""
         rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return 1024 * sum(int(kib) for kib in re.findall(r"^Anonymous:\s+(\d+) kB", rollup, re.MULTILINE))
 
     def cpu_seconds(self) -> float:
-        """Time on its core so far, of all its threads: hardly changes when others want the core too."""
+        """CPU time of all its threads so far: hardly affected by other load on the core."""
         told = [task.read_text() for task in Path(f"/proc/{self.pid}/task").glob("*/schedstat")]
         return sum(int(line.split()[0]) for line in told) / 1e9
 
 
 @contextmanager
 def athena(data: Path, auth: str = "none") -> Iterator[Server]:
-    """Athena with the history in `data`, without access control unless told. It may be killed before the block ends.
+    """Athena with the history in `data`, by default without access control. It may be killed before the block ends.
 
-    Pings and the access log are put off, so that none falls into a measurement.
+    Pings are rare and the access log is off, so that neither affects a measurement.
     """
     command = [ATHENA, "serve", "--port", "0", "--data", str(data)]
     quiet = ["--log-level", "warning", "--access-log", "off", "--ping-interval", "600"]
@@ -92,7 +92,7 @@ def athena(data: Path, auth: str = "none") -> Iterator[Server]:
 
 
 def wait_for_quiet() -> None:
-    """Until nothing runs on the servers' core: some go on for a while after their turn, into that of the next one."""
+    """Wait until the servers' core is idle: some servers keep working after their turn, into that of the next one."""
     for _ in range(QUIET_TRIES):
         before = _busy_ticks()
         time.sleep(QUIET_SECONDS)
@@ -101,8 +101,8 @@ def wait_for_quiet() -> None:
 
 
 def _busy_ticks() -> int:
-    """Hundredths of a second that the servers' core was not idle, since the machine started (proc(5)); 0 in a container
-    that does not tell."""
+    """Hundredths of a second that the servers' core has been busy since boot (proc(5)); 0 in a container that does not
+    report it."""
     found = re.search(rf"^cpu{cores().server} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)
     if found is None:
         return 0
@@ -118,13 +118,13 @@ def make_key(data: Path, role: str) -> str:
 
 
 def room(clients: int) -> int:
-    """As many of `clients` as the files that a process may open here allow; both ends of a connection are one each."""
+    """`clients`, or as many as the limit of open files per process allows; each end of a connection is one file."""
     return min(clients, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES)
 
 
 def environment() -> dict[str, str]:
-    """For servers: no settings of Athena's, and Python keeps what it compiles. An installed package is compiled; a
-    working tree in which nothing may be written would be compiled at every start."""
+    """The environment of servers: without Athena's settings, and with Python's bytecode cache. An installed package is
+    compiled already; a working tree without the cache would be compiled at every start."""
     left_out = ("ATHENA_", "PYTHONDONTWRITEBYTECODE")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return variables | {"NODE_ENV": "production"}
@@ -132,7 +132,7 @@ def environment() -> dict[str, str]:
 
 @contextmanager
 def serve(command: list[str], log: Path) -> Iterator[Server]:
-    """Run `command` on the server's core until the block ends. Raises `Unavailable` when it does not come up."""
+    """Run `command` on the server's core until the block ends. Raises `Unavailable` if it does not start."""
     with log.open("wb") as errors, pinned(cores().server):
         try:
             process = subprocess.Popen(
@@ -160,7 +160,7 @@ def serve(command: list[str], log: Path) -> Iterator[Server]:
 
 
 def _announced_ports(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
-    """The ports for clients and for work that the server says it listens on, a line on its standard output."""
+    """The ports for clients and for messages to send, which the server announces on its standard output."""
     assert process.stdout is not None
     said, until = b"", time.monotonic() + START_SECONDS
     while time.monotonic() < until and select.select([process.stdout], [], [], until - time.monotonic())[0]:

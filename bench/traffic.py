@@ -1,4 +1,4 @@
-"""The work: transactions, and edits of them that clients see."""
+"""The workload: transactions, and edits of them that clients see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NDJSON = "application/x-ndjson"
 STEPS = 40
 
 MESSAGES = ("the image is pulled, waiting for the pods to start", "the pods are up, waiting for the first health check")
-"""What edits say in turns, so that each one is a change that clients see and not a heartbeat."""
+"""The messages of edits, alternating, so that each edit is a change that clients see and not a heartbeat."""
 
 
 def ids(count: int, prefix: str) -> list[str]:
@@ -22,7 +22,7 @@ def ids(count: int, prefix: str) -> list[str]:
 
 
 def open_all(port: int, tx_ids: Sequence[str], key: str = "") -> None:
-    """Open a transaction for each id. It stays open as long as a benchmark may take."""
+    """Open a transaction for each id, with a timeout longer than any benchmark."""
     with Http(port) as http:
         for start in range(0, len(tx_ids), 5000):
             lines = [_open(tx_id) for tx_id in tx_ids[start : start + 5000]]
@@ -37,18 +37,18 @@ def edit(tx_id: str, turn: int, key: str = "") -> bytes:
 
 
 def bulk(tx_ids: Sequence[str], turn: int) -> bytes:
-    """A request with one edit for each id, one a line."""
+    """A request with one edit for each id, one per line."""
     lines = [json.dumps({"op": "edit", "tx_id": tx_id, **_edit(turn)}).encode() for tx_id in tx_ids]
     return request("POST", BULK, b"\n".join(lines), NDJSON)
 
 
 def changes(port: int) -> int:
-    """How many changes are in the history, says the server: each edit that was stored is one."""
+    """The number of changes in the history, according to the server: each stored edit is one."""
     return metric(port, "athena_changes_total")
 
 
 def metric(port: int, name: str) -> int:
-    """What the server itself counts."""
+    """A counter from the server's own metrics."""
     with Http(port) as http:
         found = re.search(rf"^{name} (\S+)", http.call("GET", "/metrics").decode(), re.MULTILINE)
     assert found, f"expected the metric {name}"

@@ -1,1 +1,1 @@
-"""One module a figure, and the table of them."""
+"""The measurements, one module each."""

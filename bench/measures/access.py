@@ -1,5 +1,5 @@
-"""What access control costs: single edits with a key beside the same without access control, in turns; and how long a
-live connection outlives its key."""
+"""The cost of access control: single edits with a key against single edits without access control, in turns; and how
+long a live connection outlives its key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WARM_UP_SECONDS = 0.4
 
 
 class Sample(NamedTuple):
-    """Edits that were answered, in so many seconds, for so many seconds of the server's CPU."""
+    """The number of answered edits, the time they took, and the server's CPU time."""
 
     edits: float
     seconds: float
@@ -72,10 +72,10 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _pair(context: Context, first: int) -> tuple[Sample, Sample]:
-    """Two servers, one without access control and one with, in turns: -> what each did.
+    """Two servers, one without access control and one with, in turns -> a sample of each.
 
-    New processes each time, since one can be some percent slower than its twin for as long as it lives (where its
-    memory lies, how its strings hash); and none is always the first.
+    New processes each time, since one process can be some percent slower than its twin for its whole life (because of
+    memory layout and string hashes); and neither always goes first.
     """
     tx_ids = traffic.ids(CONNECTIONS, "access")
     with ExitStack() as stack:

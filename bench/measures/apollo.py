@@ -1,7 +1,7 @@
-"""Apollo in a real browser: how soon one sees something, what it costs the page, how much it is to load.
+"""Apollo in a real browser: how soon something is visible, what it costs the page, and how much there is to load.
 
-Everything is measured in the page, by its own clock: neither the way to the server nor the tool that drives the browser
-is in a figure, except where it is meant to be (the panel's first page has the request and its answer in it).
+Everything is measured in the page, by its own clock: no figure includes the network or the tool that drives the
+browser, except where that is intended (the panel's first page includes the request and its response).
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ GROUP = "apollo"
 ROWS = 1_000_000
 CHANGES = 10_000
 PART = 250
-"""Changes pushed before the page is asked whether it has them all: so that none is overtaken by the next."""
+"""Changes pushed before checking that the page has received them all, so that none is overtaken by the next."""
 
 TOASTS = 20
 RATE = 500
-"""Changes a second, in bulks of ten."""
+"""Changes per second, in bulks of ten."""
 
 MB = 1_000_000
 KB = 1_000
 
 PAGE = 50
-"""Rows on a page of Apollo's."""
+"""Rows on one of Apollo's pages."""
 
 OPEN = """
 async page => {
@@ -66,8 +66,8 @@ async page => {
   return [...seen, answer.responseEnd - answer.startTime];
 }
 """
-"""Opens the panel -> ms from the click until what can be seen of the list is full of rows and painted, the same for the
-whole page, and what the request for it took."""
+"""Opens the panel -> ms from the click until the visible part of the list is full of rows and painted, ms until the
+whole page is, and ms that the request took."""
 
 TOAST = (
     "id => painted(() => part('apollo-toasts', `apollo-toast[data-id='${id}']`)).then(seen => seen - received.get(id))"
@@ -95,7 +95,7 @@ def _size(context: Context) -> Figure:
 
 
 def _first_page(context: Context, browser: Browser) -> list[Figure]:
-    """From the click on the bell until the rows are painted, on a long history; each round twice in a new page."""
+    """From the click on the bell until the rows are painted, on a long history; twice per round, in a new page."""
     data = context.fresh("apollo")
     rows = ROWS // 100 if context.quick else ROWS
     seed(data, rows, days=30, now=time.time_ns() // 1_000_000, told=lambda _: None)
@@ -120,13 +120,13 @@ def _first_page(context: Context, browser: Browser) -> list[Figure]:
 
 
 def _open_panel(page: Page) -> tuple[float, float, float]:
-    """ms until the rows in sight are painted, all of the page are, and what the request took."""
+    """ms until the visible rows are painted, until all rows of the page are, and that the request took."""
     seen, whole, answered = page.evaluate(OPEN, PAGE)
     return float(seen), float(whole), float(answered)
 
 
 def _toasts(context: Context, browser: Browser) -> list[Figure]:
-    """From the message in the page until its toast is painted; each round the median and the worst of a few."""
+    """From a message's arrival in the page until its toast is painted; per round the median and the worst of a few."""
     middle, worst = [], []
     with servers.athena(context.fresh("apollo")) as server, chrome.front_page(browser, server) as page:
         _one_toast(server, page, "warm-up")
@@ -150,7 +150,7 @@ def _one_toast(server: Server, page: Page, tx_id: str) -> float:
 
 
 def _tasks(context: Context, browser: Browser) -> list[Figure]:
-    """The longest turn of the main thread while 500 changes come within a second; toasts and panel are shown."""
+    """The longest task of the main thread while 500 changes arrive within a second; toasts and panel are shown."""
     samples = []
     with servers.athena(context.fresh("apollo")) as server:
         ids = traffic.ids(RATE, "task")
@@ -167,7 +167,7 @@ def _tasks(context: Context, browser: Browser) -> list[Figure]:
 
 
 def _second(server: Server, ids: list[str], turn: int) -> None:
-    """Edit each of them once, spread over a second."""
+    """Edit each transaction once, spread over a second."""
     begun = time.monotonic()
     with Http(server.port) as http_client:
         for start in range(0, len(ids), 10):
@@ -177,7 +177,7 @@ def _second(server: Server, ids: list[str], turn: int) -> None:
 
 
 def _memory(context: Context, browser: Browser) -> list[Figure]:
-    """What 10,000 changes leave behind: 5,000 transactions that begin and end while the page is there."""
+    """The memory after 10,000 changes: 5,000 transactions that begin and end while the page is open."""
     figures = []
     for name, prepare in (("closed", _nothing), ("open", chrome.open_panel)):
         heap, private = [], []
@@ -215,7 +215,7 @@ def _nothing(page: Page) -> None:
 
 
 def _await(page: Page, marker: str, server: Server) -> None:
-    """Return when all that was pushed so far has come, and two more frames have been made of it."""
+    """Return when everything pushed so far has arrived, and two more frames have been rendered."""
     _push(server, [_open(marker)])
     page.wait_for_function("id => received.has(id)", arg=marker)
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -1,7 +1,7 @@
-"""Burst: 1,000 WebSocket clients, 200 changes in one commit. How many deliveries a second, beside every peer.
+"""Burst: 1,000 WebSocket clients, 200 changes in one commit. Deliveries per second, compared with every peer.
 
 The clock runs from the moment the HTTP request is sent to the last message read by the last client; for Athena that
-includes decoding and the commit to disk. The peers are sent the very messages that Athena pushed, and store nothing.
+includes decoding and the commit to disk. The peers send the same messages that Athena has pushed, and store nothing.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ GROUP = "burst"
 CLIENTS = 1000
 EDITS = 200
 SLOW_EDITS = 10
-"""For the slow peers: they pay by the message, so that the rate is the same and the run is short."""
+"""For the slow peers: their cost is per message, so the rate is the same and the run is short."""
 
 TARGETS = {contenders.UWEBSOCKETS.name: Target("≥", 3), contenders.WS.name: Target("≥", 60)}
 FIRST_TARGETS = {contenders.WS.name: Target("≥", 20)}
 
 
 class Rate(NamedTuple):
-    """Deliveries a second, and for a second of the server's CPU."""
+    """Deliveries per second, and per second of the server's CPU time."""
 
     wall: float
     cpu: float
 
 
 Fire = Callable[[int], Rate]
-"""Does one round. Its argument tells the rounds apart."""
+"""Runs one round. Its argument is the number of the round."""
 
 
 def measure(context: Context) -> list[Figure]:
-    """All servers are up all the time, and burst in turns."""
+    """All servers run all the time, and burst in turns."""
     missing: dict[str, str] = {}
     samples: dict[str, list[Rate]] = {"Athena": [], **{peer.name: [] for peer in PEERS}}
     with ExitStack() as stack:
@@ -93,7 +93,7 @@ def _figures(samples: dict[str, list[Rate]], missing: dict[str, str]) -> list[Fi
 
 @contextmanager
 def _athena(context: Context) -> Iterator[tuple[Fire, list[bytes]]]:
-    """-> how to fire, and the messages that a burst pushes."""
+    """-> a function that runs a round, and the messages that a burst pushes."""
     tx_ids = traffic.ids(EDITS, "burst")
     bulks = [traffic.bulk(tx_ids, turn) for turn in (0, 1)]
     with servers.athena(context.fresh("burst")) as server, Http(server.port) as http:

@@ -1,7 +1,7 @@
-"""Connects: how many WebSocket clients a second a server takes in, 10,000 at once.
+"""Connects: how many WebSocket clients per second a server accepts, 10,000 at once.
 
-Athena looks each one's key up; the peers are not asked to, and take whoever comes. Beside the C loop, which shows what
-the load generator and the kernel's own work on both sides leave room for.
+Athena looks up each client's key; the peers accept any client. The C loop shows the limit that the load generator and
+the kernel's work on both sides set.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _round(context: Context, start: AbstractContextManager[Server], clients: int, dial: Dial) -> tuple[float, float]:
-    """-> connects a second, and µs of the server's CPU for each."""
+    """-> connects per second, and µs of the server's CPU time for each."""
     with start as server:
         with subscribers(context.tools, server.port, WARM_UP, dial):
             pass

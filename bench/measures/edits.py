@@ -1,7 +1,7 @@
-"""Edits: how many a second are made durable, with the server on one core: one by one, and in bulk.
+"""Edits: how many per second are made durable, with the server on one core: one by one, and in bulk.
 
-An edit counts when its request was answered with 200 and the server's own position has moved by one for it. Every edit
-changes something that clients would see, and each line of a bulk is for a transaction of its own.
+An edit counts if its request was answered with 200 and the server's own position has advanced by one for it. Every edit
+changes something that clients would see, and each line of a bulk is for a different transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ GROUP = "edits"
 CONNECTIONS = 64
 WARM_UP_SECONDS = 0.5
 
-# The first absolute targets as they travel: beside the floors of the machine they were set on (docs/performance.md).
+# The first absolute targets, relative to the floors of the machine they were set on, so that they hold on any machine
+# (docs/performance.md).
 SINGLE_SHARE = Target("≥", round(10_000 / 56_000, 2))
 BULK_SHARE = Target("≥", round(60_000 / 150_000, 2))
 GROUPED = 64
@@ -30,13 +31,13 @@ FLOORS = (
     ("bare SQLite, 1,000 edits a commit", "1000"),
     ("bare SQLite with an index of deadlines, 1,000 edits a commit", "1000", "plain"),
 )
-"""What they are called, and the arguments: the store's own statements and schema, and a plain one."""
+"""Their names and arguments: with the store's own statements and schema, and with a plain schema."""
 TURNS = 5
-"""Of a bulk and its floors in each round: a machine that is faster for a second is so for all of them."""
+"""Alternations of a bulk and its floors in each round: a machine that is faster for a second is so for all of them."""
 
 
 def measure_single(context: Context) -> list[Figure]:
-    """64 keep-alive connections, in turns with two floors: the same requests to what does nothing with them."""
+    """64 keep-alive connections, in turns with two floors: the same requests to servers that do nothing with them."""
     tx_ids = traffic.ids(CONNECTIONS, "single")
     edits = [traffic.edit(tx_id, turn) for turn in (0, 1) for tx_id in tx_ids]
     rates: list[float] = []
@@ -94,7 +95,7 @@ def _single_figures(rates: list[float], no_op: list[float], bare: list[float], c
 
 
 def measure_bulk(context: Context) -> list[Figure]:
-    """Bulks of NDJSON lines; those of 1,000 on one connection in short turns with the store's statements alone."""
+    """Bulks of NDJSON lines; those of 1,000 on one connection in short turns with only the store's statements."""
     figures, costs = [], []
     floors: list[Figure] = []
     for connections, lines in ((1, 1000), (2, 1000), (1, 10_000), (2, 10_000)):
@@ -133,7 +134,7 @@ def measure_bulk(context: Context) -> list[Figure]:
 
 @contextmanager
 def _bare_sqlite(context: Context, lines: str, *schema: str) -> Iterator[Program]:
-    """SQLite alone, where the server runs: see peers/bare_sqlite.py."""
+    """SQLite alone, on the server's core: see peers/bare_sqlite.py."""
     command = [sys.executable, "-m", "bench.peers.bare_sqlite", str(context.fresh("floor")), lines, *schema]
     with run(command, cores().server) as process:
         yield Program(process)
@@ -142,7 +143,7 @@ def _bare_sqlite(context: Context, lines: str, *schema: str) -> Iterator[Program
 def _bulk(
     context: Context, connections: int, lines: int, floors: Sequence[Program]
 ) -> tuple[list[float], list[float], list[list[float]]]:
-    """-> edits a second, µs of the server's CPU an edit, and of each floor the edits a second; all a round."""
+    """-> edits per second, µs of the server's CPU time per edit, and each floor's edits per second; all per round."""
     tx_ids = [traffic.ids(lines, f"bulk-{number}") for number in range(connections)]
     bulks = [traffic.bulk(some, turn) for turn in (0, 1) for some in tx_ids]
     rates, cpu = [], []
@@ -176,6 +177,6 @@ def _seconds(context: Context) -> float:
 
 
 def _check(server: Server, before: int, counted: int) -> None:
-    """Nothing was answered that is not in the history."""
+    """Check that every edit that was answered is in the history."""
     stored = traffic.changes(server.port) - before
     assert stored == counted, f"expected {counted} stored edits, got {stored}"

@@ -1,7 +1,7 @@
-"""The history, however long it is: first pages, any skip, each filter, search; and how soon a server is ready on it.
+"""A long history: first pages, any skip, each filter, search; and how soon a server is ready on it.
 
-Timed inside the process, through the store's own interface, in turns on a long and on a short history of the same kind.
-Text that is searched for is indexed in the background; the measurement waits until that is done.
+Timed inside the process, through the store's own interface, on a long and on a short history of the same kind. Text is
+indexed for search in the background; the measurement waits until that is done.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHORT = 10_000
 DAY_MS = 24 * 3600 * 1000
 TIMES = 20
 MOST_SEEDED = 1_000_000
-"""Rows up to which seeding them is measured in every round."""
+"""Up to this many rows, seeding is measured in every round; above, once."""
 
 
 def measure(context: Context) -> list[Figure]:
@@ -43,7 +43,7 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _seeds(context: Context, directory: Path, rows: int) -> list[float]:
-    """Rows a second of the command, start and sync included, on all cores; what it made last is in `directory`."""
+    """Rows per second of the command, including start and sync, on all cores; the last history stays in `directory`."""
     rates = []
     for _ in range(context.rounds if rows <= MOST_SEEDED else 1):
         (directory / "athena.db").unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def _questions(rows: int, now: int) -> list[tuple[str, Query, float]]:
 
 
 async def _time(context: Context, store: SqliteStore, query: Query) -> list[float]:
-    """-> ms for a page, the median of some, a sample for each round."""
+    """-> ms for a page, the median of several reads for each round."""
     samples = []
     await store.page(query)
     for _ in range(context.rounds):
@@ -108,8 +108,9 @@ async def _time(context: Context, store: SqliteStore, query: Query) -> list[floa
 
 
 def _starts(context: Context, data: Path, rows: int) -> list[Figure]:
-    """From the start of the process until it says that it listens; its CPU time until then, which suffers less when
-    others want the core too; and its memory, shared pages included. The first start, which compiles, does not count."""
+    """From the start of the process until it announces that it listens; its CPU time until then, which is less affected
+    by other load on the core; and its memory, including shared pages. The first start, which compiles, is not counted.
+    """
     starts = [_start(data) for _ in range(1 + context.rounds)][1:]
     ready, busy, memory = (list(samples) for samples in zip(*starts, strict=True))
     name = f"start to ready, {rows:,} rows"

@@ -1,6 +1,6 @@
-"""Latency: from sending one edit to its push on a WebSocket, on an idle server, beside the bare sync of that disk.
+"""Latency: from sending one edit to its push on a WebSocket, on an idle server, against the bare sync of that disk.
 
-The server has been up for some seconds, so that its log has its full size.
+The server has been up for some seconds, so that its WAL has its full size.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PAUSE = 0.002
 
 PAGE = 4096
 PATIENCE = 20.0
-"""Seconds. A disk that is too full for the log makes the figures worse, and no more."""
+"""Seconds. On a disk that is too full for the WAL, only the figures are worse."""
 
 IN_SYNCS, IN_SYNCS_FIRST = Target("≤", 5.5), Target("≤", 11)
-"""1 ms and 2 ms as they travel: beside the 0.18 ms of a sync on the machine that they were set on
-(docs/performance.md)."""
+"""1 ms and 2 ms relative to the 0.18 ms of a sync on the machine that they were set on, so that they hold on any
+machine (docs/performance.md)."""
 
 
 def measure(context: Context) -> list[Figure]:
@@ -86,8 +86,8 @@ def _edits(http: Http, listener: WebSocket) -> list[float]:
 
 
 def _syncs(path: Path) -> list[float]:
-    """A page appended to a file and synced, as a commit does, and on the core where it does: the disk's interrupts come
-    to one core, and whoever waits for them on another is woken later, here by a fifth."""
+    """Append a page to a file and sync it, as a commit does, and on the same core: the disk's interrupts arrive on one
+    core, and a thread that waits for them on another is woken later, here by a fifth."""
     times = []
     page = os.urandom(PAGE)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

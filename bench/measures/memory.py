@@ -1,8 +1,8 @@
-"""Memory: what an idle WebSocket client costs the server's process, at 20,000 clients, beside ws and socket.io.
+"""Memory: what an idle WebSocket client costs the server's process, at 20,000 clients, compared with ws and socket.io.
 
-Private memory (what the machine would get back) after the clients have connected, minus before, for each client. Every
-round is a fresh process, warmed up with a few clients. What the kernel keeps for a socket is the same for every server
-and not counted.
+Private memory (what the machine would get back) after the clients have connected, minus before, divided by the clients.
+Every round is a new process, warmed up with a few clients. What the kernel keeps for a socket is the same for every
+server and not counted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _peer_cost(context: Context, peer: Peer, clients: int) -> float:
 
 
 def _cost(context: Context, start: AbstractContextManager[Server], dial: Dial, clients: int, *, settle: bool) -> float:
-    """KB (1,000 bytes) a client."""
+    """KB (1,000 bytes) per client."""
     with start as server:
         with subscribers(context.tools, server.port, WARM_UP, dial):
             pass
@@ -72,7 +72,7 @@ def _cost(context: Context, start: AbstractContextManager[Server], dial: Dial, c
 
 
 def _settled(server: Server, settle: bool) -> int:
-    """The private memory once it stays the same; a server that knows how collects its garbage first."""
+    """The private memory once it is stable; a server that supports it collects its garbage first."""
     if settle:
         with Http(server.port) as http:
             http.call("POST", "/settle")

@@ -1,4 +1,4 @@
-"""One change to 10,000 clients: when the last of them has it, beside a C loop of `send()` and other servers.
+"""One change to 10,000 clients: when the last of them has it, compared with a C loop of `send()` and other servers.
 
 For Athena the time includes the request, its validation and the commit to disk.
 """
@@ -19,7 +19,7 @@ from bench.report import Figure, Target, ratio
 GROUP = "one change"
 CLIENTS = 10_000
 TIMES = 5
-"""Changes a round. All servers get one, then all get the next: what disturbs one disturbs those beside it."""
+"""Changes per round. All servers get one, then all get the next: a disturbance affects them alike."""
 
 Push = Callable[[int], float]
 """Sends one change -> ms until the last client has it."""
@@ -69,7 +69,7 @@ def measure(context: Context) -> list[Figure]:
 
 @contextmanager
 def _athena(context: Context, clients: int) -> Iterator[tuple[Push, bytes]]:
-    """-> how to push one, and what such a message looks like."""
+    """-> a function that pushes one change, and the message that it pushes."""
     with servers.athena(context.fresh("one")) as server, Http(server.port) as http:
         traffic.open_all(server.port, ["one"])
         with WebSocket(server.port) as listener:

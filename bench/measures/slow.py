@@ -1,7 +1,7 @@
-"""Slow readers: 1 % of 10,000 clients never read. What the others notice, and what each of them costs.
+"""Slow readers: 1 % of 10,000 clients never read. What the others notice, and what each slow reader costs.
 
-Two servers, one with slow readers and one without, get the same work in turns. First so many changes that whoever does
-not read is behind for good, then single ones, which are timed.
+Two servers, one with slow readers and one without, get the same work in turns: first enough changes that clients that
+do not read are behind for good, then single ones, which are timed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ GROUP = "slow readers"
 CLIENTS = 10_000
 SHARE = 0.01
 FLOOD = 1000
-"""Changes that fill what the kernel and the server hold for one that does not read."""
+"""Changes per flood, to fill the buffers that the kernel and the server have for a client that does not read."""
 
 MOST_FLOODS = 12
 TIMES = 10
-"""Timed changes a round; the median of their p99s is the round's sample."""
+"""Timed changes per round; the median of their p99s is the round's sample."""
 
 KIB = 1024
 
@@ -88,9 +88,9 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _grow(with_: Side, without: Side, deaf: int) -> int:
-    """Flood both alike until all that do not read are behind, and once more -> bytes by which one has grown more.
+    """Flood both alike until all slow readers are behind, and once more -> bytes by which `with_` has grown more.
 
-    It takes several floods: at first the kernel gives those that do not read ever more room.
+    It takes several floods: at first the kernel keeps enlarging the buffers of clients that do not read.
     """
     before = [side.server.private_bytes() for side in (with_, without)]
     floods_behind = 0

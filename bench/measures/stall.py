@@ -1,7 +1,8 @@
-"""Loop stall: how long an HTTP request waits while a change is on its way to 20,000 clients.
+"""Loop stall: how long an HTTP request waits while a change is being pushed to 20,000 clients.
 
-One change after the other is pushed; all the while another connection asks for /healthz, which costs next to nothing.
-The load generator is nicer than the one that asks, which shares its core: what is measured is the server.
+One change after another is pushed; meanwhile another connection requests /healthz, which costs next to nothing. The
+load generator has a lower priority than the process that makes these requests and shares its core, so that only the
+server is measured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bench.report import Figure, Target
 GROUP = "stall"
 CLIENTS = 20_000
 CHANGES = 10
-"""A round."""
+"""Per round."""
 
 NICE = 10
 
@@ -58,7 +59,7 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _during(listening: Subscribers, editing: Http, asking: Http, turn: int) -> list[float]:
-    """-> the waits, in ms, of the requests made while one change went to all."""
+    """-> the waits, in ms, of the requests made while one change was pushed to all clients."""
     listening.expect(1)
     time.sleep(0.02)
     editing.send(traffic.edit("stall", turn))

@@ -1,8 +1,8 @@
-"""Steady: 2,000 single edits a second to 1,000 clients, and how old an edit is when the last client has it.
+"""Steady: 2,000 single edits per second to 1,000 clients, and how old an edit is when the last client has it.
 
-The edits come at their time whether or not the server keeps up; the age of each counts from when it was due. A client
-that gets one message more or less than there were edits ends the measurement. `ws` is given a moment of the same work,
-since it cannot keep up: what counts there is its CPU.
+The edits are sent on time whether or not the server keeps up; the age of each counts from when it was due. A client
+that gets more messages than there were edits ends the measurement; missing messages are counted. `ws` gets a moment of
+the same work, since it cannot keep up: what counts there is its CPU time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLIENTS = 1000
 CONNECTIONS = 64
 TRANSACTIONS = 64
 SECONDS = 12.0
-"""A round; five of them are the minute."""
+"""Per round; five of them are the minute."""
 
 PEER_SECONDS = 0.05
 
@@ -54,7 +54,7 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _athena(context: Context, seconds: float) -> tuple[list[list[float]], list[float], list[float]]:
-    """-> ages of all edits (s), messages lost, and CPU seconds for a second of the work; each by round."""
+    """-> ages of all edits (s), messages lost, and CPU seconds per second of the work; each per round."""
     edits = round(RATE * seconds)
     tx_ids = traffic.ids(TRANSACTIONS, "steady")
     requests = [_edit(tx_ids[number % TRANSACTIONS], number) for number in range(edits)]
@@ -93,7 +93,7 @@ def _round(
 
 
 def _note_order(witness: WebSocket, edits: int, order: list[int]) -> None:
-    """Edits on different connections may be committed in another order than they were due in."""
+    """Note the push order: edits on different connections may be committed in another order than they were due."""
     for _ in range(edits):
         found = _NUMBER.search(witness.message())
         assert found, "expected an edit"

@@ -1,8 +1,8 @@
-"""Reconnect storm: Athena is killed (-9) and started again, and 10,000 clients come back, each from its own cursor.
+"""Reconnect storm: Athena is killed (-9) and started again, and 10,000 clients reconnect, each from its own cursor.
 
-The clients' cursors are spread evenly over the last changes before the kill, so that they have missed from nothing to
-all of them. A client is current when it has got everything since and been told `ready`. The clock runs from starting
-the new process to the last `ready`; the server's start is in it.
+The clients' cursors are spread evenly over the last changes before the kill, so that they have missed from none to all
+of them. A client is current when it has received everything since and `ready`. The clock runs from starting the new
+process to the last `ready`; the server's start is included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.report import Figure, Target
 GROUP = "storm"
 CLIENTS = 10_000
 MISSED = 200
-"""Changes, each of another transaction, over which the cursors are spread."""
+"""Changes, each of a different transaction, over which the cursors are spread."""
 
 AT_A_TIME = 2000
 
@@ -56,7 +56,7 @@ def measure(context: Context) -> list[Figure]:
 
 
 def _history(data: Path) -> str:
-    """Leave changes behind and be killed -> the cursor of the last one."""
+    """Make changes and kill the server -> the cursor of the last one."""
     with servers.athena(data) as server:
         tx_ids = traffic.ids(MISSED, "storm")
         traffic.open_all(server.port, tx_ids)

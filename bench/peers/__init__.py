@@ -1,1 +1,1 @@
-"""What Athena is measured beside: the same work in a few readable lines each."""
+"""The servers that Athena is compared with: the same work in a few readable lines each."""

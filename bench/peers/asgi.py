@@ -13,7 +13,7 @@ from bench.peers.control import Broadcast, announce
 
 
 def run(name: str, app: Any, broadcast: Broadcast | None = None) -> None:
-    """Serve until it is ended. With `broadcast` it is told what to send on a port of its own."""
+    """Serve until it is ended. With `broadcast`, the messages to send arrive on a separate port."""
     uvloop.run(_run(name, app, broadcast))
 
 

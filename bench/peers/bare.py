@@ -1,4 +1,4 @@
-"""The floor for single edits: an ASGI application that reads the request and says ok, on the same uvicorn and loop."""
+"""The floor for single edits: an ASGI application that reads the request and responds, on the same uvicorn and loop."""
 
 from __future__ import annotations
 

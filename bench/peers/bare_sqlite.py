@@ -1,12 +1,12 @@
-"""The floor for bulks: the statements that Athena's store runs for an edit, on the same schema and settings, alone.
+"""The floor for bulks: only the statements that Athena's store runs for an edit, on the same schema and settings.
 
-No HTTP, no decoding, no lifecycle, no push; everything that is bound is made before the clock starts.
+No HTTP, no decoding, no lifecycle, no push; all parameters are created before the clock starts.
 
     python -m bench.peers.bare_sqlite DIRECTORY LINES [plain]
 
-works for as many seconds as a line of its input says, and prints how many edits a second that were. Each edit of a
-batch is of another transaction, as in the bulks. With `plain` the rows are the same, but the schema is what one would
-write without Athena's trick: the next deadline is found by an index of them (docs/decisions/0025).
+For each line of its input it works for that many seconds, and prints the edits per second. Each edit of a batch is of a
+different transaction, as in the bulks. With `plain` the rows are the same, but the schema lacks Athena's optimization:
+the next deadline is found by an index of all deadlines (docs/decisions/0025).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.traffic import MESSAGES, STEPS
 
 SQL = load_blocks("athena.store", "sqlite.sql")
 BATCHES = 8
-"""Batches that are prepared before each stretch of the clock."""
+"""Batches that are prepared before each timed stretch."""
 
 PLAIN = """
 DROP INDEX notification_to_look_at;
@@ -73,12 +73,12 @@ def _open(db: apsw.Connection, ids: list[str]) -> int:
 
 
 def _batch(ids: list[str], seq: int, turn: int) -> tuple[list[Row], list[Row]]:
-    """What is bound for one edit of each id: for the row, and for the change."""
+    """The parameters of one edit of each id: those for the rows, and those for the changes."""
     encoded = MESSAGES[turn % 2].encode()
     states: list[Row] = []
     changes: list[Row] = []
     for number, tx_id in enumerate(ids, seq + 1):
-        message = encoded.decode()  # for each a string of its own, as whoever has read it from somewhere has
+        message = encoded.decode()  # a separate string for each, as if decoded from a request
         states.append((number, f"Deploy {tx_id}", message, 1, STEPS, 10_000_000, 10_000_000 + number, tx_id))
         changes.append((number, number - len(ids), number, "pending", message, 1, STEPS, 0))
     return states, changes

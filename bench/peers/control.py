@@ -1,4 +1,4 @@
-"""How Python peers are told what to send: the lines of a POST on a port of its own, one message each."""
+"""How Python peers get the messages to send: as the lines of a POST on a separate port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 async def announce(name: str, port: int, broadcast: Broadcast) -> None:
-    """Listen for work, then say on which ports clients and work are awaited."""
+    """Listen for messages to send, then announce the ports for clients and for messages."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

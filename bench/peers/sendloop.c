@@ -1,7 +1,7 @@
-// The floor for everything that is pushed: a WebSocket server that is nothing but a loop of send().
+// The floor for all pushes: a WebSocket server that is only a loop of send().
 //
-// The lines of a POST are messages; each goes to each client by a send() of its own. It knows the one handshake that the
-// load generator makes, whose key and answer are the example of RFC 6455 section 1.3. Sockets block: it has no buffers.
+// The lines of a POST are messages; each goes to each client in a separate send(). It supports only the handshake of
+// the load generator, whose key and response are the example of RFC 6455 section 1.3. Sockets block: it has no buffers.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -47,7 +47,7 @@ static void forget(int fd) {
     close(fd);
 }
 
-// A request comes from the benchmark alone and in one go: read on until it is complete.
+// Requests come only from the benchmark, each sent at once: read on until it is complete.
 static void serve(int fd) {
     size_t got = 0, wanted = 1;
     char *body = 0;

@@ -1,4 +1,4 @@
-"""The floor for single edits with a framework: a Starlette route that reads the request and says ok."""
+"""The floor for single edits with a framework: a Starlette route that reads the request and responds."""
 
 from __future__ import annotations
 

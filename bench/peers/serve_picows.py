@@ -1,4 +1,4 @@
-"""picows: frames in C, no queue, one send a client."""
+"""picows: frames in C, no queue, one send per client."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ def send(lines: list[str]) -> None:
 
 
 def publish(response: Any, request: Any) -> None:
-    """Not a coroutine: awaiting the body ends the process now and then, when its connection is closed."""
+    """Not a coroutine: awaiting the body sometimes ends the process when the connection is closed."""
     pieces: list[bytes] = []
 
     def take(_: Any, piece: bytes | None, complete: bool) -> None:
         pieces.append(piece or b"")
         if complete:
             response.end("ok")
-            # In a turn of its own: what is published within the request's goes out message by message, 20 times slower.
+            # In a later turn: messages published within the request's turn are sent one by one, 20 times slower.
             app.loop.loop.call_soon(send, b"".join(pieces).decode().splitlines())
 
     response.on_data(take)
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 options = {
     "compression": CompressOptions.DISABLED,
-    "idle_timeout": 960,  # seconds; the most there is
+    "idle_timeout": 960,  # seconds; the maximum
     "send_pings_automatically": False,
     "max_backpressure": 64 << 20,
     "open": opened,

@@ -1,4 +1,4 @@
-"""Starlette on uvicorn: one `send_text` a client, as ASGI has it."""
+"""Starlette on uvicorn: one `send_text` per client, as ASGI requires."""
 
 from __future__ import annotations
 

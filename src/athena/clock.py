@@ -1,9 +1,9 @@
-"""The one clock of a node: it runs as the machine's ticks do, and is set by the wall clock only between two commits.
+"""The node's only clock: it advances with the machine's ticks, and is set to the wall clock only between two commits.
 
 The wall clock (UTC, which people read) may be put forward or back at any moment. Ticks (`CLOCK_BOOTTIME`) count since
-the machine was started, also while it sleeps, and nobody can set them. So time is `origin` + ticks, and deadlines are
-right whatever the wall clock does. When that was set, `origin` follows, and all deadlines are moved by as much, in one
-commit (`athena.workers.timekeeping`). Why: docs/decisions/0015-one-clock-set-between-commits.md.
+the machine booted, including sleep, and cannot be set. So the time is `origin` + ticks, and deadlines are right
+whatever the wall clock does. When the wall clock is set, `origin` follows and all deadlines move by the same amount, in
+one commit (`athena.workers.timekeeping`). Why: docs/decisions/0015-one-clock-set-between-commits.md.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ DAY_MS = 24 * HOUR_MS
 _MS = 1_000_000  # ns
 
 READINGS = 5
-"""Wall clock and ticks are read one after the other; the reading that took least is taken."""
+"""The wall clock and the ticks are read one after the other; the fastest of this many readings is used."""
 
 
 class Anchor(NamedTuple):
-    """How a clock was set. `boot` names the run of the machine in which the ticks count; empty where none is known.
+    """How a clock is set. `boot` identifies the boot from which the ticks count; empty if unknown.
 
     `origin` is what the clock showed at tick 0 (UTC Unix ns). `jumped` is when it last jumped by an hour or more, or
-    may have (UTC Unix ms, by this clock), so that nobody knows how old things are; 0 for never.
+    may have (UTC Unix ms, by this clock), so that the age of rows is uncertain; 0 for never.
     """
 
     boot: str
@@ -35,7 +35,7 @@ class Anchor(NamedTuple):
 
 
 class Adjustment(NamedTuple):
-    """How a clock is to be set; by how much that moves it, and all deadlines with it; and what it shows then (ms)."""
+    """How to set a clock, by how much that moves it and all deadlines (ms), and what it then shows (ms)."""
 
     anchor: Anchor
     shift: int
@@ -43,19 +43,19 @@ class Adjustment(NamedTuple):
 
 
 def ticks_ns() -> int:
-    """Nanoseconds since the machine was started, sleep included; elsewhere than on Linux, whatever cannot be set."""
+    """Nanoseconds since boot, including sleep; on systems other than Linux, a monotonic clock that cannot be set."""
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def boot_id() -> str:
-    """A name for this run of the machine (random(4)); empty where there is none."""
+    """An id for this boot of the machine (random(4)); empty if there is none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ""
 
 
 class Clock:
-    """Tells UTC Unix ms, at first as the wall clock does. Jumps by `adopt` alone, whose caller moves the deadlines.
+    """Tells UTC Unix ms, starting from the wall clock. Jumps only in `adopt`, whose caller moves the deadlines.
 
     `wall` and `ticks` give ns.
     """
@@ -83,14 +83,14 @@ class Clock:
         return (self._wall_origin() - self._anchor.origin) // _MS
 
     def settled(self, ms: float) -> bool:
-        """Whether it has not jumped for so long."""
+        """Whether at least `ms` have passed since the last jump."""
         return self.now() - self._anchor.jumped >= ms
 
     def resume(self, stored: Anchor, last: int) -> None:
-        """Go on from how it was set before a restart, and when the newest change was (ms; 0 for none).
+        """Continue with the clock as set before a restart. `last` is the time of the newest change (ms; 0 for none).
 
-        As long as the machine runs, the ticks tell how much time has passed, whatever the wall clock says by now. After
-        a new start of the machine, the wall clock alone knows.
+        If the machine has not rebooted, the ticks tell how much time has passed, whatever the wall clock says now.
+        After a reboot, only the wall clock can tell.
         """
         if stored.boot and stored.boot == self._boot:
             self._anchor = stored
@@ -100,15 +100,15 @@ class Clock:
         self._anchor = self._anchor._replace(jumped=now if doubtful else min(stored.jumped, now))
 
     def follow(self) -> Adjustment:
-        """How to set it by the wall clock as it is now."""
+        """How to set this clock to the current wall clock."""
         before, origin = self._anchor, self._wall_origin()
-        shift = -(-(origin - before.origin) // _MS)  # upwards: a deadline may come a part of a ms late, never early
+        shift = -(-(origin - before.origin) // _MS)  # rounded up: a deadline may be a fraction of a ms late, not early
         now = self._shown(origin)
         jumped = before.jumped and min(before.jumped + shift, now)
         return Adjustment(Anchor(self._boot, origin, now if abs(shift) >= HOUR_MS else jumped), shift, now)
 
     def adopt(self, anchor: Anchor) -> None:
-        """Be set like this from here on."""
+        """Use this setting from now on."""
         self._anchor = anchor
 
     def _shown(self, origin: int) -> int:

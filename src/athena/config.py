@@ -1,7 +1,7 @@
 """All settings, in one table: name, default and what it does.
 
 Each is a flag of `athena serve` (`--tail-bytes`), an environment variable (`ATHENA_TAIL_BYTES`) and a row of
-`docs/settings.md`; all three are made from `SETTINGS`. A flag goes before the variable, that before the default.
+`docs/settings.md`; all three are made from `SETTINGS`. A flag overrides the variable, which overrides the default.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from athena.errors import StartupError
 
 
 class Setting(NamedTuple):
-    """One row of the table. `default`'s type is the setting's type; a text that is a list has commas between.
+    """One row of the table. The type of `default` is the setting's type; a list is a string separated by commas.
 
     `client` settings belong to the commands that talk to a running Athena, all others to `athena serve`. `allow_zero`:
     0 is accepted.
@@ -29,7 +29,7 @@ class Setting(NamedTuple):
     client: bool = False
     allow_zero: bool = False
     secret: bool = False
-    """Has no flag: everybody on a machine can read the flags of a command that runs."""
+    """Has no flag: anyone on the machine can read the flags of a running command."""
 
     @property
     def variable(self) -> str:
@@ -147,7 +147,7 @@ SETTINGS = (
         secret=True,
     ),
 )
-"""The table. Add a row, and the flag, the variable and the docs follow."""
+"""The table. The flag, the variable and the documentation are derived from each row."""
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -161,7 +161,7 @@ CHOICES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The settings of one server, resolved. Durations are seconds, sizes bytes, rates a second."""
+    """The settings of one server, resolved. Durations are seconds, sizes bytes, rates per second."""
 
     host: str
     port: int
@@ -242,7 +242,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def convert(setting: Setting, raw: Any) -> str | int | float | bool:
-    """The value that a flag or a variable stands for. Raises `StartupError` when it stands for none."""
+    """The value of a flag or a variable. Raises `StartupError` if it is invalid."""
     kind = type(setting.default)
     name = f"{setting.flag} or {setting.variable}"
     if kind is bool:

@@ -1,4 +1,4 @@
-"""What every SQLite file of ours needs: durable commits, a schema with a history, statements in named .sql blocks."""
+"""What every SQLite file of Athena needs: durable commits, schema migrations, statements in named .sql blocks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from athena.errors import StoreNotDurable, StoreTooNew, StoreUnavailable
 
 
 def load_blocks(package: str, filename: str) -> dict[str, str]:
-    """name -> statement, without comments, from a file of the package.
+    """A map of name -> statement, without comments, from a file of the package.
 
-    A line `-- name: x` begins block `x`, a semicolon at a line's end ends it. Raises ValueError for a name used twice.
+    A line `-- name: x` begins block `x`; its final semicolon is dropped. Raises ValueError for a duplicate name.
     """
     text = files(package).joinpath(filename).read_text()
     blocks: dict[str, str] = {}
@@ -41,7 +41,7 @@ def connect(path: Path, flags: int) -> apsw.Connection:
 
 
 def make_durable(db: apsw.Connection) -> None:
-    """WAL, and a sync of the WAL at every commit; ask back, since SQLite ignores what it cannot do."""
+    """WAL, synced at every commit. Both settings are read back, since SQLite ignores what it cannot do."""
     for setting, wanted, expected in (("journal_mode", "wal", "wal"), ("synchronous", "full", "2")):
         db.execute(f"PRAGMA {setting} = {wanted}")
         got = str(value(db, f"PRAGMA {setting}"))
@@ -50,7 +50,7 @@ def make_durable(db: apsw.Connection) -> None:
 
 
 def migrations(package: str) -> list[str]:
-    """The history of a schema, oldest first. `PRAGMA user_version` counts how many of them a database has."""
+    """The migrations of a schema, oldest first. `PRAGMA user_version` counts how many a database has applied."""
     folder = files(package).joinpath("migrations")
     return [
         entry.read_text() for entry in sorted(folder.iterdir(), key=lambda e: e.name) if entry.name.endswith(".sql")
@@ -58,7 +58,7 @@ def migrations(package: str) -> list[str]:
 
 
 def migrate(db: apsw.Connection, package: str) -> None:
-    """Bring the schema up to date, each step with its number in one transaction. Raises `StoreTooNew`."""
+    """Bring the schema up to date, each migration with its number in one transaction. Raises `StoreTooNew`."""
     steps = migrations(package)
     version = int(value(db, "PRAGMA user_version"))
     if version > len(steps):
@@ -75,17 +75,17 @@ def value(db: apsw.Connection, statement: str, parameters: Any = ()) -> Any:
 
 
 class Files:
-    """The database that was opened at `path` and its log, by device and inode: so SQLite, too, knows its files."""
+    """The database opened at `path` and its WAL, by device and inode, as SQLite itself identifies its files."""
 
     def __init__(self, path: Path) -> None:
-        """After SQLite has made both. Raises OSError."""
+        """Call after SQLite has created both. Raises OSError."""
         self._database = os.fspath(path)
-        self._log = f"{os.path.realpath(path)}-wal"  # of a symbolic link, beside what it leads to
+        self._log = f"{os.path.realpath(path)}-wal"  # for a symbolic link, beside its target
         self._opened = self._identity()
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` unless they are still the ones at `path`. Where somebody has moved or removed them,
-        SQLite goes on to write to what nobody can find any more: acknowledged, and lost at the next start.
+        """Raise `StoreUnavailable` unless these files are still at `path`. If they were moved or removed, SQLite would
+        keep writing to files that no path leads to: commits would be acknowledged, and lost at the next start.
         """
         try:
             in_place = self._identity() == self._opened
@@ -96,11 +96,11 @@ class Files:
             raise StoreUnavailable(f"the files of {name} are not where they were; put them back, or restart Athena")
 
     def preallocate_wal(self, size: int, step: int) -> bool:
-        """Write at most `step` bytes of zeros behind the log, until it has `size` -> whether there is more to be done.
-        Nothing where the disk has not ten times as much left, which is better kept for what is to be stored, or where
-        another file has taken the log's place.
+        """Append at most `step` bytes of zeros to the WAL, until it has `size` bytes -> whether there is more to do.
+        Does nothing if the disk has less than ten times `size` free, which is better kept for data, or if another file
+        has taken the WAL's place.
 
-        While nobody writes to the database. SQLite takes no notice of what is behind its last commit, and writes over
+        Call it only while nothing writes to the database. SQLite ignores what follows its last commit, and overwrites
         it. Raises OSError.
         """
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CLOEXEC)

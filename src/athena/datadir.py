@@ -1,8 +1,7 @@
-"""The data directory: how it is made, and what programs on the same machine can learn from it: whether it is being
-served, and where.
+"""The data directory: how it is created, and how other programs on the machine learn whether and where it is served.
 
-The server writes `address`; others believe it only while the server holds the lock, so that a key is never sent to
-somebody else who has taken the port.
+The server writes `address`; others trust it only while the server holds the lock, so that a key is never sent to
+another program that has taken the port.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ ADDRESS = "address"
 
 
 UNSYNCABLE = frozenset({errno.EACCES, errno.EINVAL, errno.EROFS})
-"""What a folder says that is not ours to read, or on a file system that has nothing to sync in folders."""
+"""Errors of syncing a folder that we may not read, or on a file system that does not sync folders."""
 
 
 def make_directory(directory: Path, mode: int = 0o700) -> None:
-    """Make a folder, with those above it, so that a power cut takes none of them. Raises `OSError`.
+    """Create a folder and its parents so that all of them survive a power cut. Raises `OSError`.
 
-    The folder above is synced also when there is nothing to make: whoever made it may have been stopped before that.
+    The parent is synced even if the folder exists: the process that created it may have been stopped before the sync.
     """
     if not directory.is_dir():
         make_directory(directory.parent, 0o777)
@@ -51,7 +50,7 @@ FULL = 1024 * 1024
 
 
 def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectoryUnusable:
-    """What to raise for an `OSError` about a data directory, or for what SQLite says of one of its files."""
+    """The exception for an `OSError` about a data directory, or for an SQLite error about one of its files."""
     if isinstance(error, PermissionError):
         named = Path(error.filename).name if error.filename and Path(error.filename) != directory else file
         advice = "run as its owner, or choose another with --data"
@@ -87,7 +86,7 @@ def give_to_owner(path: Path) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """Put a file on disk; for a folder, the names in it."""
+    """Sync a file to disk; for a folder, the names in it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -96,12 +95,12 @@ def fsync_path(path: Path) -> None:
 
 
 def state_folder() -> Path:
-    """Where servers of this user leave word of their data directories (XDG Base Directory Specification)."""
+    """Where this user's servers record their data directories (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "athena"
 
 
 def announce(directory: Path, url: str) -> None:
-    """Leave word that `url` serves `directory`. Nothing depends on it, so it may fail."""
+    """Record that `url` serves `directory`. Nothing depends on it, so it may fail."""
     with suppress(OSError, RuntimeError):
         (directory / ADDRESS).write_text(f"{url}\n")
         folder = state_folder()
@@ -120,7 +119,7 @@ def withdraw(directory: Path, url: str) -> None:
 
 
 def find_served(url: str, guess: Path) -> Path | None:
-    """The data directory that `url` on this machine serves: `guess`, or the one that its server left word of."""
+    """The data directory that `url` on this machine serves: `guess`, or the one that its server recorded."""
     parts = urlsplit(url)
     candidates = [guess]
     with suppress(OSError, RuntimeError, UnicodeDecodeError):
@@ -137,7 +136,7 @@ def find_served(url: str, guess: Path) -> Path | None:
 
 
 def _reaches(asked: str | None, served: str | None) -> bool:
-    """Whether a connection to `asked` can only end at `served`. `localhost` may be either loopback: it is neither."""
+    """Whether a connection to `asked` can only reach `served`. `localhost` may be either loopback: it is neither."""
     return asked == served or (served in ("0.0.0.0", "::") and asked in ("127.0.0.1", "::1"))
 
 

@@ -1,30 +1,30 @@
 """Every failure Athena reports, as one tree.
 
 AthenaError
-├── InternalError              500  a defect of ours
-├── BadRequest                 400  what was sent cannot be understood; names the field
+├── InternalError              500  a defect in Athena
+├── BadRequest                 400  the request cannot be understood; names the field
 │   ├── InvalidField           400
 │   ├── InvalidJson            400
 │   ├── BodyTooLarge           400
 │   ├── HeadTooLarge           431
 │   ├── UnsupportedMediaType   415
 │   └── CredentialsInUrl       400
-├── Unauthorized               401  who is asking is not known
+├── Unauthorized               401  the caller is unknown
 │   └── BadCredentials         401
-├── Forbidden                  403  who is asking is known, and may not
-├── OriginNotAllowed           403  the page that asks may not
-├── TooManyRequests                    429  come back later
+├── Forbidden                  403  the caller is known, but may not do this
+├── OriginNotAllowed           403  the origin of the page may not do this
+├── TooManyRequests            429  retry later
 ├── NotFound                   404
 │   └── UnknownTransaction     404
 ├── MethodNotAllowed           405
-├── UpgradeRequired            426  this address speaks WebSocket
-├── Conflict                   409  understood, but not allowed in the present state
+├── UpgradeRequired            426  this path accepts only WebSocket
+├── Conflict                   409  understood, but not allowed in the current state
 │   ├── TransactionExists      409
 │   ├── TransactionFinished    409
 │   ├── IllegalTransition      409
 │   └── StepRegression         409
-├── IdempotencyKeyReused       422  the key was given to another request before
-├── Unavailable                503  nothing was stored; the same request may be sent again
+├── IdempotencyKeyReused       422  the key was used for another request
+├── Unavailable                503  nothing was stored; the request may be retried
 │   ├── StoreUnavailable       503
 │   ├── NotReady               503
 │   └── ShuttingDown           503
@@ -44,8 +44,8 @@ AthenaError
     ├── BackupUnusable           –
     └── BackupNotWritten         –
 
-Each class has a stable `code`, an HTTP `status`, and holds its data; `str(error)` is the sentence people read.
-`as_dict()` is the one shape in which errors leave Athena.
+Each class has a stable `code`, an HTTP `status` and its `data`; `str(error)` is a sentence for people. `as_dict()` is
+the only form in which errors are sent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from typing import Any, ClassVar
 
 
 class AthenaError(Exception):
-    """Base of all failures. Keyword arguments become `data`, and extra members of the JSON answer."""
+    """Base of all failures. Keyword arguments become `data`, and extra members of the JSON response."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
@@ -68,7 +68,7 @@ class AthenaError(Exception):
         return {"statusCode": self.status, "code": self.code, "error": str(self), **self.data}
 
     def headers(self) -> dict[str, str]:
-        """The headers that its status asks for (RFC 9110 sections 10.2.3, 11.6.1, 15.5.6 and 15.5.22)."""
+        """The headers that its status requires (RFC 9110 sections 10.2.3, 11.6.1, 15.5.6 and 15.5.22)."""
         if self.status == 401:
             return {"www-authenticate": 'Bearer realm="athena"'}
         if self.status == 405:
@@ -81,7 +81,7 @@ class AthenaError(Exception):
 
 
 class InternalError(AthenaError):
-    """A defect of Athena's own. The sentence never holds details; the log does."""
+    """A defect in Athena. The sentence never contains details; the log does."""
 
     def __init__(self) -> None:
         super().__init__("Athena failed to handle this request; its log tells more")
@@ -89,7 +89,7 @@ class InternalError(AthenaError):
 
 # ---- 400 -------------------------------------------------------------------------------------------------------------
 class BadRequest(AthenaError):
-    """The request cannot be understood, or a value is outside its limit. `field` names the place, if there is one."""
+    """The request cannot be understood, or a value is outside its limit. `field` names the place, if known."""
 
     code = "bad_request"
     status = 400
@@ -111,7 +111,7 @@ class InvalidJson(BadRequest):
 
 
 class BodyTooLarge(BadRequest):
-    """The body is longer than this route takes."""
+    """The body is longer than this route accepts."""
 
     code = "body_too_large"
 
@@ -120,7 +120,7 @@ class BodyTooLarge(BadRequest):
 
 
 class HeadTooLarge(BadRequest):
-    """The request line and headers together are longer than Athena reads."""
+    """The request line and headers together exceed the limit."""
 
     code = "head_too_large"
     status = 431
@@ -130,7 +130,7 @@ class HeadTooLarge(BadRequest):
 
 
 class UnsupportedMediaType(BadRequest):
-    """The body's Content-Type is not one this route reads."""
+    """The body's Content-Type is not one that this route accepts."""
 
     code = "unsupported_media_type"
     status = 415
@@ -140,7 +140,7 @@ class UnsupportedMediaType(BadRequest):
 
 
 class CredentialsInUrl(BadRequest):
-    """Addresses end up in logs and histories, so a secret in one is refused, and ought to be replaced."""
+    """URLs end up in logs and histories, so a secret in one is refused, and should be replaced."""
 
     code = "credentials_in_url"
 
@@ -154,7 +154,7 @@ class CredentialsInUrl(BadRequest):
 
 # ---- 401, 403, 429 ---------------------------------------------------------------------------------------------------
 class Unauthorized(AthenaError):
-    """There are no credentials, or none that are good here. Never says which part of them was wrong."""
+    """There are no credentials, or none that are valid. Never says which part of them was wrong."""
 
     code = "unauthorized"
     status = 401
@@ -164,7 +164,7 @@ class Unauthorized(AthenaError):
 
 
 class BadCredentials(Unauthorized):
-    """What was given is unknown, revoked, expired, used up or broken."""
+    """The credentials are unknown, revoked, expired, used up or malformed."""
 
     code = "bad_credentials"
 
@@ -173,7 +173,7 @@ class BadCredentials(Unauthorized):
 
 
 class Forbidden(AthenaError):
-    """The caller is known and may not do this."""
+    """The caller is known, but may not do this."""
 
     code = "forbidden"
     status = 403
@@ -183,7 +183,7 @@ class Forbidden(AthenaError):
 
 
 class OriginNotAllowed(AthenaError):
-    """A page from elsewhere asks, or a browser's cookie came without saying which page asks (RFC 6454)."""
+    """The request is from a page of another origin, or has a browser's cookie but names no origin (RFC 6454)."""
 
     code = "origin_not_allowed"
     status = 403
@@ -204,7 +204,7 @@ class TooManyRequests(AthenaError):
 
 # ---- 404, 405 --------------------------------------------------------------------------------------------------------
 class NotFound(AthenaError):
-    """There is nothing at this address."""
+    """Nothing exists at this address."""
 
     code = "not_found"
     status = 404
@@ -220,7 +220,7 @@ class UnknownTransaction(NotFound):
 
 
 class MethodNotAllowed(AthenaError):
-    """The address exists, but does not take this method."""
+    """The address exists, but does not accept this method."""
 
     code = "method_not_allowed"
     status = 405
@@ -230,7 +230,7 @@ class MethodNotAllowed(AthenaError):
 
 
 class UpgradeRequired(AthenaError):
-    """The address speaks WebSocket, and was asked without a handshake."""
+    """The address accepts only WebSocket, and the request was no handshake."""
 
     code = "upgrade_required"
     status = 426
@@ -241,13 +241,13 @@ class UpgradeRequired(AthenaError):
 
 # ---- 409 -------------------------------------------------------------------------------------------------------------
 class Conflict(AthenaError):
-    """The request is well formed, but the transaction's present state does not allow it. Nothing was changed."""
+    """The request is well formed, but the transaction's current state does not allow it. Nothing was changed."""
 
     status = 409
 
 
 class TransactionExists(Conflict):
-    """The id is taken by a transaction that was opened with other content."""
+    """The id belongs to a transaction that was opened with different content."""
 
     code = "transaction_exists"
 
@@ -272,7 +272,7 @@ class TransactionFinished(Conflict):
 
 
 class IllegalTransition(Conflict):
-    """The lifecycle has no step from the present status to the requested one."""
+    """The lifecycle has no transition from the current status to the requested one."""
 
     code = "illegal_transition"
 
@@ -283,7 +283,7 @@ class IllegalTransition(Conflict):
 
 
 class StepRegression(Conflict):
-    """`on_step` would fall while the transaction is pending."""
+    """`on_step` would decrease while the transaction is pending."""
 
     code = "step_regression"
 
@@ -297,7 +297,7 @@ class StepRegression(Conflict):
 
 # ---- 422 -------------------------------------------------------------------------------------------------------------
 class IdempotencyKeyReused(AthenaError):
-    """The Idempotency-Key stands for another request: other method, path or body. Nothing was changed."""
+    """The Idempotency-Key was used for a request with another method, path or body. Nothing was changed."""
 
     code = "idempotency_key_reused"
     status = 422
@@ -311,13 +311,13 @@ class IdempotencyKeyReused(AthenaError):
 
 # ---- 503 -------------------------------------------------------------------------------------------------------------
 class Unavailable(AthenaError):
-    """Athena cannot do this now. Nothing was stored; the same request may be sent again."""
+    """Athena cannot do this now. Nothing was stored; the request may be retried."""
 
     status = 503
 
 
 class StoreUnavailable(Unavailable):
-    """The store failed to commit, or cannot be read. Nothing of the commit is visible, and nothing was pushed."""
+    """The store failed to commit, or cannot be read. Nothing of the commit is visible or was pushed."""
 
     code = "store_unavailable"
 
@@ -327,7 +327,7 @@ class StoreUnavailable(Unavailable):
 
 
 class NotReady(Unavailable):
-    """A check of /readyz is not passed. `data` has all of them."""
+    """A check of /readyz has failed. `data` has the results of all checks."""
 
     code = "not_ready"
 
@@ -336,7 +336,7 @@ class NotReady(Unavailable):
 
 
 class ShuttingDown(Unavailable):
-    """Athena is stopping and takes no more changes."""
+    """Athena is stopping and accepts no more changes."""
 
     code = "shutting_down"
 
@@ -431,7 +431,7 @@ class StoreTooNew(StartupError):
 
 
 class BackupUnusable(CommandError):
-    """What is there cannot be taken for a copy of a history."""
+    """The file is not a usable copy of a history."""
 
     code = "backup_unusable"
 
@@ -440,7 +440,7 @@ class BackupUnusable(CommandError):
 
 
 class BackupNotWritten(CommandError):
-    """A copy of the history cannot be put where it was to be."""
+    """A copy of the history cannot be written to the requested path."""
 
     code = "backup_not_written"
 
@@ -485,7 +485,7 @@ class NotEncrypted(StartupError):
 
 
 class TlsUnusable(StartupError):
-    """The certificate or its key cannot be read, or they are no pair."""
+    """The certificate or its key cannot be read, or they do not match."""
 
     code = "tls_unusable"
 

@@ -1,6 +1,6 @@
-"""Adaptive group commit: while one commit is on its way to disk, the next commands queue; then all of them are one.
+"""Adaptive group commit: commands that arrive while one commit is being written to disk form the next commit.
 
-A single edit waits for nobody. Under load the batch grows by itself, so the cost of a sync is shared by more and more.
+A single edit does not wait for others. Under load the batches grow by themselves, so more commands share each sync.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from athena.store.base import KeyedOutcome, KeyedRequest, Outcome, Purged, Store
 log = logging.getLogger("athena.journal")
 
 MAX_COMMANDS = 20_000
-"""Commands in one commit at the most; so many are stored in well under a second. A submission is never split."""
+"""Most commands in one commit; storing them takes well under a second. A submission is never split."""
 
 NEVER = float("-inf")
 
 
 class _Submission(NamedTuple):
-    """Wishes that belong together, or work that goes alone, and who waits for it."""
+    """Items that belong together, or work that runs alone, and the future that the caller awaits."""
 
     items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]]
     size: int  # commands in the items
@@ -39,18 +39,18 @@ class _Submission(NamedTuple):
 
 
 class Journal:
-    """The one way to change the store. Answers and pushes only what is durable, in commit order."""
+    """The only way to change the store. Answers and pushes only what is durable, in commit order."""
 
     def __init__(self, store: Store, relay: Relay, now: Callable[[], int]) -> None:
         self.commits = 0
         self.commands = 0
         self.failed = 0
-        """Commits, and other work on the store, that failed."""
+        """Failed commits, and other failed work on the store."""
         self.sizes = Histogram(POWERS_OF_TWO)
-        """Commands of each commit."""
+        """Commands per commit."""
         self.proven = NEVER
-        """When the store last took a change (`time.monotonic`); `NEVER` since the last failure."""
-        self._oldest: float | None = None  # when the oldest submission came that is on its way to the store
+        """When the store last accepted a change (`time.monotonic`); `NEVER` after a failure."""
+        self._oldest: float | None = None  # when the oldest submission in the current commit was queued
         self._store = store
         self._relay = relay
         self._now = now
@@ -61,64 +61,64 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """Submissions that no commit has taken yet."""
+        """Submissions that are not part of a commit yet."""
         return len(self._queue)
 
     @property
     def lag(self) -> float:
-        """Seconds that the oldest submission without an outcome has waited; 0 when there is none."""
+        """Seconds that the oldest submission without an outcome has waited; 0 if there is none."""
         oldest = self._queue[0].since if self._oldest is None and self._queue else self._oldest
         return 0.0 if oldest is None else monotonic() - oldest
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more is taken."""
+        """Whether new submissions are refused."""
         return self._closed
 
     def on_earlier_deadlines(self, listener: Callable[[Sequence[Notification]], None]) -> None:
-        """Call `listener` after each commit with the states of rows whose time may be up sooner than was known."""
+        """Call `listener` after each commit with the states of rows that may expire earlier than was known."""
         self._listeners.append(listener)
 
     def submit(self, commands: Sequence[AnyCommand]) -> asyncio.Future[list[Outcome]]:
-        """Decide and store `commands`, all in one commit, in order -> one outcome each, when they are durable.
+        """Decide and store `commands`, in order, in one commit -> one outcome each, once they are durable.
 
-        Raises `ShuttingDown` at once; the future raises `Unavailable` when the commit failed: then nothing of it is
-        stored or pushed.
+        Raises `ShuttingDown` at once; the future raises `Unavailable` if the commit failed: then nothing was stored or
+        pushed.
         """
         return self._enqueue(commands, len(commands))
 
     async def submit_keyed(self, request: KeyedRequest[list[Outcome]]) -> KeyedOutcome:
-        """The same for a request with a key, unless it was carried out before -> what its sender is told."""
+        """The same for a request with a key, unless it was carried out before -> the outcome for its sender."""
         outcomes: list[KeyedOutcome] = await self._enqueue((request,), len(request.commands))
         return outcomes[0]
 
     async def purge(self, request: KeyedRequest[int] | None = None) -> Purged:
-        """Remove everything, unless `request` was carried out before. Then all readers get a reset."""
+        """Remove everything and send all readers a reset, unless `request` was carried out before."""
         purged: Purged = await self._alone("a purge", partial(self._purge, request))
         return purged
 
     async def maintain(self) -> bool:
-        """Let the store do some of its work in the background -> whether there is more."""
+        """Let the store do some background work -> whether there is more."""
         more: bool = await self._alone("work in the background", self._maintain)
         return more
 
     async def retire(self, before: int, limit: int) -> int:
-        """Let go of finished rows from before a moment (ms) -> how many."""
+        """Delete finished rows from before a moment (ms) -> how many."""
         removed: int = await self._alone("letting go of old rows", partial(self._store.retire, before, limit))
         return removed
 
     async def postpone(self, before: int, limit: int) -> int:
-        """Look again later at transactions that have more time than was thought -> at how many."""
+        """Postpone the check of transactions that have time beyond it until their deadlines -> how many."""
         postponed: int = await self._alone("putting off deadlines", partial(self._store.postpone, before, limit))
         return postponed
 
     async def alone(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` on the store between two commits: nothing is decided meanwhile. `what` it is, says the log when it
-        fails. Raises its `AthenaError`, and `InternalError` for whatever else goes wrong."""
+        """Do `work` on the store between two commits: nothing is decided meanwhile. `what` names it in the log if it
+        fails. Raises its `AthenaError`, and `InternalError` for any other exception."""
         await self._alone(what, work)
 
     async def probe(self) -> None:
-        """Have the store write something that changes nothing. Raises `Unavailable` when it cannot."""
+        """Have the store write something that changes nothing. Raises `Unavailable` if it cannot."""
         await self._alone("a probe", self._probe)
 
     def _alone(self, what: str, work: Callable[[], Awaitable[Any]]) -> asyncio.Future[Any]:
@@ -137,18 +137,18 @@ class Journal:
         done: asyncio.Future[Any] = loop.create_future()
         self._queue.append(_Submission(items, size, done, monotonic(), what, alone))
         if self._runner is None:
-            # A task of its own: a caller that is cancelled must not cancel a commit in the middle.
+            # A separate task: cancelling a caller must not cancel a commit halfway.
             self._runner = loop.create_task(self._run())
         return done
 
     async def close(self) -> None:
-        """Take nothing more, and finish what was submitted."""
+        """Accept nothing more, and finish what was submitted."""
         self._closed = True
         if self._runner is not None:
             await self._runner
 
     async def _run(self) -> None:
-        """Commit until nothing waits."""
+        """Commit until the queue is empty."""
         while self._queue:
             batch = self._take()
             self._oldest = batch[0].since
@@ -173,7 +173,7 @@ class Journal:
         self.proven = NEVER
 
     def _take(self) -> list[_Submission]:
-        """All that is waiting, in order, up to MAX_COMMANDS; what goes alone goes alone."""
+        """All waiting submissions, in order, up to MAX_COMMANDS; one with `alone` is taken by itself."""
         batch = [self._queue.popleft()]
         size = batch[0].size
         while batch[0].alone is None and self._queue and self._queue[0].alone is None:
@@ -202,7 +202,7 @@ class Journal:
             start = end
 
     def _tell_of_deadlines(self, states: Sequence[Notification]) -> None:
-        """As with `_publish`: what it leads to is no part of the commit."""
+        """As in `_publish`, an error here does not affect the commit."""
         for listener in self._listeners:
             try:
                 listener(states)
@@ -217,7 +217,7 @@ class Journal:
         return purged
 
     def _publish(self, committed: Committed) -> None:
-        """Whatever goes wrong with it, the commit is durable, and is answered as that."""
+        """Whatever goes wrong here, the commit is durable and is answered as such."""
         try:
             self._relay.publish(committed)
         except Exception:
@@ -232,7 +232,7 @@ class Journal:
 
 
 def _fulfil(submission: _Submission, result: Any) -> None:
-    """Answer whoever waits, if they still do."""
+    """Answer the caller, unless it was cancelled."""
     if not submission.done.done():
         submission.done.set_result(result)
 

@@ -1,4 +1,4 @@
-"""Where Athena listens, and on which terms: loopback for anybody, elsewhere with access control and encryption."""
+"""Where Athena listens, and what that requires: access control and encryption everywhere but on loopback."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _check_tls(config: Config) -> None:
 
 
 def loopback_peer(listener: socket.socket) -> str | None:
-    """The address that all connections come from, where the socket listens on loopback; None elsewhere."""
+    """The address that all connections come from if the socket listens on loopback; otherwise None."""
     address = ipaddress.ip_address(listener.getsockname()[0])
     if not address.is_loopback:
         return None

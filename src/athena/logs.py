@@ -1,5 +1,7 @@
-"""Logs that can be trusted: one line an event, as text or JSON, whatever an attacker writes into a name or a path; and
-whoever collects them may stall without holding up the server."""
+"""Logs that can be trusted: one line per event, as text or JSON, whatever an attacker writes into a name or a path.
+
+A log collector that stalls does not hold up the server.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 LAST_SECONDS = 1.0
-"""How long the end of Athena waits for its last lines to be taken."""
+"""How long Athena waits at its end for the last lines to be written."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\\]")
-"""Control characters, line separators, marks that turn text around; and the backslash, so that escapes are ours."""
+"""Control, line-separator, zero-width and direction characters; and the backslash, so that every escape is ours."""
 
 
 def escaped(text: str) -> str:
-    """`text` on one line, with what could forge or hide something shown as an escape."""
+    """`text` on one line, with characters that could forge or hide something shown as escapes."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -39,7 +41,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time`, `level`, `logger`, `message`, and the members of `extra={"fields": {…}}`."""
+    """One JSON object per line: `time`, `level`, `logger`, `message`, and the members of `extra={"fields": {…}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
@@ -60,27 +62,27 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class Output:
-    """Writes text to a descriptor by a thread of its own: a pipe that nobody empties would hold up whoever writes.
+    """Writes text to a descriptor on its own thread: a pipe that is not being read would block the writer.
 
-    What cannot be written, since the disk is full or too much waits already, is dropped, and told later.
+    Text that cannot be written, because the disk is full or too much is waiting, is dropped and reported later.
     """
 
     MOST_WAITING = 4 * 1024 * 1024
-    """Characters; what comes while nothing waits is taken whole."""
+    """Characters; a text that arrives while nothing is waiting is accepted at any length."""
 
     def __init__(self, descriptor: int | None, tell_missing: Callable[[int], str]) -> None:
-        """`tell_missing`: how many lines are missing -> the line that says so. No descriptor: all is dropped."""
+        """`tell_missing`: number of missing lines -> the line that reports them. No descriptor: all is dropped."""
         self._descriptor = descriptor
         self._tell_missing = tell_missing
         self._changed = threading.Condition()
         self._waiting: list[str] = []
-        self._size = 0  # characters that wait, or are being written
+        self._size = 0  # characters that are waiting or being written
         self._missing = 0
-        self._broken = False  # whether the last line was written in part
+        self._broken = False  # whether the last line was only partly written
         threading.Thread(target=self._work, name="log", daemon=True).start()
 
     def write(self, text: str) -> None:
-        """Soon. `text` ends with the end of a line. Never waits, never raises."""
+        """Queue `text`, which ends with a newline. Never blocks, never raises."""
         with self._changed:
             if self._descriptor is None or (self._size and self._size + len(text) > self.MOST_WAITING):
                 self._missing += text.count("\n")
@@ -90,7 +92,7 @@ class Output:
             self._changed.notify_all()
 
     def drain(self, seconds: float) -> None:
-        """Wait until all is written, at most so long."""
+        """Wait until everything is written, for at most `seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: not self._size, seconds)
 
@@ -108,14 +110,14 @@ class Output:
                 self._changed.notify_all()
 
     def _put(self, text: str) -> int:
-        """Write -> how many lines could not be. Behind one that was written in part, the next begins on a line."""
+        """Write -> how many lines could not be written. After a partly written line, begins a new one."""
         descriptor, prefix = self._descriptor or 0, b"\n" if self._broken else b""
         data = prefix + text.encode(errors="replace")
         left = memoryview(data)
         while left:
             try:
                 left = left[os.write(descriptor, left) :]
-            except BlockingIOError:  # whoever shares it has made it so
+            except BlockingIOError:  # another process that shares it has made it non-blocking
                 select.select([], [descriptor], [])
             except OSError:
                 written = len(data) - len(left)
@@ -127,7 +129,7 @@ class Output:
 
 
 class OutputHandler(logging.Handler):
-    """Hands records to an `Output`. Behind something critical comes the end, often at once, so that is waited for."""
+    """Hands records to an `Output`. Waits until a critical one is written: the process often ends right after it."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
@@ -136,7 +138,7 @@ class OutputHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception as error:  # whoever logs is not to fail for it
+        except Exception as error:  # logging must not make the caller fail
             text = f"{_time(record)} ERROR {record.name}: {escaped(f'{record.msg!r} could not be logged: {error!r}')}"
         self._output.write(text + "\n")
         if record.levelno >= logging.CRITICAL:
@@ -144,8 +146,8 @@ class OutputHandler(logging.Handler):
 
 
 def set_up(level: str, format_: str) -> Output:
-    """Log to standard error. Libraries that log every connection do so only at debug; that of WebSockets never, since
-    it tells the headers of handshakes, with the keys and cookies in them."""
+    """Log to standard error. Libraries that log every connection do so only at debug level; the WebSocket library never
+    does, since it logs the headers of handshakes, with the keys and cookies in them."""
     formatter = JsonFormatter() if format_ == "json" else TextFormatter()
 
     def missing(lines: int) -> str:
@@ -164,7 +166,7 @@ def set_up(level: str, format_: str) -> Output:
 
 
 def _standard_error() -> int | None:
-    """None where there is none: its number may be that of another file by now."""
+    """None if there is none: its number may belong to another file by now."""
     with suppress(AttributeError, OSError, ValueError):
         return sys.stderr.fileno()
     return None

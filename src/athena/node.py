@@ -1,6 +1,6 @@
-"""One running Athena: puts the parts together, and takes them apart in an order that loses nothing.
+"""One running Athena: assembles the parts, and shuts them down in an order that loses nothing.
 
-The only place that names concrete engines.
+The only module that names concrete engines.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from athena.workers.maintenance import Maintenance
 from athena.workers.timekeeping import Timekeeping
 
 PRELOADED = 2000
-"""Changes that a start puts back into the tail."""
+"""Changes that are loaded into the tail at startup."""
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
@@ -57,12 +57,12 @@ GOODBYE_SECONDS = 1.5
 """How long clients have to answer the close frame when Athena stops."""
 
 SWITCH_SECONDS = 0.0005
-"""How long the event loop may go on while the thread of a commit wants to: a tenth of the default. A commit goes to
-its thread and back, and waited each time until the loop was done with a slice of a flush."""
+"""How long the event loop may keep the interpreter while the commit thread waits for it: a tenth of the default. Each
+commit goes to the thread and back, and would wait each time until the loop had finished a slice of a flush."""
 
 
 FAILED_PART = 70
-"""The exit status when Athena ends since a part of it has (EX_SOFTWARE of sysexits.h)."""
+"""The exit status when Athena ends because one of its parts has failed (EX_SOFTWARE of sysexits.h)."""
 
 log = logging.getLogger("athena")
 
@@ -96,7 +96,7 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
         timekeeping = Timekeeping(clock, store, journal, expiry.look_again)
         with _usable(config.data):
             await timekeeping.start()
-        await expiry.begin()  # what went silent while Athena was down is over before anyone asks
+        await expiry.begin()  # what expired while Athena was down ends before the first request
         access = build_access(config)
         if access is not None:
             ending.push_async_callback(access.close)
@@ -125,7 +125,7 @@ async def _serve(config: Config, listener: socket.socket, output: Output) -> int
 
 @contextmanager
 def _usable(directory: Path) -> Iterator[None]:
-    """Without what is read in the block there is no start. Raises `DataDirectoryUnusable`."""
+    """Report a database that cannot be read at the start as `DataDirectoryUnusable`."""
     try:
         yield
     except StoreUnavailable as error:
@@ -133,7 +133,7 @@ def _usable(directory: Path) -> Iterator[None]:
 
 
 async def _preload(tail: Tail, store: SqliteStore) -> None:
-    """The newest changes again: most clients that come back after a restart are only a little behind."""
+    """Load the newest changes: most clients that reconnect after a restart are only a little behind."""
     start = max(0, tail.end - PRELOADED)
     found = await store.changed_since(start, PRELOADED)
     tail.preload(max(start, found.retired), found.rows)
@@ -145,7 +145,7 @@ def _url(config: Config, listener: socket.socket) -> str:
 
 
 def _announce(config: Config, listener: socket.socket, access: Access | None) -> None:
-    """Say what a person needs to begin: where it is, where the data is, and how to get in."""
+    """Print what a person needs to begin: where Athena and its data are, and how to sign in."""
     host, url = listener.getsockname()[0], _url(config, listener)
     kept = f"finished rows for {config.keep_days:g} days" if config.keep_days else "everything, forever"
     lines = [f"Athena is listening on {url}", f"Data is in {config.data.resolve()}"]
@@ -166,7 +166,7 @@ def _announce(config: Config, listener: socket.socket, access: Access | None) ->
 
 
 def _settle_garbage() -> None:
-    """What is here now stays; look for garbage less often. An edit leaves none that needs looking for."""
+    """Freeze all existing objects, and collect less often: an edit leaves no cyclic garbage."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -180,7 +180,7 @@ def _push(hub: Hub, committed: Committed) -> None:
 
 
 class _Server(Server):
-    """With our end: exit status 0, and streams that are told before they are cut."""
+    """uvicorn's server with our shutdown: exit status 0, and streams are closed properly before they are cut."""
 
     announce: Callable[[], None]
 
@@ -192,7 +192,7 @@ class _Server(Server):
         self._hub = hub
 
     def part_ended(self, task: asyncio.Task[None]) -> None:
-        """Without one of its parts Athena would seem to be well: better that it ends, and is started again."""
+        """Without one of its parts Athena would only seem healthy: it is better to end and be restarted."""
         error = None if task.cancelled() else task.exception()
         if error is not None and not self.should_exit:
             log.critical("a part of Athena has failed, so it ends", exc_info=error)
@@ -206,7 +206,7 @@ class _Server(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """A first signal stops in order, a second one at once. uvicorn would raise the signal again at the end."""
+        """The first signal stops in order, the second at once. uvicorn would raise the signal again at the end."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -221,7 +221,7 @@ class _Server(Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, finish commits, flush, say goodbye to streams, then wait for the last answers."""
+        """Stop accepting, finish commits, flush, close streams, then wait for the last responses."""
         for server in self.servers:
             server.close()
         await self._journal.close()
@@ -255,7 +255,7 @@ def _uvicorn_config(config: Config, app: Application) -> uvicorn.Config:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it can be had, asyncio's own loop elsewhere; both are tested."""
+    """uvloop if it is installed, otherwise asyncio's own loop; both are tested."""
     try:
         import uvloop
     except ImportError:

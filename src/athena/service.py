@@ -1,4 +1,4 @@
-"""What Athena does, without HTTP around it: commands go through the journal, questions to the store."""
+"""What Athena does, independent of HTTP: commands go through the journal, queries to the store."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ from athena.store.base import Answer, IdempotencyKey, KeyedRequest, Outcome, Pag
 
 T = TypeVar("T")
 Encode = Callable[[T], bytes]
-"""What makes an answer of a result."""
+"""Makes a response body from a result."""
 
 
 def new_id() -> str:
-    """80 random bits: a billion ids, and still no two alike in a million years of waiting."""
+    """80 random bits: the chance that two of a billion ids are equal is less than one in a million."""
     return secrets.token_hex(10)
 
 
 class Service:
-    """The operations of the HTTP API (docs/api.md). What it returns is durable, and was handed to the push.
+    """The operations of the HTTP API (docs/api.md). What they return is durable, and has been handed to the push.
 
-    Those that change something encode their result themselves: with a `key`, the answer is stored together with the
-    change, and is all that happens when the same request comes again. Raises `IdempotencyKeyReused` when another comes.
+    Operations that change something encode their own result: with a `key`, the response is stored together with the
+    change, and repeating the request only returns it again. A different request with the same key raises
+    `IdempotencyKeyReused`.
     """
 
     def __init__(self, store: Store, journal: Journal) -> None:
@@ -56,7 +57,7 @@ class Service:
         return await self._change([Command(tx_id, operation)], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
     def submit_edit(self, tx_id: str, operation: Edit) -> asyncio.Future[list[Outcome]]:
-        """The same as an edit, for those who do without a task: its one outcome, by `granted`."""
+        """The same as `edit`, for callers without a task; pass the one outcome to `granted`."""
         return self.journal.submit([Command(tx_id, operation)])
 
     async def bulk(
@@ -65,7 +66,7 @@ class Service:
         encode: Callable[[Sequence[str], Sequence[Notification | AthenaError]], bytes],
         key: IdempotencyKey | None = None,
     ) -> Answer:
-        """Opens and edits in order, in one commit -> each one's id and what became of it."""
+        """Opens and edits, in order, in one commit -> the id and outcome of each."""
         some = [line if line.id is not None else replace(line, id=new_id()) for line in lines]
         commands = cast(list[AnyCommand], some)
 
@@ -81,7 +82,7 @@ class Service:
         return await self._change([command], lambda outcomes: encode(granted(outcomes[0]).id), key)
 
     async def archive(self, ids: Sequence[str], encode: Encode[int], key: IdempotencyKey | None = None) -> Answer:
-        """Leave notifications out of the everyday history -> how many there were. Unknown ids are passed over."""
+        """Archive notifications -> how many were archived. Unknown ids are skipped."""
         commands = [Command(notification_id, ArchiveOne()) for notification_id in ids]
 
         def answer(outcomes: Sequence[Outcome]) -> bytes:
@@ -90,7 +91,7 @@ class Service:
         return await self._change(commands, answer, key)
 
     async def purge(self, encode: Encode[int], key: IdempotencyKey | None = None) -> Answer:
-        """Remove everything -> how many rows that were."""
+        """Remove everything -> the number of rows removed."""
         purged = await self.journal.purge(None if key is None else KeyedRequest(key, encode))
         if isinstance(purged.outcome, AthenaError):
             raise purged.outcome
@@ -119,7 +120,7 @@ class Service:
 
 
 def granted(outcome: Outcome) -> Notification:
-    """The state, or the error that refused the command."""
+    """The state; raises the error that refused the command."""
     decided = _decided(outcome)
     if isinstance(decided, AthenaError):
         raise decided

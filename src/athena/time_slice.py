@@ -1,4 +1,4 @@
-"""Turns on the event loop: long work in small pieces, which others may interrupt without slowing it down much."""
+"""Slices of the event loop's time: long work in small pieces, which other work can interrupt at little cost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ TURN_SECONDS = 0.002
 
 
 class TimeSlice:
-    """One piece of work begins now. It calls `yield_if_due` as often as it can."""
+    """Created when a piece of work begins, which calls `yield_if_due` as often as it can."""
 
     def __init__(self) -> None:
         self._until = perf_counter() + TURN_SECONDS
 
     async def yield_if_due(self) -> None:
-        """Let others go on, if they have waited for `TURN_SECONDS`: to give way costs as much as two edits."""
+        """Let other work run once it has waited for `TURN_SECONDS`: yielding costs as much as two edits."""
         if perf_counter() >= self._until:
             await asyncio.sleep(0)
             self._until = perf_counter() + TURN_SECONDS

@@ -1,7 +1,7 @@
 """The rules of a transaction's life, as one table and one function.
 
-`TRANSITIONS` is all there is: every status that a transaction may have, and those that an edit may ask for from there.
-`decide()` applies a command to the present state. It is pure: `now` is an argument, an illegal command raises and
+`TRANSITIONS` is the whole lifecycle: each status of a transaction, and the statuses that an edit may request from it.
+`decide()` applies a command to the current state. It is pure: `now` is an argument, and an illegal command raises and
 changes nothing. The diagram in docs/lifecycle.md is generated from the table.
 """
 
@@ -38,7 +38,7 @@ from athena.errors import (
 
 TRANSITIONS: dict[Status, tuple[Status, ...]] = {
     "pending": ("pending", "undoing", "success", "error"),
-    "undoing": ("undoing", "error"),  # an undo went on, or is over; what was undone is never a success
+    "undoing": ("undoing", "error"),  # an undo continues or ends; an undone transaction is never a success
     "success": (),
     "error": (),
 }
@@ -50,11 +50,11 @@ TIMED_OUT = "this transaction has timed out"
 def decide(command: AnyCommand, current: Notification | None, now: int, seq: int) -> Notification | None:
     """The state that `command` makes of `current` (None: there is no such row) at `now` (ms).
 
-    Its `seq` tells what was done. It is `seq` when the change is one that clients see, and takes that position; it is
-    that of `current` when the deadline alone has moved (a heartbeat). What was so already is `current` itself.
+    The result's `seq` tells what happened: it is `seq` for a change that clients see, which takes that position, and
+    that of `current` if only the deadline has moved (a heartbeat). If nothing has changed, the result is `current`.
 
-    None when there is nothing left to do, for Athena's own commands only. Raises a `Conflict` when the lifecycle
-    forbids it and `UnknownTransaction` when there is nothing to edit; then nothing has changed.
+    Athena's own commands return None if there is nothing to do. Raises a `Conflict` if the lifecycle forbids the
+    command, and `UnknownTransaction` if there is nothing to edit; then nothing has changed.
     """
     operation = command.operation if type(command) is Command else command
     return RULES[type(operation)](command.id, operation, current, now, seq)
@@ -91,16 +91,16 @@ def _open(tx_id: str, operation: Open, current: Notification | None, now: int, s
 
 
 def _fingerprint(operation: Open, by: str) -> str:
-    """Equal for equal content, to tell a repeated open from a clash without keeping the content twice.
+    """Equal for equal content, to tell a repeated open from a clash without storing the content twice.
 
-    Takes the masked `by`: an address must not be found again by hashing guesses.
+    Uses the masked `by`, so that an address cannot be recovered by hashing guesses.
     """
     content = [by if name == "by" else getattr(operation, name) for name in Open.__struct_fields__ if name != "id"]
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:32]
 
 
 def _edit(tx_id: str, operation: Edit, current: Notification | None, now: int, seq: int) -> Notification:
-    """In one piece, and without `_clamp`: nearly all commands are edits, and each call would be felt in a bulk."""
+    """One function, without `_clamp`: nearly all commands are edits, and each call costs noticeably in a bulk."""
     if current is None or current.type != "webhook_tx":
         raise UnknownTransaction(tx_id)
     status = operation.status
@@ -111,7 +111,7 @@ def _edit(tx_id: str, operation: Edit, current: Notification | None, now: int, s
     on_step = before if operation.on_step is None else operation.on_step
     if on_step is not None and total_steps is not None and on_step > total_steps:
         on_step = total_steps
-    # Steps run backwards while undoing, never while going forward; nor by way of a smaller total.
+    # Steps may go back while undoing, but not while pending, nor because of a smaller total.
     if (on_step or 0) < (before or 0) and current.status == "pending" and status != "undoing":
         raise StepRegression(tx_id, before or 0, on_step or 0)
     message = operation.athena_msg or (NO_ERROR_MESSAGE if status == "error" else current.message)
@@ -135,17 +135,17 @@ def _edit(tx_id: str, operation: Edit, current: Notification | None, now: int, s
         total_steps=total_steps,
         timeout_ms=timeout_ms,
         deadline=now + timeout_ms,
-        archived=False,  # what changes comes back to the everyday history
+        archived=False,  # a change brings the transaction back into the default history
     )
     if not TRANSITIONS[status]:
-        # Whatever the clock does, a transaction does not end before it began.
+        # Whatever the clock does, a transaction must not end before it began.
         ended = max(now, current.ts_started or 0)
         state = replace(state, ts_completed=ended, ts_display=ended, deadline=None)
     return state
 
 
 def _not_allowed(operation: Edit, current: Notification) -> Notification:
-    """What becomes of an edit that asks for a status which cannot follow: nothing, if it is that one already."""
+    """The outcome of an edit whose status is not allowed now: no change if it only repeats an edit, else an error."""
     following = TRANSITIONS[current.status]
     if following:
         raise IllegalTransition(current.id, current.status, operation.status, following)
@@ -155,7 +155,7 @@ def _not_allowed(operation: Edit, current: Notification) -> Notification:
 
 
 def _is_repeated(operation: Edit, current: Notification) -> bool:
-    """Whether this edit of a finished transaction says only what is so already (a producer that sent it twice)."""
+    """Whether this edit of a finished transaction would change nothing (a producer has sent it twice)."""
     return (
         operation.status == current.status
         and (not operation.athena_msg or operation.athena_msg == current.message)
@@ -179,7 +179,7 @@ def _notice(notice_id: str, operation: Notice, current: Notification | None, now
         by=mask_emails(operation.by) if operation.by else "-",
         component_id=operation.component_id,
         ts_started=None,
-        ts_completed=now,  # when it came, for how long it is kept; `ts_display` is what its producer says
+        ts_completed=now,  # its arrival, from which retention counts; `ts_display` is the producer's choice
         ts_display=now if operation.ts_display is None else operation.ts_display,
         on_step=None,
         total_steps=None,
@@ -192,7 +192,7 @@ def _notice(notice_id: str, operation: Notice, current: Notification | None, now
 
 
 def _expire(tx_id: str, operation: Expire, current: Notification | None, now: int, seq: int) -> Notification | None:
-    """The condition is looked at again here, in the commit: an edit may have come between."""
+    """Checks the deadline again here, in the commit: an edit may have moved it meanwhile."""
     if current is None or current.deadline is None or now < current.deadline:
         return None
     return _edit(tx_id, Edit(status="error", athena_msg=TIMED_OUT), current, now, seq)
@@ -207,7 +207,7 @@ def _archive_one(
 
 
 def _clamp(on_step: int | None, total_steps: int | None) -> int | None:
-    """`on_step` never exceeds `total_steps`; producers that count one past the end mean the end."""
+    """Limits `on_step` to `total_steps`; producers that count one past the end mean the end."""
     return on_step if on_step is None or total_steps is None or on_step <= total_steps else total_steps
 
 
@@ -220,7 +220,7 @@ RULES: dict[type, Callable[[str, Any, Notification | None, int, int], Notificati
     Expire: _expire,
     ArchiveOne: _archive_one,
 }
-"""By the exact type of the operation, which is found at once; a `match` asks for one class after another."""
+"""By the exact type of the operation: one lookup, whereas a `match` would test one class after another."""
 
 
 def diagram() -> str:

@@ -1,12 +1,12 @@
-"""Masking of e-mail addresses, done before anything is stored: the unmasked address is nowhere."""
+"""Masking of e-mail addresses, done before anything is stored: the unmasked address is kept nowhere."""
 
 from __future__ import annotations
 
 import re
 
-# Deliberately wide: whatever looks like local@domain is treated as an address; so are local parts in quotes, and
-# domains that are an address in brackets (RFC 5321, section 4.1.2). No text takes longer than its length: a local part
-# is looked for from its first letter alone, and quotes end at the next one.
+# Deliberately wide: whatever looks like local@domain is treated as an address; so are quoted local parts, and domains
+# that are an address in brackets (RFC 5321, section 4.1.2). Matching takes linear time: a local part is tried only from
+# its first letter, and a quoted part ends at the next quote.
 _ADDRESS = re.compile(
     r"""("[^"]+"(?=@)|(?<![^\s@<>()\[\],;:"])[^\s@<>()\[\],;:"]++)"""
     r"""(@(?:[^\s@<>()\[\],;:"]+|\[[^\s@\[\]]{1,64}\]))"""
@@ -14,10 +14,10 @@ _ADDRESS = re.compile(
 
 
 def mask_emails(text: str) -> str:
-    """`text` with the local part of each e-mail address masked, its length kept.
+    """`text` with the local part of each e-mail address masked, keeping its length.
 
-    The first and last letter stay; of 3 letters only the first; 1 or 2 are blanked:
-    `dshuffma@us.ibm.com` → `d******a@us.ibm.com`, `bob@x.org` → `b**@x.org`, `al@x.org` → `**@x.org`; in quotes none.
+    The first and last letters stay; of 3 letters only the first; of 1 or 2, or in quotes, none:
+    `dshuffma@us.ibm.com` → `d******a@us.ibm.com`, `bob@x.org` → `b**@x.org`, `al@x.org` → `**@x.org`.
     Masking a masked address changes nothing.
     """
     return _ADDRESS.sub(_mask, text) if "@" in text else text

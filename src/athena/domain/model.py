@@ -1,4 +1,4 @@
-"""What Athena knows: notifications, the commands that change them, and positions in the order of changes.
+"""The data model: notifications, the commands that change them, and positions in the order of changes.
 
 Everything here is plain data. Times are integers, UTC Unix milliseconds; durations are milliseconds.
 """
@@ -13,7 +13,7 @@ Status = Literal["pending", "undoing", "error", "success"]
 Type = Literal["webhook_tx", "notification"]
 
 ACTIVE: frozenset[str] = frozenset({"pending", "undoing"})
-"""The statuses of a transaction that is still going on. The others are final."""
+"""The statuses of an unfinished transaction. The others are final."""
 
 DEFAULT_TIMEOUT_MS = 180_000
 MAX_TIMEOUT_MS = 31 * 24 * 3600 * 1000
@@ -23,8 +23,8 @@ SUB_TYPE_PATTERN = r"^[a-z0-9_-]{1,32}\Z"
 _ID = "Letters, digits, `.`, `_` and `-`; 1 to 128 of them."
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description=_ID)]
 LineId = Annotated[str, Meta(extra_json_schema={"pattern": ID_PATTERN}, description=_ID)]
-"""An `Id` that is checked after decoding, together with those of all other lines (http/bulk.py): one by one it would be
-most of what decoding a line costs."""
+"""An `Id` that is checked after decoding, together with those of all other lines (http/bulk.py): checking each one
+separately would be most of the cost of decoding a line."""
 SubType = Annotated[str, Meta(pattern=SUB_TYPE_PATTERN, description='`"template"` or another short name of yours.')]
 Description = Annotated[str, Meta(min_length=1, max_length=256, description="What is being done, in a few words.")]
 Message = Annotated[str, Meta(max_length=1024, description="What just happened, for people to read.")]
@@ -42,9 +42,9 @@ MAX_TIMESTAMP = 253_402_300_799_999
 Timestamp = Annotated[int, Meta(ge=0, le=MAX_TIMESTAMP, description="UTC Unix milliseconds.")]
 
 
-# ---- what producers ask for ------------------------------------------------------------------------------------------
+# ---- commands --------------------------------------------------------------------------------------------------------
 class Open(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Open a transaction. Opening an id again with the same content is the same transaction."""
+    """Open a transaction. Repeating the open with the same id and content returns the same transaction."""
 
     id: Id | None = field(default=None, name="tx_id")
     description: Description
@@ -58,7 +58,7 @@ class Open(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class Edit(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Report on a transaction: where it stands, what just happened. What is absent stays as it was."""
+    """Report the progress of a transaction. Absent members keep their values."""
 
     status: Status
     athena_msg: Message | None = None
@@ -69,19 +69,19 @@ class Edit(Struct, gc=False, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
 
 class BulkOpen(Open, gc=False, tag_field="op", tag="open", frozen=True, kw_only=True):
-    """One line of a bulk: `open`, with the members of `Open`."""
+    """One line of a bulk request: `open`, with the members of `Open`."""
 
     id: LineId | None = field(default=None, name="tx_id")
 
 
 class BulkEdit(Edit, gc=False, tag_field="op", tag="edit", frozen=True, kw_only=True):
-    """One line of a bulk: `edit`, with the members of `Edit` and the id."""
+    """One line of a bulk request: `edit`, with the members of `Edit` and the id."""
 
     id: LineId = field(name="tx_id")
 
 
 class Details(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omit_defaults=True):
-    """What a notice may say beside its message."""
+    """What a notice may contain in addition to its message."""
 
     component_type: Short | None = None
     component_display_name: Short | None = None
@@ -92,7 +92,7 @@ class Details(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, omi
 
 
 class Notice(Details, frozen=True, kw_only=True):
-    """A generic notice: something that has happened, with no steps."""
+    """A generic notice: something that has happened, without steps."""
 
     status: Literal["error", "success"]
     message: Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -101,33 +101,33 @@ class Notice(Details, frozen=True, kw_only=True):
     component_id: Short | None = None
 
     def details(self) -> Details:
-        """The part that is only handed through."""
+        """The members that are stored and returned unchanged."""
         return Details(**{name: getattr(self, name) for name in Details.__struct_fields__})
 
 
 class Archive(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Leave these notifications out of the everyday history."""
+    """Archive these notifications: they leave the default history."""
 
     notification_ids: Annotated[list[Id], Meta(max_length=10_000)]
 
 
 class Expire(Struct, frozen=True):
-    """Athena's own: end the transaction if its deadline has passed."""
+    """Internal: end the transaction if its deadline has passed."""
 
 
 class ArchiveOne(Struct, frozen=True):
-    """Athena's own: archive one notification."""
+    """Internal: archive one notification."""
 
 
 class Command(Struct, gc=False, frozen=True):
-    """An operation on one notification, and the id of that."""
+    """An operation on one notification, and the notification's id."""
 
     id: str
     operation: Open | Edit | Notice | Expire | ArchiveOne
 
 
 class AnyCommand(Protocol):
-    """A `Command`, or a line of a bulk with an id, which is operation and id in one and needs no `Command`."""
+    """A `Command`, or a bulk line with an id, which holds both operation and id and so needs no `Command`."""
 
     @property
     def id(self) -> str: ...
@@ -137,7 +137,7 @@ class AnyCommand(Protocol):
 class Notification(Struct, gc=False, frozen=True, array_like=True):
     """The latest state of one row of the history. The order of the members is the order of the store's columns.
 
-    `message` is the last one alone, without the description. `deadline` is set while the transaction is active.
+    `message` is only the last message, without the description. `deadline` is set while the transaction is active.
     `opened` identifies the content a transaction was opened with, to tell a repeated open from a clash.
     `seq` is the position of its last change that clients see. `details` is JSON text.
     """
@@ -200,7 +200,7 @@ class Position(NamedTuple):
 
 
 def parse_cursor(text: str) -> Position | None:
-    """The position that a client gave back, or None when it is none of ours. Cursors are opaque to clients."""
+    """The position that a client has sent, or None if it is not a valid cursor. Cursors are opaque to clients."""
     epoch, dot, digits = text.partition(".")
     if not (dot and epoch and digits.isascii() and digits.isdigit() and len(digits) <= 18):
         return None

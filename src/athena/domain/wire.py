@@ -1,4 +1,4 @@
-"""What clients receive, byte for byte (docs/live.md), made from what is stored. Pure functions, verbs only."""
+"""What clients receive, byte for byte (docs/live.md), made from stored states by pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from athena.domain.model import Change, Details, Notification, Position, Status,
 
 # ---- live messages ---------------------------------------------------------------------------------------------------
 class TransactionMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="webhook_tx"):
-    """A transaction was opened or edited. A whole state: it replaces whatever was known of this id."""
+    """A transaction was opened or edited. The complete state: it replaces whatever was known of this id."""
 
     sub_type: str | None
     id: str
@@ -29,7 +29,7 @@ class TransactionMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="
 
 
 class NoticeMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="notification"):
-    """A generic notice came in."""
+    """A generic notice has arrived."""
 
     id: str
     status: Status
@@ -40,20 +40,20 @@ class NoticeMessage(Struct, gc=False, kw_only=True, tag_field="type", tag="notif
 
 
 class ArchivedMessage(Struct, kw_only=True, tag_field="type", tag="archived"):
-    """These notifications left the everyday history."""
+    """These notifications were archived: they have left the default history."""
 
     ids: Sequence[str]
     cursor: str
 
 
 class ResetMessage(Struct, kw_only=True, tag_field="type", tag="reset"):
-    """Your position is unknown here: fetch the history anew, and go on from this cursor."""
+    """The client's position is unknown here: it fetches the history again, and continues from this cursor."""
 
     cursor: str
 
 
 class ReadyMessage(Struct, kw_only=True, tag_field="type", tag="ready"):
-    """The replay is complete; from here on it is live."""
+    """The replay is complete; live messages follow."""
 
     cursor: str
 
@@ -62,7 +62,7 @@ LiveMessage = TransactionMessage | NoticeMessage | ArchivedMessage | ResetMessag
 
 
 class Encoded(NamedTuple):
-    """A live message as clients get it, and the seq up to which it tells everything."""
+    """A live message as clients receive it, and the seq up to which it covers all changes."""
 
     seq: int
     data: bytes
@@ -93,7 +93,7 @@ def encode_state(state: Notification, epoch: str) -> Encoded:
             message=state.text,
             ts_display=state.ts_display,
             ts_started=state.ts_started or 0,
-            ts_completed=UNSET if state.ts_completed is None else state.ts_completed,  # as _known, which is a call
+            ts_completed=UNSET if state.ts_completed is None else state.ts_completed,  # as _known, without the call
             on_step=UNSET if state.on_step is None else state.on_step,
             total_steps=UNSET if state.total_steps is None else state.total_steps,
             by=state.by,
@@ -111,27 +111,27 @@ def encode_ready(position: Position) -> Encoded:
 
 
 ARCHIVED_IDS_A_MESSAGE = 256
-"""How many ids one `archived` message holds at the most (32 KiB of the longest ids)."""
+"""Most ids in one `archived` message (32 KiB of the longest ids)."""
 
 
 Published = Notification | Encoded
-"""A change as it is handed to readers: the state that it led to, or what that is encoded to once somebody wants it."""
+"""A change as it is passed to readers: the state that it led to, or its encoding once a reader has needed that."""
 
 
 def weights(messages: Iterable[Published]) -> list[int]:
-    """About how many bytes of memory each takes: what is encoded its length, and a state 256 more than its texts."""
+    """The approximate memory of each in bytes: the length of an encoded message, or 256 more than a state's texts."""
     return [_weight(message) if isinstance(message, Notification) else len(message.data) for message in messages]
 
 
 def _weight(state: Notification) -> int:
-    """Python keeps a character that is not ASCII in up to four bytes, and what it is in UTF-8 beside it, once it was
-    stored or encoded: up to four more."""
+    """Python keeps a non-ASCII character in up to four bytes, and caches its UTF-8 form, up to four more, once the text
+    has been stored or encoded."""
     texts = f"{state.description}{state.message}{state.by}{state.component_id}{state.details}"
     return 256 + (len(texts) if texts.isascii() else 8 * len(texts))
 
 
 def encode_messages(messages: Iterable[Published], epoch: str) -> list[Encoded]:
-    """Live messages for changes in the order of their `seq`. Neighbouring archived rows share one message."""
+    """Live messages for changes in the order of their `seq`. Consecutive archived rows share one message."""
     entries: list[Encoded] = []
     archived: list[str] = []
     last = 0
@@ -156,7 +156,7 @@ def encode_messages(messages: Iterable[Published], epoch: str) -> list[Encoded]:
     return entries
 
 
-# ---- HTTP answers ----------------------------------------------------------------------------------------------------
+# ---- HTTP responses --------------------------------------------------------------------------------------------------
 class Row(Struct, kw_only=True):
     """One row of the history."""
 
@@ -194,7 +194,7 @@ class ChangeRow(Struct, kw_only=True):
 
 
 class Transaction(Struct, kw_only=True, tag_field="type", tag="webhook_tx"):
-    """A transaction with all that was said about it, oldest first."""
+    """A transaction with all its messages and changes, oldest first."""
 
     tx_id: str
     sub_type: str | None
@@ -239,7 +239,7 @@ def row(state: Notification) -> Row:
 
 
 def transaction(state: Notification, changes: Sequence[Change] | None = None) -> Transaction:
-    """`state` as producers and `GET /webhooks` see it; with `changes`, also everything that led there."""
+    """`state` as producers and `GET /webhooks` see it; with `changes`, also its messages and changes."""
     return Transaction(
         tx_id=state.id,
         sub_type=state.sub_type,

@@ -10,7 +10,7 @@ from athena.domain.wire import Published
 
 
 class Committed(NamedTuple):
-    """What a commit has to tell clients, in order. A relay between machines encodes what is not yet.
+    """The messages of a commit for clients, in order. A relay between machines encodes those that are not encoded yet.
 
     `since` is when the oldest of the commit's commands was submitted (`time.monotonic` of this node; None from others).
     `restart` is set when the commit began a new epoch; then there are no messages.
@@ -25,10 +25,10 @@ Listener = Callable[[Committed], None]
 
 
 class Relay(Protocol):
-    """At most once, in commit order from each node. The store is the truth: a node that sees a gap in seq reads it."""
+    """Delivers at most once, in commit order from each node. A node that sees a gap in seq reads the store."""
 
     def publish(self, committed: Committed) -> None:
-        """Tell every node, this one included. Called after the commit is durable, never before."""
+        """Send to every node, including this one. Called only after the commit is durable."""
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener` on the event loop for all that is published from now on."""
+        """Call `listener` on the event loop for everything that is published from now on."""

@@ -1,4 +1,4 @@
-"""The relay of an Athena that is one node: a function call."""
+"""The relay of a single-node Athena: a function call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from athena.relay.base import Committed, Listener
 
 
 class LocalRelay:
-    """Hands on at once, in order, to every listener."""
+    """Passes everything to every listener at once, in order."""
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []

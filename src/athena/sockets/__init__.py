@@ -1,1 +1,1 @@
-"""TCP connections: ours, one write to many of them, and what the kernel knows of a peer."""
+"""TCP connections: Athena's own transports, one write to many of them, and what the kernel knows about a peer."""

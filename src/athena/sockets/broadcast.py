@@ -1,4 +1,4 @@
-"""One write to many connections, as it is made to each client that keeps up."""
+"""One write to many connections, for clients that keep up."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from athena.sockets.connections import AVAILABLE, OPEN, Connection
 log = logging.getLogger("athena.sockets")
 
 SHARING = AVAILABLE and hasattr(os, "memfd_create")
-"""Whether connections can be sent pages that they share."""
+"""Whether connections can be sent shared pages."""
 
 SHARED_BYTES, SHARED_BY = 8 * 1024, 8
-"""From so many bytes to so many connections on, what is written to all of them is not copied for each."""
+"""From this many bytes and this many connections on, data is not copied for each connection."""
 
 
 class Broadcast:
-    """Writes the same to many connections.
+    """Writes the same data to many connections.
 
-    What is large is not copied for each of them: the kernel gets it once, as a file in memory, and sends the pages of
-    that to all (sendfile(2)). A page may be on its way for long, so such a file never changes; other data is another
-    file. docs/decisions/0022-large-pushes-share-their-pages.md.
+    Large data is not copied for each of them: the kernel gets it once, as a file in memory, and sends that file's pages
+    to all (sendfile(2)). A page may be in transit for a long time, so such a file never changes; other data gets
+    another file. docs/decisions/0022-large-pushes-share-their-pages.md.
     """
 
     __slots__ = ("_data", "_file")
 
     def __init__(self) -> None:
         self._data = b""
-        self._file: int | None = None  # a descriptor; of `_data`
+        self._file: int | None = None  # the descriptor of a file with `_data`
 
     def write(self, transports: Collection[asyncio.Transport], data: bytes) -> None:
-        """Write `data` to each. One that raises what it must not is cut off, and the others go on.
+        """Write `data` to each. A transport that raises is cut off, and the others go on.
 
-        Where nothing waits, `Connection.write` is not called: it does no more than is done here, and between two system
-        calls, which drive all else out of the processor's caches, whatever Python does takes several times as long.
+        If nothing is unsent, `Connection.write` is not called: it would do the same, and between two system calls,
+        which evict everything else from the processor's caches, any Python code takes several times as long.
         """
         size, write, sendfile, file = len(data), os.write, os.sendfile, self._shared(data, len(transports))
         for transport in transports:
@@ -49,7 +49,7 @@ class Broadcast:
                     else:
                         sent = sendfile(transport.descriptor, file, 0, size)
                 except OSError:
-                    sent = 0  # what is the matter, the next try tells
+                    sent = 0  # the next try finds the cause
                 if sent == size:
                     continue
             try:
@@ -59,14 +59,14 @@ class Broadcast:
                 transport.abort()
 
     def forget(self) -> None:
-        """Let go of what was written last. Whatever the kernel has yet to send, it keeps."""
+        """Release the last data. The kernel keeps what it has yet to send."""
         self._data = b""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def _shared(self, data: bytes, readers: int) -> int | None:
-        """The file with `data` in it, if it is worth one."""
+        """The file with `data` in it, if sharing is worthwhile."""
         if data is not self._data:
             self.forget()
             if SHARING and len(data) >= SHARED_BYTES and readers >= SHARED_BY:
@@ -75,7 +75,7 @@ class Broadcast:
 
 
 def _file_with(data: bytes) -> int | None:
-    """A file in memory; none where there may not be one, such as without a descriptor left."""
+    """A file in memory; None if it cannot be created, for example with no descriptor left."""
     try:
         file = os.memfd_create("push")
     except OSError:

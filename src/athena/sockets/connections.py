@@ -1,11 +1,11 @@
-"""TCP connections without the event loop's transports: for each a descriptor and a hundred bytes, for all one epoll.
+"""TCP connections without the event loop's transports: a descriptor and a hundred bytes for each, one epoll for all.
 
-A transport of the loop costs 1.2 KB, four fifths of all that Athena kept of an idle client, and much of the time that
-letting one in took. A `Connection` keeps asyncio's promises of a transport, so that protocols need not know which of
-both they have; the loop sees a single descriptor, the epoll of them all. For Linux, and without TLS.
+A transport of the loop costs 1.2 KB, which was four fifths of an idle client's memory, and much of the time to accept
+one. A `Connection` meets asyncio's contract for a transport, so that protocols need not know which of the two they
+have; the loop sees a single descriptor, the shared epoll. For Linux, and without TLS.
 
-It differs in what nobody here relies on: a write after a half-close is dropped, not an error, and a loop that is closed
-while connections are open leaves them to the end of the process.
+It differs where nothing here depends on it: a write after a half-close is dropped, not an error, and connections that
+are open when the loop is closed stay open until the process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger("athena.sockets")
 AVAILABLE = hasattr(select, "epoll")
 
 MOST_AT_ONCE = 64
-"""Connections accepted, and as many served, in one turn of the event loop. The next ones come after everybody else."""
+"""Most connections accepted, and most served, in one turn of the event loop. The rest wait for the next turn."""
 
 READ_BYTES = 64 * 1024
 
@@ -34,23 +34,23 @@ HIGH_WATER, LOW_WATER = 64 * 1024, 16 * 1024
 """Bytes not yet taken by the kernel at which a protocol is paused, and resumed: asyncio's own limits."""
 
 MOST_PIECES = 512
-"""Pieces given to one `writev`; Linux takes 1,024."""
+"""Most pieces in one `writev`; Linux accepts 1,024."""
 
 RETRY_SECONDS = 1.0
-"""How long nothing is accepted once there is no room for another connection, unless one ends."""
+"""Pause in accepting when there is no room for another connection, unless one ends first."""
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What `accept` says then. Any other error is that of one connection, which is gone (accept(2))."""
+"""The errors of `accept` in that case. Any other error concerns one connection, which is gone (accept(2))."""
 
 _GONE = asyncio.Protocol()
-"""The protocol of a connection that is over: it lets go of its own, which refers to it."""
+"""The protocol of a finished connection, which must release its own: the two refer to each other."""
 
 OPEN, ENDED, CLOSING, OVER = range(4)
-"""Phases: from `ENDED` on nothing more may be written, from `CLOSING` on nothing more is read."""
+"""Phases: from `ENDED` on, nothing more may be written; from `CLOSING` on, nothing more is read."""
 
 
 class Connections:
-    """Accepts connections, each with a protocol of its own, and serves them. For the event loop's thread alone."""
+    """Accepts connections, each with its own protocol, and serves them. For the event loop's thread only."""
 
     def __init__(self, listener: socket.socket, factory: Callable[[], asyncio.Protocol], backlog: int) -> None:
         """Begin to listen. `listener` is bound; `close` closes it."""
@@ -60,17 +60,17 @@ class Connections:
         self._by_descriptor: list[Connection | None] = []
         self._count = 0
         self._retry: asyncio.Handle | None = None
-        self._complained = float("-inf")  # when it was said that there is no room (the loop's clock)
+        self._complained = float("-inf")  # when the lack of room was last logged (the loop's clock)
         self._closed = False
         self._epoll = select.epoll()
         listener.setblocking(False)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         listener.listen(backlog)
         self.loop.add_reader(self._epoll.fileno(), self._serve)
         self.loop.add_reader(listener.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept no more. Those that are connected stay."""
+        """Accept no more. Open connections stay."""
         if self._closed:
             return
         self._closed = True
@@ -81,10 +81,10 @@ class Connections:
         self._close_epoll()
 
     async def wait_closed(self) -> None:
-        """Returns at once. uvicorn, which calls it, has waited for whoever has a request going on."""
+        """Returns at once: uvicorn, which calls it, has already waited for open requests."""
 
     def _accept(self) -> None:
-        accept = cast(Any, self._listener)._accept  # -> descriptor, address: half the time of making a socket object
+        accept = cast(Any, self._listener)._accept  # -> descriptor, address; twice as fast as with a socket object
         for _ in range(MOST_AT_ONCE):
             try:
                 descriptor, address = accept()
@@ -114,7 +114,7 @@ class Connections:
         protocol = self._factory()
         try:
             self._epoll.register(descriptor, select.EPOLLIN)
-        except OSError as error:  # the user's limit of watched descriptors, or no memory
+        except OSError as error:  # the user's limit on watched descriptors, or no memory
             log.error("a connection cannot be served: %s", error.strerror)
             os.close(descriptor)
             return
@@ -130,7 +130,7 @@ class Connections:
     def _serve(self) -> None:
         for descriptor, events in self._epoll.poll(0, MOST_AT_ONCE):
             connection = self._by_descriptor[descriptor]
-            if connection is None:  # ended by one that was served before it
+            if connection is None:  # ended while an earlier one was served
                 continue
             try:
                 connection.ready(events)
@@ -138,15 +138,15 @@ class Connections:
                 self._fail(connection, error)
 
     def _fail(self, connection: Connection, error: Exception) -> None:
-        """A protocol raises what it must not: its connection ends, the others go on."""
+        """A protocol has raised an exception: its connection ends, the others go on."""
         what = {"message": "a protocol has failed", "exception": error, "transport": connection}
         self.loop.call_exception_handler(what)
         connection.abort()
 
     # ---- for connections ---------------------------------------------------------------------------------------------
     def watch(self, descriptor: int, before: int, now: int) -> None:
-        """Look for other events of a descriptor. One without any is not in the epoll: it would tell of errors alone,
-        again and again."""
+        """Watch a descriptor for other events. One without any is removed from the epoll, which would otherwise report
+        its errors again and again."""
         if not now:
             self._epoll.unregister(descriptor)
         elif before:
@@ -155,11 +155,11 @@ class Connections:
             self._epoll.register(descriptor, now)
 
     def forget(self, descriptor: int) -> None:
-        """The connection has ended. Its descriptor has yet to be closed: it must not be another's in the same turn."""
+        """The connection has ended. Its descriptor is closed later, so that it is not reused in the same turn."""
         self._by_descriptor[descriptor] = None
 
     def ended(self) -> None:
-        """A descriptor was closed: there is room for another."""
+        """A descriptor was closed: there is room for another connection."""
         self._count -= 1
         if self._retry is not None and not self._closed:
             self._retry.cancel()
@@ -173,15 +173,15 @@ class Connections:
 
 
 class Connection(asyncio.Transport):
-    """One of them, as a transport. Writing after the end does nothing.
+    """One TCP connection, as a transport. Writing after the end does nothing.
 
-    `descriptor`, `phase` and `unsent` are for this package alone.
+    `descriptor`, `phase` and `unsent` are for this package only.
     """
 
     __slots__ = ("_connections", "_peer", "_protocol", "_reading", "_watched", "descriptor", "phase", "unsent")
 
     def __init__(self, descriptor: int, peer: str, connections: Connections, protocol: asyncio.Protocol) -> None:
-        # Without asyncio's own `__init__`: it makes a dict for each, of what `get_extra_info` is to answer.
+        # Without asyncio's `__init__`, which would create a dict for `get_extra_info`.
         self.descriptor = descriptor
         self._peer = peer
         self._connections = connections
@@ -189,7 +189,7 @@ class Connection(asyncio.Transport):
         self.phase = OPEN
         self._reading = True
         self.unsent: Unsent | None = None
-        self._watched: int = select.EPOLLIN  # the events that the epoll tells of
+        self._watched: int = select.EPOLLIN  # the events that the epoll reports
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """`peername` is the peer's address, without its port; nothing else is known."""
@@ -202,7 +202,7 @@ class Connection(asyncio.Transport):
         return self._protocol
 
     def fileno(self) -> int:
-        """The descriptor; -1 when it is over."""
+        """The descriptor; -1 once the connection is over."""
         return self.descriptor if self.phase < OVER else -1
 
     # ---- reading -----------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class Connection(asyncio.Transport):
     # ---- writing -----------------------------------------------------------------------------------------------------
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self.phase != OPEN and (self.phase != CLOSING or self.unsent is None):
-            return  # one that closes takes more while something waits: its protocol has to be told to pause
+            return  # while closing, it accepts data if some is unsent: the protocol must be told to pause
         sent = 0
         if self.unsent is None:
             try:
@@ -240,7 +240,7 @@ class Connection(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
-        """Half-close, as soon as everything is sent."""
+        """Half-close once everything is sent."""
         if self.phase == OPEN:
             self.phase = ENDED
             if self.unsent is None:
@@ -251,7 +251,7 @@ class Connection(asyncio.Transport):
         return self.phase >= CLOSING
 
     def close(self) -> None:
-        """Read no more, and end when everything is sent."""
+        """Read no more, and end once everything is sent."""
         if self.phase < CLOSING:
             self.phase = CLOSING
             self.pause_reading()
@@ -259,12 +259,12 @@ class Connection(asyncio.Transport):
                 self._end(None)
 
     def abort(self) -> None:
-        """End now, whatever is not sent yet."""
+        """End now, even with data unsent."""
         self._end(None)
 
     # ---- for Connections ---------------------------------------------------------------------------------------------
     def ready(self, events: int) -> None:
-        """The epoll tells of something. Errors and hang-ups are found out by reading or writing, whichever is on."""
+        """Handle events of the epoll. Errors and hang-ups are found by reading or writing, whichever is active."""
         if self._reading and events & ~select.EPOLLOUT:
             self._read()
         if self.unsent is not None and events & ~select.EPOLLIN:
@@ -272,7 +272,7 @@ class Connection(asyncio.Transport):
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
-        """The kernel has taken only so much: send the rest when it takes more."""
+        """The kernel has taken only `sent` bytes: send the rest when it takes more."""
         unsent = self.unsent
         if unsent is None:
             unsent = self.unsent = Unsent()
@@ -294,7 +294,7 @@ class Connection(asyncio.Transport):
         if data:
             self._protocol.data_received(data)
         elif self._protocol.eof_received():
-            self.pause_reading()  # there is nothing left to be read, but the protocol goes on writing
+            self.pause_reading()  # nothing is left to read, but the protocol may still write
         else:
             self.close()
 
@@ -318,25 +318,25 @@ class Connection(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _half_close(self) -> None:
-        borrowed = socket.socket(fileno=self.descriptor)  # only a socket object can
-        with contextlib.suppress(OSError):  # the peer is gone, as reading will tell
+        borrowed = socket.socket(fileno=self.descriptor)  # only a socket object can shut down
+        with contextlib.suppress(OSError):  # the peer is gone, as the next read will show
             borrowed.shutdown(socket.SHUT_WR)
         borrowed.detach()
 
     def _watch(self) -> None:
-        """Have the epoll tell of what is wanted now."""
+        """Have the epoll report the events that are wanted now."""
         wanted = (select.EPOLLIN if self._reading else 0) | (0 if self.unsent is None else select.EPOLLOUT)
         if wanted == self._watched:
             return
         before, self._watched = self._watched, wanted
         try:
             self._connections.watch(self.descriptor, before, wanted)
-        except OSError as error:  # as for a new connection
+        except OSError as error:  # the same limits as for a new connection
             self._watched = 0
             self._end(error)
 
     def _end(self, error: OSError | None) -> None:
-        """It is over. As with every transport, the protocol hears of it in the next turn of the loop."""
+        """End it. As with every transport, the protocol is notified in the next turn of the loop."""
         if self.phase < OVER:
             self.phase = OVER
             self.unsent = None
@@ -354,7 +354,7 @@ class Connection(asyncio.Transport):
 
 
 class Unsent:
-    """What the kernel has not taken yet. The pieces are shared with all others that they go to, not copied."""
+    """Data that the kernel has not taken yet. The pieces are shared with other connections, not copied."""
 
     __slots__ = ("_pieces", "paused", "size")
 
@@ -363,14 +363,14 @@ class Unsent:
         self.size = 0
         """Bytes."""
         self.paused = False
-        """Whether the protocol was told."""
+        """Whether the protocol was told to pause."""
 
     def add(self, data: memoryview) -> None:
         self._pieces.append(data)
         self.size += len(data)
 
     def send(self, descriptor: int) -> None:
-        """Give the kernel what it takes now. Raises `OSError`."""
+        """Pass the kernel what it takes now. Raises `OSError`."""
         sent = os.writev(descriptor, self._pieces[:MOST_PIECES])
         self.size -= sent
         done = 0

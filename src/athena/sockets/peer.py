@@ -1,7 +1,7 @@
-"""What the kernel knows of a connection's peer: how far it has read, and how to be rid of one that does not.
+"""What the kernel knows about a connection's peer: how far it has read, and how to drop one that does not read.
 
-What has left a transport may still be in our own kernel, which takes megabytes for a peer that reads slowly, or not at
-all. So whether a peer makes progress is told by what its kernel has acknowledged, not by what ours has taken.
+Data that has left a transport may still be in our kernel, which buffers megabytes for a peer that reads slowly or not
+at all. So a peer's progress is measured by what its kernel has acknowledged, not by what ours has taken.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import termios
 from athena.sockets.connections import Connection
 
 ACKED_AT = 120
-"""Where `tcpi_bytes_acked`, 64 bits, is in `struct tcp_info` (linux/tcp.h, since Linux 4.1)."""
+"""The offset of `tcpi_bytes_acked`, 64 bits, in `struct tcp_info` (linux/tcp.h, since Linux 4.1)."""
 
 
 def acknowledged(transport: asyncio.Transport) -> int:
-    """Bytes that the peer has acknowledged: a number that only rises, and does so for whoever reads, however slowly and
-    whatever is written meanwhile (tcp(7), `TCP_INFO`). 0 when the connection is closed."""
+    """Bytes that the peer has acknowledged: a number that only rises, and does so for any peer that reads, however
+    slowly and whatever is written meanwhile (tcp(7), `TCP_INFO`). 0 when the connection is closed."""
     descriptor = _descriptor(transport)
     if descriptor < 0:
         return 0
@@ -33,17 +33,17 @@ def acknowledged(transport: asyncio.Transport) -> int:
         finally:
             borrowed.detach()
         return int.from_bytes(info[ACKED_AT:], sys.byteorder)
-    return -unacknowledged(transport)  # on another system, where only what is left is known
+    return -unacknowledged(transport)  # on other systems, only what is left is known
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:
-    """Bytes that were written and are not acknowledged, as far as the transport and our kernel know."""
+    """Bytes that were written but not acknowledged, as far as the transport and our kernel know."""
     return transport.get_write_buffer_size() + in_kernel(_descriptor(transport))
 
 
 def in_kernel(descriptor: int) -> int:
-    """Bytes that the kernel has yet to send or to hear about (tcp(7), `SIOCOUTQ`: another name for the number of
-    `TIOCOUTQ`); 0 for a descriptor that is closed, and for systems that cannot say."""
+    """Bytes that the kernel has yet to send or that are not acknowledged (tcp(7), `SIOCOUTQ`, which is the same number
+    as `TIOCOUTQ`); 0 for a closed descriptor, and on systems that cannot tell."""
     try:
         return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except (OSError, ValueError):
@@ -51,8 +51,8 @@ def in_kernel(descriptor: int) -> int:
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End a connection whose peer does not read. The kernel would keep what it has yet to send, megabytes, for minutes;
-    so it is told to forget that (`SO_LINGER` of 0 seconds, socket(7))."""
+    """End a connection whose peer does not read. The kernel would keep megabytes of unsent data for minutes, so it is
+    told to discard it (`SO_LINGER` of 0 seconds, socket(7))."""
     descriptor = _descriptor(transport)
     if descriptor >= 0:
         borrowed = socket.socket(fileno=descriptor)
@@ -63,7 +63,7 @@ def reset(transport: asyncio.Transport) -> None:
 
 
 def _descriptor(transport: asyncio.Transport) -> int:
-    """-1 when it is closed."""
+    """The transport's descriptor; -1 if it is closed."""
     if isinstance(transport, Connection):
         return transport.fileno()
     connected: socket.socket | None = transport.get_extra_info("socket")

@@ -1,1 +1,1 @@
-"""Durable history. `base` is the promise, each engine a module of its own."""
+"""Durable history. `base` is the interface; each engine is a separate module."""

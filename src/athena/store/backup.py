@@ -1,6 +1,6 @@
-"""Copies of the history: made while the server runs, equal to it at one moment; and put back in its place.
+"""Copies of the history: made while the server runs, consistent as of one moment; and restored in its place.
 
-A copy is an ordinary SQLite file. Keys, sessions and the audit log are not in it: who may do what belongs to a machine.
+A copy is an ordinary SQLite file. It has no keys, sessions or audit log: access control belongs to one machine.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ APPLICATION_ID = 0x41746E61
 
 
 def back_up(directory: Path, file: Path) -> Position:
-    """Write a copy to `file`, which must not be there yet -> the position that it holds.
+    """Write a copy to `file`, which must not exist yet -> the position of the copy.
 
-    It is one read of the database, so it sees whole commits, and producers do not wait for it. Raises
-    `DataDirectoryUnusable` where there is no history, or a damaged one, and `BackupNotWritten` where `file` cannot be
+    It is one read of the database, so it sees only whole commits, and producers do not wait for it. Raises
+    `DataDirectoryUnusable` if there is no history, or a damaged one, and `BackupNotWritten` if `file` cannot be
     written.
     """
     source_path = directory / "athena.db"
@@ -59,10 +59,10 @@ def back_up(directory: Path, file: Path) -> Position:
 
 
 def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path | None]:
-    """Put a copy in the place of the history -> its position, and where the history that was there is now.
+    """Replace the history with a copy -> its position, and where the previous history is now.
 
-    The history begins a new epoch, so every client that comes back with an older cursor is told to start anew. Raises
-    `BackupUnusable` for a file that is damaged, of a newer Athena, or none of ours, and `DataDirectoryInUse` while a
+    The history begins a new epoch, so every client that returns with an older cursor gets a reset. Raises
+    `BackupUnusable` for a file that is damaged, from a newer Athena, or no copy, and `DataDirectoryInUse` while a
     server runs; then nothing has changed.
     """
     if not file.is_file():
@@ -82,7 +82,7 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
 
 
 def _look_at(history: apsw.Connection, directory: Path) -> None:
-    """Raise `DataDirectoryUnusable` when it is none; copying would say "not an error"."""
+    """Raise `DataDirectoryUnusable` if it is not a history; copying would report "not an error"."""
     try:
         value(history, "PRAGMA schema_version")
     except apsw.Error as error:
@@ -90,7 +90,7 @@ def _look_at(history: apsw.Connection, directory: Path) -> None:
 
 
 def _copy(source: apsw.Connection, draft: Path, final: Path) -> Position:
-    """All pages of `source`. Raises `BackupNotWritten`, in the name of `final`, when there is no room for them."""
+    """Copy all pages of `source`. Raises `BackupNotWritten` for `final` when the disk has no room for them."""
     size = value(source, "PRAGMA page_count") * value(source, "PRAGMA page_size")
     free = shutil.disk_usage(draft.parent).free
     if free < size:
@@ -100,9 +100,9 @@ def _copy(source: apsw.Connection, draft: Path, final: Path) -> Position:
         try:
             with target.backup("main", source, "main") as copying:
                 copying.step()  # all pages in one read
-        except (apsw.FullError, apsw.IOError) as error:  # what SQLite says of it is "not an error"
+        except (apsw.FullError, apsw.IOError) as error:  # SQLite's own message is "not an error"
             raise BackupNotWritten(str(final), f"its disk took no more ({type(error).__name__})") from error
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, which may be moved about
+        target.execute("PRAGMA journal_mode = DELETE")  # a single file, which can be moved
         target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         return Position(*target.execute(SQL["position"]).fetchone())  # type: ignore[misc]
     finally:
@@ -114,7 +114,7 @@ def _mib(size: int) -> str:
 
 
 def _checked_copy(file: Path, draft: Path, final: Path) -> Position:
-    """Copy, look at every page, bring the schema up to date, begin a new epoch."""
+    """Check every page, copy, bring the schema up to date, begin a new epoch."""
     try:
         source = connect(file, apsw.SQLITE_OPEN_READONLY)
         try:
@@ -143,10 +143,10 @@ def _checked_copy(file: Path, draft: Path, final: Path) -> Position:
 
 
 def _put_aside(final: Path) -> Path | None:
-    """Give the history that is there a second name, under which it stays when another takes its place.
+    """Give the existing history a second name, which it keeps when another takes its place -> that name.
 
-    What is in its log alone is carried over first, so that it is one file, and a power cut finds it or the other one.
-    One that is too damaged for that is moved away with its log.
+    Its WAL is checkpointed first, so that it is one file, and a power cut leaves either it or the new one in place. A
+    history that is too damaged for that is moved away together with its WAL.
     """
     if not final.exists():
         return None
@@ -155,7 +155,7 @@ def _put_aside(final: Path) -> Path | None:
     aside = _free_name(final.with_name(f"{final.name}.{time.strftime('%Y%m%dT%H%M%S')}"))
     endings = [ending for ending in ("-wal", "-shm", "") if final.with_name(final.name + ending).exists()]
     if endings == [""]:
-        with suppress(OSError):  # not every file system has second names
+        with suppress(OSError):  # not every file system has hard links
             os.link(final, aside)
             return aside
     for ending in endings:
@@ -164,7 +164,7 @@ def _put_aside(final: Path) -> Path | None:
 
 
 def _carry_over(final: Path) -> None:
-    """Write what is in the log into the database, and remove the log."""
+    """Checkpoint the WAL into the database, and remove the WAL."""
     db = connect(final, apsw.SQLITE_OPEN_READWRITE)
     try:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -173,7 +173,7 @@ def _carry_over(final: Path) -> None:
 
 
 def _free_name(wanted: Path) -> Path:
-    """`wanted`, or one like it: two may be put aside in one second."""
+    """`wanted`, or that with a number: two may be put aside in one second."""
     name = wanted
     for number in count(2):
         if not name.exists():
@@ -184,8 +184,8 @@ def _free_name(wanted: Path) -> Path:
 
 @contextmanager
 def _draft(final: Path) -> Iterator[Path]:
-    """A file beside `final` that takes its place, on disk, when the block ends well; else it is gone. No other file has
-    its name."""
+    """A file beside `final` that replaces it, synced to disk, if the block succeeds; otherwise it is removed. Its
+    name is not used by any other file."""
     draft = final.with_name(f".{final.name}.{os.getpid()}.draft")
     try:
         draft.unlink(missing_ok=True)

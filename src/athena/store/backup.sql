@@ -2,5 +2,5 @@
 SELECT epoch, seq FROM history;
 
 -- name: new_epoch
--- Cursors of the history that was copied are unknown from here on.
+-- Cursors of the copied history are unknown from now on.
 UPDATE history SET epoch = lower(hex(randomblob(4)));

@@ -1,4 +1,4 @@
-"""The fold that every engine shares: items in, decisions and the rows to store out. Pure but for its look-ups."""
+"""The logic that every engine shares: items in, decisions and the rows to store out. Pure except for its look-ups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from athena.store.base import Answer, IdempotencyKey, KeyedOutcome, KeyedRequest
 
 
 class States(Protocol):
-    """The state of each row by its id; None for one that is not there."""
+    """The state of each row by its id; None for a row that does not exist."""
 
     def __getitem__(self, key: str, /) -> Notification | None: ...
 
@@ -20,12 +20,12 @@ class States(Protocol):
 
 
 class Batch:
-    """One transaction's worth of items. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
+    """The items of one transaction. Exhaust `run`, then store `dirty`, `changes` and `receipts`.
 
-    `dirty` holds the last state of each row that has to be written; a row edited twice is written once.
+    `dirty` holds the last state of each row that must be written; a row edited twice is written once.
 
-    `rows` has the present states, as the engine's transaction sees them, and is given each state that is decided: an
-    engine whose transaction fails has to forget them. `find` reads the receipt for a key, unless it is too old.
+    `rows` has the current states, as the engine's transaction sees them, and is updated with each decided state: an
+    engine whose transaction fails must discard those. `find` reads the receipt for a key, unless it has expired.
     """
 
     def __init__(
@@ -39,31 +39,31 @@ class Batch:
         self.outcomes: list[Outcome | KeyedOutcome] = []
         self.changes: list[Notification] = []
         self.previous: list[int | None] = []
-        """For each of `changes`, the seq of the change before it of the same row."""
+        """For each of `changes`, the seq of the same row's previous change."""
         self.dirty: dict[str, Notification] = {}
         self.moved: set[str] = set()
         """The ids in `dirty` whose place in the history changed: status, `ts_display` or `archived`."""
         self.earlier: set[str] = set()
-        """The ids in `dirty` whose deadlines were put earlier: by a shorter timeout, or a clock that was put back."""
+        """The ids in `dirty` whose deadlines moved earlier: by a shorter timeout, or a clock that was put back."""
         self.before: dict[str, Notification] = {}
-        """Of `moved`, the state before the batch, unless the row is new."""
+        """For `moved`, the state before the batch, unless the row is new."""
         self.new: dict[str, bool] = {}
-        """The ids in `dirty` that were not there before, and whether each is a transaction."""
+        """The ids in `dirty` that did not exist before, and whether each is a transaction."""
         self.receipts: dict[bytes, Receipt] = {}
-        """The new ones, by the id of their key."""
+        """The new receipts, by the id of their key."""
         self._now = now
         self._rows = rows
         self._find = find
 
     @property
     def earlier_deadlines(self) -> list[Notification]:
-        """The last states of the rows that may have to be looked at sooner than what is stored of them says."""
+        """The last states of the rows that may have to be checked sooner than is stored."""
         return [self.dirty[key] for key in self.new.keys() | self.earlier]
 
     def run(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], slice_: int = 1) -> Iterator[None]:
-        """Decide each item on the state that the ones before it have left.
+        """Decide each item on the state that the previous ones have left.
 
-        Rests at least after every `slice_` commands, where an engine may let others go on.
+        Yields at least after every `slice_` commands, so that an engine can let other work run.
         """
         for begin in range(0, len(items), slice_):
             if begin:
@@ -99,7 +99,7 @@ class Batch:
         return Answer(answer, replayed=False)
 
     def _decide(self, commands: Sequence[AnyCommand]) -> list[Outcome]:
-        """One outcome each. All in one loop: what it looks up once it does not look up for each edit of a bulk."""
+        """One outcome for each command. A single loop, so that attributes are not looked up for each edit of a bulk."""
         dirty, rows, now, seq = self.dirty, self._rows, self._now, self.seq
         changes, previous = self.changes, self.previous
         outcomes: list[Outcome] = []
@@ -109,13 +109,13 @@ class Batch:
             try:
                 state = decide(command, current, now, seq + 1)
             except (Conflict, NotFound) as refused:
-                # Without the traceback: its frames hold `outcomes`, which would hold it in turn.
+                # Without the traceback: its frames hold `outcomes`, which would form a reference cycle.
                 outcomes.append(refused.with_traceback(None))
                 continue
             outcomes.append(state)
             if state is None or state is current:
                 continue
-            # At once and not at the end: the state that was there is freed while it is in the processor's cache.
+            # Here and not at the end: the previous state is freed while it is in the processor's cache.
             dirty[key] = rows[key] = state
             if current is None:
                 seq += 1
@@ -138,7 +138,7 @@ class Batch:
 
 
 def replay(key: IdempotencyKey, receipt: Receipt | None) -> Answer | IdempotencyKeyReused | None:
-    """The outcome of a request whose key has `receipt`; None when there is none."""
+    """The outcome of a request whose key has `receipt`; None if there is no receipt."""
     if receipt is None:
         return None
     return Answer(receipt.answer, replayed=True) if receipt.request == key.request else IdempotencyKeyReused()

@@ -1,4 +1,4 @@
-"""What can be said of a history from outside, whether a server has it open or not."""
+"""The condition of a history, read from outside, whether or not a server has it open."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ PACKAGE = "athena.store"
 
 
 class Checkup(NamedTuple):
-    """`newest` is when a transaction last changed (UTC Unix ms), None while there is none.
+    """`newest` is when a transaction last changed (UTC Unix ms), None if there is none.
 
-    Sizes are in bytes: `size` that of the database, with what only its log has so far, `wal` that of the log's file.
+    Sizes are in bytes: `size` is that of the database, including pages that only the WAL has so far; `wal` is that of
+    the WAL file.
     """
 
     rows: int
@@ -27,7 +28,7 @@ class Checkup(NamedTuple):
     size: int
     wal: int
     damage: str
-    """What SQLite finds wrong with the file, in its words; empty when that is nothing, or was not looked for."""
+    """What SQLite finds wrong with the file, in its words; empty if nothing is, or it was not checked."""
 
 
 def sqlite_version() -> str:
@@ -38,9 +39,9 @@ def sqlite_version() -> str:
 
 
 def examine(directory: Path, thoroughly: bool) -> Checkup | None:
-    """Look at the history in `directory`; None when there is none. `thoroughly`: read every page of the file.
+    """Inspect the history in `directory`; None if there is none. `thoroughly`: read every page of the file.
 
-    Changes nothing. Raises `DataDirectoryUnusable` where it cannot be read, and `StoreTooNew`.
+    Changes nothing. Raises `DataDirectoryUnusable` if it cannot be read, and `StoreTooNew`.
     """
     path = directory / "athena.db"
     wal = path.with_name("athena.db-wal")

@@ -1,4 +1,4 @@
-"""A store without a disk, for tests: the same promises as the others, but for durability."""
+"""A store without a disk, for tests: the same guarantees as the others, except for durability."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from athena.store.batch import Batch, replay
 
 
 class MemoryStore:
-    """Everything in dictionaries, queries by looking at every row."""
+    """Keeps everything in dictionaries; queries scan every row."""
 
     def __init__(self) -> None:
         self._epoch = secrets.token_hex(4)
@@ -37,8 +37,8 @@ class MemoryStore:
         self._changes: dict[str, list[Change]] = {}
         self._receipts: dict[bytes, tuple[Receipt, int]] = {}
         self._anchor = Anchor("", 0, 0)
-        self._last = 0  # when the newest step of a transaction came
-        self._retired = 0  # the highest seq of a row that was too old
+        self._last = 0  # when the newest step of a transaction was stored
+        self._retired = 0  # the highest seq of a retired row
 
     async def position(self) -> Position:
         return Position(self._epoch, self._seq)
@@ -138,7 +138,7 @@ class MemoryStore:
 
 
 class _Decided(dict[str, Notification]):
-    """What a batch has decided, in front of what is stored."""
+    """The states that a batch has decided, on top of the stored ones."""
 
     def __init__(self, rows: Mapping[str, Notification]) -> None:
         self._rows = rows

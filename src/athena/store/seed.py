@@ -1,4 +1,4 @@
-"""Fills an empty store with a realistic history, fast: for measurements, and for trying the UI on something."""
+"""Fills an empty store with a realistic history, fast: for measurements, and for trying the UI."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PACKAGE = "athena.store"
 SQL = load_blocks(PACKAGE, "seed.sql")
 
 PATTERNS = 20_000
-"""After so many rows a history repeats itself, at other times: to make up a row takes longer than to insert it."""
+"""After this many rows a history repeats itself, at other times: making up a row takes longer than inserting it."""
 
 FILLING = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -65536", "temp.cache_size = -16384")
-"""KiB. The second cache is that of the patterns, 4 MiB, which would be read from their file again and again."""
+"""KiB. The second cache is for the patterns, 4 MiB, which would otherwise be read from their file repeatedly."""
 INDEXING = ("threads = 2", "cache_size = -4096")
-"""SQLite sorts as much at a time as its cache could hold. With little room, one thread sorts while another one reads
-the rows for the next sort; with much, there is but one sort."""
+"""SQLite sorts as much at a time as its cache could hold. With a small cache, one thread sorts while another reads the
+rows for the next sort; with a large one, there is only one sort."""
 
 RUNNING = 40
-"""Transactions that still go on, the last ones."""
+"""Unfinished transactions, at the end of the history."""
 
 WORDS = {
     "works": "Deploy|Provision|Import customers into|Back up|Upgrade|Rotate the keys of|Scale out|Restore|Verify",
@@ -38,9 +38,9 @@ WORDS = {
 
 
 def seed(directory: Path, rows: int, days: int, now: int, told: Callable[[int], None]) -> None:
-    """Write `rows` rows that end at `now` (ms) and go `days` back. `told` hears how many are there.
+    """Write `rows` rows that end at `now` (ms) and go back `days`. `told` is called with the number written so far.
 
-    The file appears when it is complete. Raises `DataDirectoryUnusable` where there is a history already, and
+    The file appears when it is complete. Raises `DataDirectoryUnusable` if there already is a history, and
     `DataDirectoryInUse` while a server runs there.
     """
     held = lock(directory)
@@ -103,7 +103,7 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
 
 
 def _words() -> dict[str, str | int]:
-    """What stands in the statement for the texts that are chosen from."""
+    """The parameters of the statement for the texts to choose from."""
     values: dict[str, str | int] = {}
     for word, text in WORDS.items():
         choices = text.split("|")

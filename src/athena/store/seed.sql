@@ -1,8 +1,8 @@
 -- name: make_patterns
--- What the rows of a history consist of, but for their ids and times: :patterns that have ended, and behind them :running
--- that go on. All follows from a row's number, by a multiplication that scatters (Knuth, The Art of Computer Programming,
--- section 6.4), so that a history of the same size is the same history. Words are cut out of one string each, in which all
--- have the same width: an array would be searched from its start for each row.
+-- The content of the rows of a history, except their ids and times: :patterns finished ones, followed by :running
+-- unfinished ones. Everything is derived from a row's number, by a multiplication that scatters (Knuth, The Art of
+-- Computer Programming, section 6.4), so that two histories of the same size are the same. Words are cut out of one
+-- string each, in which all have the same width: an array would be searched from its start for each row.
 CREATE TEMP TABLE pattern AS
 WITH RECURSIVE
     numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :patterns + :running),
@@ -39,10 +39,10 @@ SELECT
 FROM placed;
 
 -- name: fill
--- Rows of a history that ends at :now and goes :days back: one for each pattern from :first to :last, behind :before others.
--- Newest first, as in the order of the history, and with ids that ascend: so the indexes of both grow at their ends, which
--- takes half the time of sorting them afterwards. Nothing can be refused here, and without OR FAIL each page that is written
--- to would be put aside first, in case.
+-- Rows of a history that ends at :now and goes :days back: one for each pattern from :first to :last, after :before
+-- others. Newest first, as in the order of the history, and with ascending ids: so the indexes of both grow at their
+-- ends, which takes half the time of sorting them afterwards. Nothing can be refused here, and without OR FAIL each
+-- page would be saved for a rollback before it is written.
 INSERT OR FAIL INTO notification
 SELECT
     'seed-' || substr(100000001 + :rows - n, 2), n, type, sub_type, status, description, message, by, component_id,
@@ -63,12 +63,13 @@ FROM (
 );
 
 -- name: indexes
--- What is made at the end, all at once, since rows do not come in its order: sorting is faster than inserting anywhere.
+-- The indexes that are built at the end, since rows do not arrive in their order: sorting is faster than inserting
+-- anywhere.
 SELECT name, sql FROM sqlite_schema
 WHERE name IN ('notification_by_seq', 'notification_by_component', 'notification_by_who');
 
 -- name: count_minutes
--- How many rows there are in each minute that has any, from one to the next: ranges of an index, which need no sorting.
+-- The number of rows in each minute that has any, minute by minute: ranges of an index, which need no sorting.
 INSERT INTO tally
 WITH RECURSIVE minute (finished, slot, next) AS (
     SELECT value, NULL, (

@@ -1,9 +1,8 @@
-"""A thread beside the event loop, for the one kind of work that has to wait for the disk.
+"""A thread beside the event loop, for the one kind of work that must wait for the disk.
 
-`ThreadPoolExecutor` does the same by a future of its own, a lock and two semaphores: 25 µs before a COMMIT begins,
-where all else that an edit costs is 60. And whoever is woken by a lock of Python's is so by a thread that holds the
-interpreter: it only finds out that it has to wait again. Who writes to a pipe lets go of the interpreter meanwhile, so
-that on one core the thread begins at once.
+`ThreadPoolExecutor` does the same with another future, a lock and two semaphores: 25 µs before a COMMIT begins, where
+everything else that an edit costs is 60. Also, a thread woken by a Python lock is woken by one that holds the GIL, and
+must wait again for that. Writing to a pipe releases the GIL, so that on one core the thread begins at once.
 """
 
 from __future__ import annotations
@@ -20,18 +19,19 @@ T = TypeVar("T")
 
 
 class SideThread:
-    """Does one thing after another, in the order in which it is asked to."""
+    """Runs jobs one after another, in the order of submission."""
 
     def __init__(self, name: str) -> None:
         self._jobs: deque[_Job[Any]] = deque()
         self._closed = False
-        self._read_end, self._write_end = os.pipe()  # a byte for each job; its end is the thread's
+        self._read_end, self._write_end = os.pipe()  # a byte for each job; end of file ends the thread
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` returns, or raises. Whoever is cancelled meanwhile, however often, waits for its end: until then
-        what it works on is not theirs, and if it failed, they hear that. Raises `RuntimeError` after `close`."""
+        """What `work` returns, or raises. A caller that is cancelled meanwhile, however often, still waits for the end,
+        since `work` uses the caller's objects until then; if it fails, its error is raised, not the cancellation.
+        Raises `RuntimeError` after `close`."""
         if self._closed:
             raise RuntimeError("the thread has ended")
         job = _Job(work, arguments)
@@ -48,7 +48,7 @@ class SideThread:
         return job.outcome()
 
     def close(self) -> None:
-        """Finish what was asked for."""
+        """Finish the submitted jobs, and end."""
         if not self._closed:
             self._closed = True
             os.close(self._write_end)
@@ -61,7 +61,7 @@ class SideThread:
 
 
 class _Job(Generic[T]):
-    """Made, told of and asked for its outcome on the event loop, and done on the thread."""
+    """Created, completed and asked for its outcome on the event loop; run on the thread."""
 
     __slots__ = ("_arguments", "_result", "_work", "ended", "error", "loop", "over")
 
@@ -78,12 +78,12 @@ class _Job(Generic[T]):
             self._result = self._work(*self._arguments)
         except BaseException as error:
             self.error = error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        with suppress(RuntimeError):  # the loop is closed: nothing waits for it
             self.loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
         self.over = True
-        if not self.ended.done():  # whoever waited was cancelled
+        if not self.ended.done():  # the caller was cancelled
             self.ended.set_result(None)
 
     def outcome(self) -> T:
@@ -92,4 +92,4 @@ class _Job(Generic[T]):
         try:
             raise self.error
         finally:
-            self.error = None  # its traceback has this frame, which would go in circles
+            self.error = None  # its traceback holds this frame: a cycle that only the garbage collector could free

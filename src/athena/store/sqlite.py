@@ -1,4 +1,4 @@
-"""The embedded store: SQLite through apsw, one writing connection, readers on threads of their own.
+"""The embedded store: SQLite through apsw, one writing connection, readers on their own threads.
 
 Why the statements of a commit run on the event loop and only COMMIT runs on a thread, and why readers fetch one JSON
 value instead of rows: docs/decisions/0003-sqlite-threads.md.
@@ -37,24 +37,24 @@ from athena.time_slice import TimeSlice
 log = logging.getLogger("athena.store")
 
 READERS = 2
-"""Threads for what people ask for. One at a time searches, so that the other is there for whoever only wants a page."""
+"""Threads for client queries. Only one of them searches at a time, so that the other is free for plain pages."""
 
 SLICE = 256
-"""Commands applied, or rows written, between two looks at how long it takes: about a millisecond."""
+"""Commands applied, or rows written, between two checks of the time that has passed: about a millisecond."""
 
 CACHED_STATES = 20_000
 """Active transactions whose state is kept in memory: about 12 MiB. Two full bulks fit."""
 
 PACKAGE = "athena.store"
 MAINTENANCE_BLOCKS, MAINTENANCE_SECONDS = 32, 0.05
-"""Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No more are
-begun after so long: edits wait for it."""
+"""Blocks of the search index made in one commit: about 1 ms each, more where many rows ended in one commit. No block is
+begun after this many seconds, since edits wait."""
 
 PREALLOCATE_AFTER = 5.0
-"""Seconds from opening the store until its log gets its full size: a start has other things to do, and one that does
-not last long need not write 16 MiB."""
+"""Seconds from opening the store until its WAL gets its full size: a start has other things to do, and a short-lived
+process need not write 16 MiB."""
 PREALLOCATED_AT_ONCE = 1 << 20
-"""Bytes; some ms, in which no edit is committed."""
+"""Bytes; takes some ms, during which no edit is committed."""
 
 FAILED_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 
@@ -69,7 +69,7 @@ _decode_ids = msgspec.json.Decoder(list[str]).decode
 
 
 class SqliteStore:
-    """A directory with `athena.db` (and its -wal and -shm) and a lock file, held as long as the store is open."""
+    """A directory with `athena.db` (and its -wal and -shm) and a lock file, held while the store is open."""
 
     def __init__(self, directory: Path) -> None:
         """Open or create. Raises a `StartupError` that says what is wrong and what to do."""
@@ -78,7 +78,7 @@ class SqliteStore:
         self._lock = lock(directory)
         try:
             if not self.path.exists() and self.path.with_name("athena.db-wal").exists():
-                # SQLite would remove it beside a database that is empty, and with it what was committed last.
+                # Next to an empty database SQLite would remove the WAL, and with it the latest commits.
                 why = "athena.db is gone, and its log (athena.db-wal) is still there"
                 raise DataDirectoryUnusable(str(directory), why, "put it back, or remove the log, too")
             make_file(self.path)
@@ -99,7 +99,7 @@ class SqliteStore:
         self._commit_thread = SideThread("athena-commit")
         self._query_readers = Readers(self.path, READERS, "athena-read")
         self._searching = asyncio.Semaphore(READERS - 1)
-        self._internal_readers = Readers(self.path, 1, "athena-own")  # for what Athena needs, whatever people ask for
+        self._internal_readers = Readers(self.path, 1, "athena-own")  # for Athena's own reads, which must not wait
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
@@ -135,13 +135,13 @@ class SqliteStore:
         if monotonic() > self._preallocate_at:
             if await self._commit_thread.run(self._preallocate_wal):
                 return True
-            self._preallocate_at = float("inf")  # where it could not be done, the log grows with what is written
+            self._preallocate_at = float("inf")  # if it has failed, the WAL grows as it is written
         more = False
         async with self._transaction():
             forgetting = sqlite_receipts.forget(self._writer, now)
             give_up = monotonic() + MAINTENANCE_SECONDS
             for _ in range(MAINTENANCE_BLOCKS):
-                # On the thread: all that ended in one commit is one block, a quarter of a second for 10,000 rows.
+                # On the thread: rows that ended in one commit are one block, a quarter of a second for 10,000 rows.
                 more = await self._commit_thread.run(sqlite_search.extend, self._writer, now)
                 if not more or monotonic() > give_up:
                     break
@@ -149,16 +149,16 @@ class SqliteStore:
         return more or forgetting
 
     def _preallocate_wal(self) -> bool:
-        """A sync is quicker where the log does not grow: its size and its place on the disk are no part of it."""
+        """A sync is faster if the WAL does not grow: its size and its place on the disk need not be written."""
         try:
             return self._files.preallocate_wal(WAL_BYTES, PREALLOCATED_AT_ONCE)
-        except OSError as error:  # of these zeros nothing depends; a commit finds out for itself whether it is synced
+        except OSError as error:  # nothing depends on these zeros; a commit checks its own sync
             log.warning("athena.db-wal could not be preallocated: %s", error)
             return False
 
     async def retire(self, before: int, limit: int) -> int:
         async with self._transaction():
-            # On the thread: rows from the past that came not long ago are passed over, and there may be many.
+            # On the thread: it skips rows with old display times that arrived recently, and there may be many.
             rows = await self._commit_thread.run(sqlite_retention.oldest, self._writer, before, limit)
             if rows:
                 sqlite_retention.remove(self._writer, rows)
@@ -167,7 +167,7 @@ class SqliteStore:
 
     async def postpone(self, before: int, limit: int) -> int:
         async with self._transaction():
-            # On the thread: they may be all over the file.
+            # On the thread: the rows may be all over the file.
             return await self._commit_thread.run(self._postpone, before, limit)
 
     def _postpone(self, before: int, limit: int) -> int:
@@ -186,7 +186,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
-        """What is done in the block is durable when it ends, or none of it is. Raises `StoreUnavailable`."""
+        """Everything done in the block is durable when it ends, or none of it is. Raises `StoreUnavailable`."""
         try:
             self._begin()
             yield
@@ -195,7 +195,7 @@ class SqliteStore:
             if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in FAILED_SYNCS:
                 end_process(error)
             self._roll_back()
-            self._states.clear()  # one cancelled in the middle of its COMMIT may be stored
+            self._states.clear()  # a transaction cancelled during its COMMIT may be stored
             if isinstance(error, apsw.Error):
                 raise StoreUnavailable(describe_error(self._writer, error)) from error
             raise
@@ -208,8 +208,8 @@ class SqliteStore:
         return self._writer.execute(SQL[block]).fetchone()
 
     def _remember(self, batch: Batch) -> None:
-        """Keep only what is still active, and not too much of it. Those that came first go first, whenever they were
-        edited: who is edited again comes back."""
+        """Keep only active states, and not too many of them. The first to be added are dropped first, whenever they
+        were edited: another edit loads them again."""
         states = self._states
         for key in batch.new.keys() | batch.moved:
             if batch.dirty[key].status not in ACTIVE:
@@ -229,11 +229,11 @@ class SqliteStore:
             self._writer.execute(SQL["advance"], (batch.seq, len(batch.new), sum(batch.new.values())))
 
     async def _commit(self) -> None:
-        """The one step that waits for the disk, on a thread so that nobody else does."""
+        """The only step that waits for the disk, on a thread so that nothing else does."""
         await self._commit_thread.run(self._finish)
 
     def _finish(self) -> None:
-        """Raises `StoreUnavailable` when the files are not where they were."""
+        """Raises `StoreUnavailable` if the files are not where they were."""
         self._files.check()
         self._writer.execute("COMMIT")
 
@@ -295,18 +295,18 @@ class SqliteStore:
 
 
 def end_process(error: apsw.Error) -> NoReturn:
-    """A sync failed. What was to be synced may or may not reach the disk, and no later sync will tell: the kernel has
-    given those pages up (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So nobody
-    is answered, neither yes nor no: the process ends, and the next start finds out from the file what is there."""
+    """A sync failed. The data may or may not reach the disk, and no later sync will tell: the kernel has given up those
+    pages (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So the requests get no
+    response, neither success nor failure: the process ends, and the next start reads what the file contains."""
     log.critical("a sync to disk failed, and Athena ends without an answer: %s; look at the disk, then start it", error)
     os._exit(os.EX_IOERR)
 
 
 class _StateCache(dict[str, Notification]):
-    """States of active transactions, which need not be read: what was committed last is what is stored. During a batch
-    also all that it has decided. Cleared when a transaction fails.
+    """States of active transactions, which then need not be read: what was committed last is what is stored. During a
+    batch, also all the states that it has decided. Cleared when a transaction fails.
 
-    A dictionary and not a function, since nearly all that is looked up is there: it takes no call to find it.
+    A dictionary and not a function, since nearly all look-ups are hits, which need no Python call.
     """
 
     def __init__(self, writer: apsw.Connection) -> None:

@@ -1,4 +1,4 @@
-"""How the clock was set, in SQLite, and what moves with it."""
+"""How the clock is set, in SQLite, and what moves with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read(db: apsw.Connection) -> tuple[Anchor, int]:
 
 
 def move(db: apsw.Connection, anchor: Anchor, shift: int, now: int) -> Iterator[None]:
-    """Store the anchor and move deadlines and receipts, in the caller's transaction, some at each step."""
+    """Store the anchor and move deadlines and receipts, in the caller's transaction, a few at each step."""
     rows: list[Any] = db.execute(SQL["to_move"], {"shift": shift, "now": now}).fetchall()
     for start in range(0, len(rows), MOVED_AT_ONCE):
         some = [{"shift": shift, "now": now, "row": row} for (row,) in rows[start : start + MOVED_AT_ONCE]]

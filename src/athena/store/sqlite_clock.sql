@@ -1,12 +1,12 @@
 -- name: read
--- How the clock was set, and when the newest step of a transaction was stored.
+-- How the clock is set, and when the newest step of a transaction was stored.
 SELECT boot, origin, jumped, coalesce((SELECT ts FROM change ORDER BY seq DESC LIMIT 1), 0) FROM clock;
 
 -- name: set
 UPDATE clock SET boot = ?, origin = ?, jumped = ?;
 
 -- name: to_move
--- All deadlines when the clock was moved; else only those that are further off than their own timeout.
+-- All deadlines if the clock was moved; otherwise only those that are further away than their own timeout.
 SELECT rowid FROM notification
 WHERE look_at IS NOT NULL AND (:shift <> 0 OR deadline > :now + timeout_ms);
 

@@ -1,4 +1,4 @@
-"""The data directory and the engine: one Athena a directory, a safe SQLite."""
+"""The data directory and the engine: one Athena per directory, and a safe SQLite."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from athena.datadir import LOCK, give_to_owner, make_directory, unusable
 from athena.errors import DataDirectoryInUse, SQLiteTooOld
 
 OLDEST_SQLITE = "3.51.3"
-"""Older ones can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
+"""Older versions can corrupt WAL databases that several connections use: https://sqlite.org/wal.html#walresetbug"""
 
 CHECKPOINT_PAGES = 4000
-"""Pages in the log from which on what is in it is carried over into the database, and the log begins anew."""
+"""Pages in the WAL from which on it is checkpointed into the database, and then written from its start again."""
 
 WAL_BYTES = 32 + CHECKPOINT_PAGES * (24 + 4096)
-"""What the log grows to until then, 16 MiB: a header, and each page of 4,096 bytes with one of its own
+"""The size that the WAL reaches until then, 16 MiB: a header, and each page of 4,096 bytes with its own header
 (https://sqlite.org/fileformat2.html#walformat)."""
 
 
@@ -29,7 +29,7 @@ def check_version(version: str) -> None:
 
 
 def lock(directory: Path) -> int:
-    """Hold the data directory for this process. The kernel lets go of the lock however the process ends."""
+    """Lock the data directory for this process. The kernel releases the lock however the process ends."""
     try:
         make_directory(directory)
         make_file(directory / LOCK)
@@ -51,14 +51,14 @@ def tune(db: apsw.Connection) -> None:
 
 
 def describe_error(db: apsw.Connection, error: apsw.Error) -> str:
-    """What SQLite says, and behind it what the system told SQLite, such as "Read-only file system"."""
+    """SQLite's message, followed by the system error that SQLite got, such as "Read-only file system"."""
     if isinstance(error, apsw.IOError | apsw.CantOpenError) and db.system_errno:
         return f"{error} ({os.strerror(db.system_errno)})"
     return str(error)
 
 
 def make_file(path: Path) -> None:
-    """An empty file for its owner alone, if there is none; SQLite gives its -wal and -shm the same mode and owner."""
+    """Create an empty file for its owner only, if there is none; SQLite gives -wal and -shm the same mode and owner."""
     is_new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     if is_new:

@@ -1,8 +1,8 @@
-"""Pages of the history: which statement answers which question, and how far to skip without counting rows.
+"""Pages of the history: which statement answers which query, and how to skip without counting rows.
 
 The order is that of the indexes, in two stretches: active rows, then finished ones. Each is read as a range of the one
-index that fits the question best (`_index`), named in the statement, since there are no statistics to choose by.
-A `skip` is resolved by the tally of hours and minutes: what is left to pass over are the rows of one minute.
+index that fits the query best (`_index`), named in the statement, since there are no statistics to choose by.
+A `skip` is resolved by the tally of hours and minutes, which leaves only rows of one minute to skip.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ HOUR, MINUTE = 3_600_000, 60_000
 """The units of the tally, in ms."""
 
 STATUSES: tuple[tuple[str, ...], tuple[str, ...]] = (("pending", "undoing"), ("success", "error"))
-"""By whether they are finished."""
+"""Indexed by whether they are finished."""
 
 _decode_rows = msgspec.json.Decoder(list[Notification]).decode
 _Parameters = dict[str, Any]
 
 
 def read_page(db: apsw.Connection, query: Query) -> list[Notification]:
-    """The rows of a page, and one more if there is one, inside the caller's transaction."""
+    """The rows of a page, and one more if it exists, inside the caller's transaction."""
     rows: list[Notification] = []
     skip, wanted = query.skip, query.limit + 1
     for stretch in _stretches(db, query):
@@ -44,14 +44,14 @@ def read_page(db: apsw.Connection, query: Query) -> list[Notification]:
                 continue
             skip = 0
         found = stretch.rows(db, skip, wanted - len(rows))
-        if skip:  # with filters only the rows themselves can tell
+        if skip:  # with filters, only the rows themselves can be counted
             skip = 0 if found else skip - stretch.count(db, skip)
         rows += found
     return rows
 
 
 def _stretches(db: apsw.Connection, query: Query) -> Iterator[_Stretch]:
-    """What the query has to look through, in order."""
+    """The stretches that the query must read, in order."""
     if _concerns(query, finished=False):
         yield _Stretch(query, finished=False)
     if not _concerns(query, finished=True):
@@ -64,14 +64,14 @@ def _stretches(db: apsw.Connection, query: Query) -> Iterator[_Stretch]:
 
 
 def _concerns(query: Query, finished: bool) -> bool:
-    """Whether any row of this stretch can be meant."""
+    """Whether any row of this stretch can match."""
     if query.after is not None and query.after.finished and not finished:
         return False
     return query.status is None or any((status not in ACTIVE) == finished for status in query.status)
 
 
 class _Stretch:
-    """The active rows or the finished ones (of some ages), as far as a query means them."""
+    """The active rows or the finished ones (of some ages) that match a query."""
 
     def __init__(self, query: Query, finished: bool, ages: sqlite_search.Ages | None = None) -> None:
         self._query = query
@@ -86,13 +86,13 @@ class _Stretch:
 
     @property
     def filtered(self) -> bool:
-        """Whether more than type and archived is asked for, which the tally cannot answer."""
+        """Whether the query filters by more than type and archived, which the tally cannot answer."""
         query = self._query
         narrowed = (query.component_id, query.by, query.sub_type, query.search, query.from_ts, query.to_ts, query.after)
         return any(part is not None for part in narrowed) or self._statuses() is not None
 
     def skip(self, db: apsw.Connection, skip: int) -> int | None:
-        """Begin `skip` rows later -> None; or how many of them lie in the next stretch, when they are all there are."""
+        """Begin `skip` rows later -> None; if there are not more rows than that, how many are left to skip after it."""
         asked = {
             "finished": int(self._finished),
             "archived": int(self._query.archived),
@@ -121,7 +121,7 @@ class _Stretch:
     # ---- inside ------------------------------------------------------------------------------------------------------
     @staticmethod
     def _find(db: apsw.Connection, parameters: _Parameters) -> tuple[int, int] | None:
-        """(the slot that holds the row behind `skip` rows, how many rows are before that slot)."""
+        """(the slot that holds the row after `skip` rows, the number of rows before that slot)."""
         found: Any = db.execute(SQL["tally_find"], parameters).fetchone()
         return None if found is None else (found[0], found[1])
 
@@ -129,7 +129,7 @@ class _Stretch:
         return SQL[block].format(index=self._index(), filters=" AND ".join(self._filters) or "TRUE")
 
     def _index(self) -> str:
-        """The narrowest range first. Its condition has to stand in the statement word for word where it is partial."""
+        """The narrowest range first. A partial index needs its condition in the statement word for word."""
         query = self._query
         if query.component_id is not None:
             return "notification_by_component"
@@ -144,7 +144,7 @@ class _Stretch:
         return "notification_in_order_archived" if query.archived else "notification_in_order"
 
     def _statuses(self) -> tuple[str, ...] | None:
-        """The statuses that are asked for among those of this stretch; None when they all are."""
+        """The requested statuses among those of this stretch; None if they all are."""
         if self._query.status is None:
             return None
         wanted = tuple(status for status in STATUSES[self._finished] if status in self._query.status)
@@ -158,7 +158,7 @@ class _Stretch:
             self._filters.append(SQL[f"filter_{self._type}"])
         statuses = self._statuses()
         if statuses is not None:
-            self._filters.append(SQL[f"filter_{statuses[0]}"])  # of two statuses that are not both wanted, one is
+            self._filters.append(SQL[f"filter_{statuses[0]}"])  # exactly one of the two statuses is wanted
         for name in ("component_id", "sub_type", "by", "from_ts", "to_ts"):
             wanted = getattr(query, name)
             if wanted is not None:

@@ -16,7 +16,7 @@ SELECT count(*) FROM (
 );
 
 -- name: tally_find
--- The slot in which so many rows are passed, and how many are before it.
+-- The slot that holds the row after :skip rows, and how many rows are before that slot.
 SELECT slot, passed - rows FROM (
     SELECT slot, sum(rows) AS rows, sum(sum(rows)) OVER (ORDER BY slot) AS passed
     FROM tally
@@ -61,7 +61,7 @@ sub_type = :sub_type;
 by = :by;
 
 -- name: filter_somebody
--- Says no more than the one above; the index holds only such rows.
+-- Implied by the filter above; the index holds only such rows.
 by <> '-';
 
 -- name: filter_from_ts
@@ -77,5 +77,5 @@ age >= :from_age;
 age <= :to_age;
 
 -- name: filter_after
--- Everything behind one place in the order.
+-- Everything after one place in the order.
 (age, id) > (:after_age, :after_id);

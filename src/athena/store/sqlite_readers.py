@@ -1,4 +1,4 @@
-"""Threads that read a database, each with a connection of its own."""
+"""Threads that read a database, each with its own connection."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 
 class Readers:
-    """As many at a time as there are threads; who comes later waits, in order."""
+    """Runs as many reads at a time as there are threads; later ones wait, in order."""
 
     def __init__(self, path: Path, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, name)
         self._connections: queue.SimpleQueue[apsw.Connection] = queue.SimpleQueue()
         for _ in range(threads):
             db = connect(path, apsw.SQLITE_OPEN_READONLY)
-            value(db, "PRAGMA schema_version")  # opens the log, too: later it may have been moved away, and can be read
+            value(db, "PRAGMA schema_version")  # also opens the WAL, which can then be read even if it is moved away
             self._connections.put(db)
 
     async def run(self, read: Callable[[apsw.Connection], T]) -> T:
-        """What `read` returns, inside one snapshot. Raises `StoreUnavailable` for what SQLite refuses."""
+        """What `read` returns, inside one snapshot. Raises `StoreUnavailable` for SQLite's errors."""
 
         def run() -> T:
             db = self._connections.get()
@@ -47,7 +47,7 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def close(self) -> None:
-        """Finish what was asked for."""
+        """Finish the submitted reads, and close."""
         self._threads.shutdown()
         while not self._connections.empty():
             self._connections.get().close()

@@ -3,5 +3,5 @@
 SELECT request, answer FROM receipt WHERE key = ? AND ts > ?;
 
 -- name: forget
--- The oldest from up to a moment.
+-- Delete the oldest ones, up to a moment.
 DELETE FROM receipt WHERE rowid IN (SELECT rowid FROM receipt WHERE ts <= ? ORDER BY ts LIMIT ?);

@@ -1,7 +1,7 @@
-"""Lets go of what is older than it is to be kept: finished rows with all that belongs to them, a few at a time.
+"""Deletes rows that are kept no longer: finished rows with everything that belongs to them, a few at a time.
 
-The space is used again by what comes; the file does not shrink. Positions stay as they are, and nobody is told, since
-what is gone had ended long ago; but whoever comes back from a position before it has to start anew.
+The space is reused for new rows; the file does not shrink. Positions stay as they are, and clients are not notified,
+since the deleted rows had finished long ago; but a client that returns from a position before them must start again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _decode = msgspec.json.Decoder(list[Old]).decode
 
 
 def oldest(db: apsw.Connection, before: int, limit: int) -> list[Old]:
-    """At most `limit` finished rows that are shown as of before a moment (ms), and came before it. Passes over those
-    that came later, however many they are."""
+    """At most `limit` finished rows whose display time is before a moment (ms), and that arrived before it. Skips those
+    that arrived later, however many there are."""
     return _decode(value(db, SQL["oldest"], {"before": before, "limit": limit}))
 
 
 def remove(db: apsw.Connection, rows: list[Old]) -> None:
-    """Remove them with all that belongs to them, in the transaction of the caller. There is at least one."""
+    """Remove them and everything that belongs to them, in the caller's transaction. `rows` has at least one."""
     db.execute(SQL["remove_changes"], (_json([seq for _, seq, kind, _, _ in rows if kind == "webhook_tx"]),))
     db.execute(SQL["remove_rows"], (_json([id_ for id_, *_ in rows]),))
     _count(db, rows)
@@ -42,7 +42,7 @@ def remove(db: apsw.Connection, rows: list[Old]) -> None:
 
 
 def _count(db: apsw.Connection, rows: list[Old]) -> None:
-    """Take them out of the tally and the totals."""
+    """Subtract them from the tally and the totals."""
     slots = Counter(
         (unit, ts_display // unit, archived, kind)
         for unit in (HOUR, MINUTE)

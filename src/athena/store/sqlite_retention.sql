@@ -1,5 +1,5 @@
 -- name: oldest
--- Finished rows from before a moment, the oldest first, as one JSON array: by when they are shown, and by when they came.
+-- Finished rows whose display time and arrival are both before a moment, oldest first, as one JSON array.
 SELECT json_group_array(json_array(id, seq, type, archived, ts_display)) FROM (
     SELECT id, seq, type, archived, ts_display FROM notification INDEXED BY notification_in_order_archived
     WHERE finished = 1 AND age > -:before AND coalesce(ts_completed, 0) < :before
@@ -7,11 +7,11 @@ SELECT json_group_array(json_array(id, seq, type, archived, ts_display)) FROM (
 );
 
 -- name: oldest_left
--- When the oldest finished row that is still there is shown; nothing when there is none.
+-- The display time of the oldest finished row that is left; no row if there is none.
 SELECT -age FROM notification INDEXED BY notification_in_order_archived WHERE finished = 1 ORDER BY age DESC LIMIT 1;
 
 -- name: remove_changes
--- All changes that led to these last ones, given as a JSON array of seqs.
+-- Remove the last changes of transactions, given as a JSON array of seqs, and all the changes before them.
 WITH RECURSIVE back (seq) AS (
     SELECT value FROM json_each(?)
     UNION ALL

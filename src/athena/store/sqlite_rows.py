@@ -1,4 +1,4 @@
-"""What a batch binds to which statement. Pure: batches in, rows of parameters out."""
+"""The parameters that a batch binds to each statement. Pure: batches in, rows of parameters out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Parameters = tuple[Any, ...]
 
 
 class Rows(NamedTuple):
-    """What one block of sqlite.sql is run for: how many rows, and the parameters of each.
+    """What one block of sqlite.sql is run with: the number of rows, and the parameters of each.
 
-    They are made when they are bound: ten thousand rows of them at once would be looked through for garbage.
+    They are created as they are bound: the garbage collector would scan ten thousand of them if all existed at once.
     """
 
     block: str
@@ -27,7 +27,7 @@ class Rows(NamedTuple):
 
 
 def statements(batch: Batch, now: int) -> Iterator[Rows]:
-    """What a batch writes, in the order in which it has to be run."""
+    """What a batch writes, in the order in which it must be run."""
     dirty, new, rewritten = batch.dirty, batch.new, batch.moved | batch.earlier
     in_place: Collection[Notification] = dirty.values()
     if new or rewritten:
@@ -92,7 +92,7 @@ def _steps(batch: Batch, now: int) -> Iterator[Parameters]:
 
 
 def newly_finished(batch: Batch) -> Iterator[Notification]:
-    """The rows that a batch has put among the finished ones: not those that were there before, and were archived."""
+    """The rows that a batch has added to the finished ones, without those that were finished and are now archived."""
     for key in batch.new.keys() | batch.moved:
         state, before = batch.dirty[key], batch.before.get(key)
         if not state.active and (before is None or before.active or before.ts_display != state.ts_display):

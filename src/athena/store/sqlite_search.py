@@ -1,8 +1,8 @@
-"""Finds text among millions of rows: an index of blocks by trigrams, made in the background.
+"""Finds text among millions of rows: a trigram index of blocks of rows, built in the background.
 
-A search tells ranges of the order that may hold what is wanted, newest first; whether a row matches is decided by
-looking at it. So the index may be behind or too generous, and the answer is the same: only the time differs. What a
-block is: migrations/0003_search.sql; why: docs/decisions/0011-search-by-blocks.md.
+A search yields ranges of the order that may contain the text, newest first; whether a row matches is decided by reading
+the row. So the index may lag or be too broad, and the result is the same: only the time differs. What a block is:
+migrations/0003_search.sql; why: docs/decisions/0011-search-by-blocks.md.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ CANDIDATES = SQL["candidates"].format(matches=MATCHES)
 
 BLOCK_ROWS = 64
 SETTLED_MS = 2_000
-"""A row is not put into a block before it is so old: others of the same moment may still come."""
+"""A row is put into a block only once it is this old: others of the same moment may still arrive."""
 
 MOST_TRIGRAMS = 40
-"""Of a long text so many are looked up; the rest hardly narrows it down."""
+"""Most trigrams of a long text that are looked up; the rest hardly narrow the search."""
 
 EVER = 2**62
 
 Ages = tuple[int, int]
-"""A range of `age`, which is -ts_display: both ends belong to it."""
+"""A range of `age`, which is -ts_display, both ends included."""
 
 
 def ranges(db: apsw.Connection, query: Query) -> Iterator[Ages]:
@@ -62,21 +62,21 @@ def pattern(text: str) -> str:
 
 
 def _trigrams(text: str) -> str | None:
-    """The full-text query for what contains `text`: all its trigrams. None when it is too short to have one."""
+    """The full-text query for blocks that contain `text`: all its trigrams. None if it is too short to have one."""
     trigrams = dict.fromkeys(text[start : start + 3] for start in range(len(text) - 2))
     quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
     return " AND ".join(quoted[:MOST_TRIGRAMS]) if quoted else None
 
 
 def _begin(db: apsw.Connection, upto: int) -> int:
-    """The moment behind which the block that reaches up to `upto` begins."""
+    """The moment after which the block that ends at `upto` begins."""
     before = value(db, SQL["block_before"], (upto,))
     return -EVER if before is None else int(before)
 
 
 # ---- making it -------------------------------------------------------------------------------------------------------
 def extend(db: apsw.Connection, now: int) -> bool:
-    """Add one block, or make one anew that has changed, inside the caller's transaction -> whether there was one."""
+    """Add one block, or rebuild one that has changed, inside the caller's transaction -> whether there was one."""
     stale = value(db, SQL["stale_block"])
     if stale is not None:
         _renew(db, int(stale))
@@ -91,7 +91,7 @@ def extend(db: apsw.Connection, now: int) -> bool:
 
 
 def _renew(db: apsw.Connection, upto: int) -> None:
-    """Cut a block anew: with the rows that came into it, it may have become several."""
+    """Rebuild a block: with the rows that were added to it, it may become several."""
     begin = _begin(db, upto)
     _remove(db, upto)
     while (end := _cut(db, begin, upto)) is not None and end < upto:
@@ -117,19 +117,19 @@ def _remove(db: apsw.Connection, upto: int) -> None:
 
 
 def mark_stale(db: apsw.Connection, moments: set[int]) -> None:
-    """Rows came into the past, at these moments (ms): their blocks have to be made anew."""
+    """Rows were added in the past, at these moments (ms): their blocks must be rebuilt."""
     db.executemany(SQL["mark_stale"], [(moment,) for moment in moments])
 
 
 def newest(db: apsw.Connection) -> int:
-    """Up to when there are blocks (ms)."""
+    """The end of the newest block (ms)."""
     upto = value(db, SQL["newest_block"])
     return -EVER if upto is None else int(upto)
 
 
 def retire(db: apsw.Connection, before: int) -> None:
-    """Let go of the blocks that end before a moment (ms), before which no row is left. Were there one, it would be
-    looked for in the next block, whose index does not know of it."""
+    """Remove the blocks that end before a moment (ms), before which no row is left. If a row were left, it would be
+    searched for in the next block, whose index does not contain it."""
     upto: Any
     for (upto,) in db.execute(SQL["blocks_before"], (before,)).fetchall():
         _remove(db, upto)

@@ -5,13 +5,13 @@ SELECT max(upto) FROM search_block;
 SELECT max(upto) FROM search_block WHERE upto < ?;
 
 -- name: block_around
--- The block that a moment falls into, if it is not newer than all of them.
+-- The block that a moment falls into, unless it is newer than all of them.
 SELECT min(upto) FROM search_block WHERE upto >= ?;
 
 -- name: candidates
--- The blocks that hold what is searched, newest first: where each ends and where the one before it did. Those whose ids may
--- hold it are looked at in an index alone, those whose texts may, row by row up to the first that does. A block may come
--- twice.
+-- The blocks that contain the searched text, newest first: where each ends and where the one before it ended. Those
+-- whose ids may contain it are checked in an index only, those whose texts may, row by row up to the first match. A
+-- block may occur twice.
 WITH candidate (upto, whole) AS (
     SELECT rowid, 1 FROM search WHERE search MATCH :wanted AND rowid BETWEEN :low AND :high
     UNION ALL
@@ -34,7 +34,7 @@ SELECT begin, upto FROM block WHERE iif(whole,
     ));
 
 -- name: cut
--- Where a block of so many rows ends that begins behind one moment; nothing when there are not so many.
+-- The end of the block that begins after one moment and has one row more than :rows; no row if there are not as many.
 SELECT -age FROM notification INDEXED BY notification_in_order_archived
 WHERE finished = 1 AND age < -:begin AND age >= -:horizon
 ORDER BY age DESC LIMIT 1 OFFSET :rows;
@@ -43,7 +43,7 @@ ORDER BY age DESC LIMIT 1 OFFSET :rows;
 INSERT OR REPLACE INTO search_block (upto) VALUES (?);
 
 -- name: add_text
--- The text of a block: whatever a search looks at but for the ids, each once.
+-- The text of a block: everything that a search looks at except the ids, each once.
 INSERT INTO search (rowid, text)
 WITH block AS MATERIALIZED (
     SELECT iif(description = '', message, description || coalesce(': ' || message, '')) AS text, by, component_id
@@ -88,7 +88,7 @@ INSERT INTO search (search) VALUES ('delete-all');
 INSERT INTO search_id (search_id) VALUES ('delete-all');
 
 -- name: matches
--- Whether a row does: what people read, and the names. The parameter is a LIKE pattern whose special characters are
--- escaped.
+-- Whether a row matches: in what people read, or in the names. The parameter is a LIKE pattern whose special characters
+-- are escaped.
 (iif(description = '', message, description || coalesce(': ' || message, '')) LIKE :search ESCAPE '\'
     OR id LIKE :search ESCAPE '\' OR by LIKE :search ESCAPE '\' OR component_id LIKE :search ESCAPE '\');

@@ -1,4 +1,4 @@
-"""Lets the store do its work in the background, a little at a time: the search index, and letting go of what is old."""
+"""Lets the store do its background work, a little at a time: extending the search index, and deleting old rows."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from athena.journal import Journal
 log = logging.getLogger("athena.maintenance")
 
 REST_SECONDS = 1.0
-"""Between two looks when there is nothing to do."""
+"""Between two checks when there is nothing to do."""
 
 PAUSE = 1.0
-"""When there is more to do: a pause this many times as long as the work took, so that at least half of the time is
-everyone else's."""
+"""When there is more to do: a pause this many times as long as the work took, so that at least half of the time is left
+for everything else."""
 
 RETIRED_AT_ONCE = 200
 LONGEST_RETIRE_REST = 60.0
-"""Seconds between two looks for what is too old, at the most; less when rows are kept for minutes only."""
+"""Most seconds between two checks for rows that are too old; less when rows are kept for minutes only."""
 
 LONGEST_DOUBT_MS = DAY_MS
-"""Nothing is let go for so long after the clock has jumped by an hour or more (or a tenth of the time that rows are
-kept, where that is less): if it is wrong, somebody has time to put it right before a year of history is too old."""
+"""Nothing is deleted for this long after the clock has jumped by an hour or more (or for a tenth of the time that rows
+are kept, if that is less): if the clock is wrong, it can be corrected before a year of history is too old."""
 
 
 class Maintenance:
-    """Asks the journal to maintain the store, again and again."""
+    """Repeatedly asks the journal to maintain the store."""
 
     def __init__(self, journal: Journal, clock: Clock, keep_days: float) -> None:
-        """`keep_days`: how long finished rows are kept; 0 is for ever."""
+        """`keep_days`: how long finished rows are kept; 0 is forever."""
         self.retired = 0
         self._journal = journal
         self._clock = clock
         self._keep_ms = int(keep_days * DAY_MS)
         self._doubt_ms = min(self._keep_ms // 10, LONGEST_DOUBT_MS)
         self._rest = min(LONGEST_RETIRE_REST, self._keep_ms / 10_000)
-        self._retire_at = float("-inf")  # seconds of the event loop
+        self._retire_at = float("-inf")  # seconds of the event loop's clock
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()

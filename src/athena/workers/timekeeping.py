@@ -1,7 +1,7 @@
-"""Sets the clock by the wall clock: at the start, and when that was put forward or back; all deadlines move with it.
+"""Sets the clock to the wall clock: at startup, and when that is put forward or back; all deadlines move with it.
 
-Both happen in one commit, and no other is decided meanwhile: so no transaction ends early, or lives longer, because
-somebody corrected a clock.
+Both happen in one commit, and nothing else is decided meanwhile: so no transaction ends early or late because someone
+corrected a clock.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ log = logging.getLogger("athena.clock")
 
 LOOK_SECONDS = 1.0
 STEP_MS = 1000
-"""The wall clock is followed when it is so far away. (What NTP does slowly, the ticks do too.)"""
+"""The wall clock is followed once it is this far away. (What NTP does gradually, the ticks do too.)"""
 
 REST_SECONDS = 10.0
-"""After the clock was set. A wall clock that stands still is away again at once."""
+"""After the clock was set. A wall clock that has stopped is too far away again at once."""
 
 WORTH_TELLING_MS = 60_000
 
 
 class Timekeeping:
-    """`start` before anything else asks for the time, then `run`. `moved` is called after deadlines were moved."""
+    """Call `start` before anything else reads the time, then `run`. `moved` is called after deadlines were moved."""
 
     def __init__(self, clock: Clock, store: Store, journal: Journal, moved: Callable[[], None]) -> None:
         self._clock = clock
@@ -38,19 +38,19 @@ class Timekeeping:
         self._stored: Anchor | None = None
 
     async def start(self) -> None:
-        """Go on from how the clock was set when Athena last ran here. Raises `StoreUnavailable`."""
+        """Continue with the clock as set when Athena last ran here. Raises `StoreUnavailable`."""
         self._stored, last = await self._store.clock()
         self._clock.resume(self._stored, last)
         await self.step()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run until cancelled."""
         while True:
             was_set = await self.step()
             await asyncio.sleep(REST_SECONDS if was_set else LOOK_SECONDS)
 
     async def step(self) -> bool:
-        """Look once -> whether the clock had to be set. Until that can be stored, it stays as it was."""
+        """Check once -> whether the clock had to be set. Until that can be stored, it stays as it was."""
         if abs(self._clock.drift()) < STEP_MS and self._clock.anchor == self._stored:
             return False
         try:
