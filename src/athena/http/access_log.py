@@ -1,4 +1,4 @@
-"""One line a request, off the hot path: a request adds a tuple to a list, and a thread makes lines of them."""
+"""One line per request, off the hot path: a request appends a tuple to a list, and a thread formats the lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from athena.logs import escaped
 
 WRITE_SECONDS = 0.25
 MOST_LINES = 20_000
-"""Lines that may wait; more are dropped, and their number is told."""
+"""Lines that may wait; more are dropped, and their number is logged."""
 
 
 LONGEST_PATH = 500
@@ -34,7 +34,7 @@ class Line(NamedTuple):
     seconds: float
 
     def harmless(self) -> Line:
-        """Without what people put into paths and names by mistake: secrets, e-mail addresses."""
+        """Without secrets and e-mail addresses that were put into paths and names by mistake."""
         return self._replace(who=mask_emails(self.who), path=mask_emails(SHAPE.sub("…", self.path)))
 
     def as_text(self) -> str:
@@ -52,7 +52,7 @@ class Line(NamedTuple):
 
 class AccessLog:
     def __init__(self, format_: str, errors_only: bool, write: Callable[[str], None]) -> None:
-        """`errors_only`: lines for answers of 400 and above alone. `write` takes some lines at a time."""
+        """`errors_only`: log only responses of 400 and above. `write` takes several lines at a time."""
         self._as_line = Line.as_json if format_ == "json" else Line.as_text
         self._errors_only = errors_only
         self._write = write
@@ -68,7 +68,7 @@ class AccessLog:
         self._waiting.append(Line(time.time(), address, who, method[:20], path[:LONGEST_PATH], status, seconds))
 
     async def run(self) -> None:
-        """Write until it is cancelled, then what is left."""
+        """Write until cancelled, then write what is left."""
         try:
             while True:
                 await asyncio.sleep(WRITE_SECONDS)
@@ -78,7 +78,7 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting lines."""
         lines, self._waiting = self._waiting, []
         dropped, self._dropped = self._dropped, 0
         if dropped:

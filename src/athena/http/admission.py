@@ -1,4 +1,4 @@
-"""Brings requests and handshakes before the gate, and writes a line about each."""
+"""Passes requests and handshakes to the gate, and logs each of them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from athena.live.gate import Admitted
 from athena.live.sse import TRANSPORT
 
 IDENTITY = "athena.identity"
-"""The member of an ASGI scope that holds who is asking."""
+"""The key of an ASGI scope that holds the caller's identity."""
 
 
 class Admission:
-    """What the application and the WebSocket protocol ask: the latter's `live.gate.HandshakeGate`."""
+    """Admits requests for the application, and handshakes for the WebSocket protocol (as its `HandshakeGate`)."""
 
     def __init__(self, gate: Gate, log: AccessLog | None, peer: str | None) -> None:
-        """`peer`: the address at the other end, where it is known without asking for it, as on loopback."""
+        """`peer`: the peer's address where it is known without looking it up, as on loopback."""
         self.gate = gate
         self.errors = dict.fromkeys(error_codes(), 0)
-        """How many answers were each error, by its code."""
+        """How many error responses were sent, by error code."""
         self._log = log
         self._known_peer = peer
 
     def caller(self, scope: Scope) -> Caller:
-        """What a request says about who asks."""
+        """What a request says about its caller."""
         transport = scope.get("extensions", {}).get(TRANSPORT)
         query = scope["query_string"].decode("latin-1")
         return self.caller_from(scope["method"], query, relevant(scope["headers"]), transport, scope["scheme"])
 
     def caller_from(self, method: str, query: str, said: Headers, transport: Any, scheme: str) -> Caller:
-        """The same of one that is no scope."""
+        """The same for a request without an ASGI scope."""
         return Caller(method, query, said, lambda: self._peer(transport), scheme)
 
     @property
     def logs(self) -> bool:
-        """Whether a line is written about each request."""
+        """Whether requests are logged."""
         return self._log is not None
 
     def log(self, asked: Caller, who: str, path: str, status: int, seconds: float) -> None:
@@ -76,8 +76,8 @@ class Admission:
         return self.caller_from("GET", query, relevant(headers, OF_HANDSHAKES), transport, scheme)
 
     def _peer(self, transport: Any) -> str:
-        """The address at the other end. Finding it out takes time, and with TLS makes an object that is kept as long as
-        the connection; so it is asked only where it can matter."""
+        """The peer's address. Looking it up takes time, and over TLS creates an object that lives as long as the
+        connection, so it is looked up only where it can matter."""
         if self._known_peer is not None:
             return self._known_peer
         peer = transport.get_extra_info("peername") if transport is not None else None

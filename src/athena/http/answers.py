@@ -1,4 +1,4 @@
-"""The answers' shapes, beside those of athena.domain.wire."""
+"""The types of responses, besides those in athena.domain.wire."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from athena.domain.wire import LiveMessage, Row, Transaction
 from athena.errors import AthenaError, CommandError
 
 ANSWER = "athena.answer"
-"""The extension of an ASGI scope by which our HTTP protocol takes an answer at once: status, header lines, body."""
+"""The ASGI scope extension by which our HTTP protocol takes a whole response at once: status, header lines, body."""
 
 _HEAD = b"content-type: application/json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
 
 
 class JsonResponse:
-    """An answer whose body is JSON already, or is made so. An ASGI application, as Starlette's responses are."""
+    """A response whose body is JSON, encoded already or here. An ASGI application, as Starlette's responses are."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -30,7 +30,7 @@ class JsonResponse:
         self.headers = headers
 
     def lines(self) -> bytes:
-        """Those of the headers that are its own."""
+        """The header lines that are specific to this response."""
         lines = _HEAD % len(self.body)
         if self.headers:
             lines += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode("latin-1")
@@ -47,7 +47,7 @@ class JsonResponse:
 
 
 class ErrorBody(Struct, rename={"status_code": "statusCode"}):
-    """Every error has this shape. More members tell its data; `field` names what was wrong with a request."""
+    """Every error has this shape. Further members hold its data; `field` names the part of the request at fault."""
 
     status_code: int
     code: Annotated[str, Meta(description="Stable; for programs.")]
@@ -71,7 +71,7 @@ class Done(Struct):
 
 
 class BulkResult(Struct, gc=False, omit_defaults=True):
-    """What became of one line: 200, or the status and error that it would have got by itself."""
+    """The result of one line: 200, or the status and error that it would have got as a request of its own."""
 
     tx_id: str | None
     status: int
@@ -86,7 +86,7 @@ class BulkAnswer(Struct):
 
 
 class History(Struct):
-    """A page of the history. `cursor` is the position it shows; `next`, given back, brings the page behind it."""
+    """A page of the history. `cursor` is the position it reflects; send `next` back to get the following page."""
 
     total: int
     returning: int
@@ -96,7 +96,7 @@ class History(Struct):
 
 
 class Webhooks(Struct):
-    """`total` transactions are stored, `matches` are in this answer."""
+    """`total` transactions are stored, `matches` are in this response."""
 
     total: int
     matches: int
@@ -108,15 +108,15 @@ class Templates(Struct):
 
 
 class Changes(Struct):
-    """`messages` as in the live stream; `cursor` is what to ask with next."""
+    """`messages` as in the live stream; send `cursor` with the next request."""
 
     messages: list[LiveMessage]
     cursor: str
 
 
 class Session(Struct, omit_defaults=True):
-    """Who somebody is here. `token` is there once, for a ticket: a bearer token for the page that had it. `by` tells
-    how they were let in; `nobody` means that there is no access control. `expires` is UTC Unix ms."""
+    """An authenticated caller. `token` is present once, in exchange for a ticket: a bearer token for the page that sent
+    it. `by` is how the caller was authenticated; `nobody` means no access control. `expires` is UTC Unix ms."""
 
     role: Role
     name: str
@@ -126,7 +126,7 @@ class Session(Struct, omit_defaults=True):
 
 
 class IssuedTicket(Struct):
-    """Good once, until `expires` (UTC Unix ms)."""
+    """Valid once, until `expires` (UTC Unix ms)."""
 
     ticket: str
     expires: int
@@ -152,21 +152,21 @@ class StoreCheck(Struct):
 
 
 class DiskCheck(Struct):
-    """Whether enough is free where the data is (`--min-free-bytes`); null when nobody can tell."""
+    """Whether the data's disk has enough free space (`--min-free-bytes`); `free_bytes` is null when unknown."""
 
     ok: bool
     free_bytes: int | None
 
 
 class JournalCheck(Struct):
-    """How long the oldest change that has no outcome yet has waited."""
+    """How long the oldest change without an outcome has waited."""
 
     ok: bool
     lag_ms: int
 
 
 class AccessCheck(Struct):
-    """Whether a key that is revoked now would be refused."""
+    """Whether a key revoked now would be refused."""
 
     ok: bool
 
@@ -185,7 +185,7 @@ class Ready(Struct):
 
 
 class NotReadyBody(ErrorBody, kw_only=True):
-    """An error that also has all checks, unless Athena is stopping."""
+    """An error that also holds all checks, unless Athena is stopping."""
 
     status: Literal["not_ready"] | UnsetType = UNSET
     version: str | UnsetType = UNSET
@@ -193,7 +193,7 @@ class NotReadyBody(ErrorBody, kw_only=True):
 
 
 def error_codes() -> list[str]:
-    """The codes of all errors that are answers."""
+    """The codes of all errors that can be responses."""
 
     def below(kind: type[AthenaError]) -> set[str]:
         return {kind.code}.union(*(below(child) for child in kind.__subclasses__() if child is not CommandError))
@@ -202,14 +202,14 @@ def error_codes() -> list[str]:
 
 
 def error_response(error: AthenaError, counts: dict[str, int]) -> JsonResponse:
-    """An error in the one shape all errors have, counted by its code."""
+    """An error in the common shape, counted by its code."""
     counts[error.code] += 1
     return JsonResponse(error.as_dict(), error.status, error.headers())
 
 
 class ClientGone:
-    """In the place of an answer when the client has closed the connection. Nothing is written; the access log has the
-    status that nginx gave such requests."""
+    """Takes the place of a response when the client has closed the connection. Nothing is written; the status, which is
+    nginx's for this case, is for the access log."""
 
     status = 499
 

@@ -1,4 +1,4 @@
-"""Puts the table of routes, the endpoints and the error shape together as one ASGI application."""
+"""Combines the route table, the endpoints and the error shape into one ASGI application."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ PARAMETER = "{tx_id}"
 
 
 class Bound(NamedTuple):
-    """A route, and what handles it."""
+    """A route and its handler."""
 
     route: Route
     handler: Handler
 
 
 Table = dict[str, dict[str, Bound]]
-"""Path -> method -> what is there."""
+"""Path -> method -> route and handler."""
 
 
 def build_app(service: Service, hub: Hub, admission: Admission, config: Config, workers: Workers) -> Application:
@@ -78,11 +78,11 @@ def build_app(service: Service, hub: Hub, admission: Admission, config: Config, 
 
 
 class Application:
-    """Finds the handler for a request, asks the gate, and turns what is raised into the one shape of errors.
+    """Finds the handler for a request, asks the gate, and turns exceptions into the common error shape.
 
-    Below the prefixes /api/v1, /api/v2, /api/v3 and the same behind /ak. A path that ends in a parameter matches
-    whatever follows, slashes too, so that an id with a slash is a 400 that says so. The table is looked up rather than
-    searched, and there is no middleware: docs/decisions/0006-a-dispatcher-of-forty-lines.md.
+    Routes are below /api/v1, /api/v2 and /api/v3, and below /ak with each of these. A path that ends in a parameter
+    matches anything that follows, slashes included, so that an id with a slash is a 400 that says so. Routes are looked
+    up, not searched for, and there is no middleware: docs/decisions/0006-a-dispatcher-of-forty-lines.md.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Application:
             answer = await self._answer(scope, receive, asked, visit)
         except AthenaError as error:
             answer = error_response(error, self._admission.errors)
-            error.__traceback__ = None  # frames on it have the error among their outcomes: they would go in circles
+            error.__traceback__ = None  # its frames hold the error among their outcomes: a reference cycle
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             answer = error_response(InternalError(), self._admission.errors)
@@ -134,7 +134,7 @@ class Application:
             self._admission.log(asked, visit.who, scope["path"], status, perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, asked: Caller, visit: Visit) -> ASGIApp:
-        """Let the request in and handle it. Raises an `AthenaError` for all that is not a success."""
+        """Admit the request and handle it. Raises an `AthenaError` for anything but success."""
         path, method = scope["path"], scope["method"]
         page = self._pages.get(path)
         if page is not None and method in ("GET", "HEAD"):
@@ -160,7 +160,7 @@ class Application:
         return await bound.handler(Request(scope, receive))
 
     def _find(self, scope: Scope) -> dict[str, Bound]:
-        """What is at a path, by method; puts the path's parameter into the scope. Raises `NotFound`."""
+        """The routes of a path, by method; puts the path's parameter into the scope. Raises `NotFound`."""
         path = scope["path"]
         rest = strip_prefix(path)
         if rest is None:
@@ -176,7 +176,7 @@ class Application:
         return methods
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Gives the protocols what they need, by way of the state that uvicorn hands to them."""
+        """Gives the protocols what they need, through the state that uvicorn hands to them."""
         while True:
             event = (await receive())["type"]
             if event == "lifespan.startup":
@@ -195,7 +195,7 @@ class Application:
 
 
 class Visit:
-    """What is found out about a request on its way."""
+    """What is learned about a request while it is handled."""
 
     __slots__ = ("origin", "permit", "who")
 
@@ -215,7 +215,7 @@ async def _needs_upgrade(request: Request) -> ASGIApp:
 
 
 async def _metrics(watched: metrics.Watched, request: Request) -> ASGIApp:
-    from athena.http import exposition  # only for those who watch
+    from athena.http import exposition  # only where metrics are scraped
 
     return PlainTextResponse(exposition.expose(await metrics.look(watched)), media_type=exposition.CONTENT_TYPE)
 

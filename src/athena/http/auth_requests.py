@@ -1,4 +1,4 @@
-"""What people and pages ask of access control, as the types that decode their requests."""
+"""Request bodies of the access control endpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ Secret = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class SignIn(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One of the three. `key` and `link` make a session that the browser keeps in a cookie; `ticket` makes one whose
-    token is in the answer, for a page on another origin. `role`: only if the ticket is for just that."""
+    """Exactly one of `key`, `link` and `ticket`. A key or link opens a session that the browser keeps in a cookie; a
+    ticket opens one whose token is in the response, for a page on another origin. `role`, only with a ticket, must be
+    the ticket's role."""
 
     key: Secret | None = None
     link: Secret | None = None
@@ -22,7 +23,7 @@ class SignIn(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
 
 class TicketRequest(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A ticket for one user of yours. `role` is at most your own."""
+    """A ticket for one of your users. `role` may not exceed your own."""
 
     name: Annotated[str, Meta(min_length=1, max_length=128, description="Who it is for; e-mail addresses are masked.")]
     role: Role = "viewer"

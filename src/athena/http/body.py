@@ -1,4 +1,4 @@
-"""Reads and decodes what clients send: bodies, query strings, ids. Whatever is wrong is a 400 that names the field."""
+"""Reads and decodes what clients send: bodies, query strings, ids. Invalid content is a 400 that names the field."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl", "ap
 # What msgspec's errors look like: "Expected `int`, got `str` - at `$.on_step`", "Object contains unknown field `x`".
 _PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 LENIENT_BYTES = 64 * 1024
-"""Up to this size it is shown what was wrong; of more, all of it would be made again to show a part."""
+"""Up to this size an error quotes the invalid value, for which the whole body is decoded again."""
 _ID = re.compile(ID_PATTERN)
 _DIGITS = re.compile(r"-?[0-9]{1,19}\Z")
 _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 
 
 async def read(request: Request, limit: int, types: tuple[str, ...]) -> bytes:
-    """The body. Raises `UnsupportedMediaType` and `BodyTooLarge`; a missing Content-Type is taken for the right one."""
+    """The body. Raises `UnsupportedMediaType` and `BodyTooLarge`; a missing Content-Type is accepted."""
     for name, value in request.scope["headers"]:
         if name == b"content-type" and not is_of(value, types):
             raise UnsupportedMediaType(value.decode("latin-1"), " or ".join(types))
@@ -70,7 +70,7 @@ async def _piece(request: Request) -> tuple[bytes, bool]:
 
 
 def is_of(value: bytes | None, types: tuple[str, ...]) -> bool:
-    """Whether a Content-Type header names one of `types`, whatever its parameters; a missing one is taken to."""
+    """Whether a Content-Type header names one of `types`, whatever its parameters. True for a missing one."""
     return value is None or value.partition(b";")[0].strip().lower().decode("latin-1") in types
 
 
@@ -93,7 +93,7 @@ def parse(body: bytes | msgspec.Raw, decoder: Decoder[T]) -> T:
 
 
 def _leniently(body: bytes | msgspec.Raw) -> Any:
-    """The body for a look at what was wrong; None when it is broken further on, too."""
+    """The body decoded without validation, to find the invalid value; None when it is malformed further on."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -101,10 +101,10 @@ def _leniently(body: bytes | msgspec.Raw) -> Any:
 
 
 def query(request: Request, kind: type[S]) -> S:
-    """The query string as `kind`. Parameters it does not know are ignored."""
+    """The query string as `kind`. Unknown parameters are ignored."""
     given = dict(request.query_params)
     for name in _whole_numbers(kind) & given.keys():
-        if not _DIGITS.match(given[name]):  # msgspec would take 1e3
+        if not _DIGITS.match(given[name]):  # msgspec would accept 1e3
             raise InvalidField(name, f"expected a whole number, got {_shown(given, name)}")
     try:
         return msgspec.convert(given, kind, strict=False)
@@ -114,7 +114,7 @@ def query(request: Request, kind: type[S]) -> S:
 
 @cache
 def _whole_numbers(kind: Any) -> set[str]:
-    """The parameters of `kind` that are integers, or integers or absent."""
+    """The parameters of `kind` that are integers, required or optional."""
     properties = msgspec.json.schema_components([kind])[1][kind.__name__]["properties"]
     return {
         name
@@ -131,7 +131,7 @@ def identifier(text: str, field: str = "tx_id") -> str:
 
 
 def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaError:
-    """The `InvalidField` for what msgspec found wrong in `source`, which was to be a `kind`, with what was there."""
+    """The `InvalidField` for an error that msgspec found in `source` when decoding a `kind`; quotes the bad value."""
     text = str(error)
     place = _PLACE.search(text)
     problem = text[: place.start()] if place else text
@@ -151,7 +151,7 @@ def invalid(error: msgspec.ValidationError, source: Any, kind: Any) -> AthenaErr
 
 @cache
 def _choices(kind: Any) -> dict[str, str]:
-    """The values that members of `kind` may have, as people list them, where they are a few."""
+    """The allowed values of the enumerated members of `kind`, listed for people: "a, b or c"."""
     _, components = msgspec.json.schema_components([kind])
     values: dict[str, dict[str, None]] = {}  # each once, in order
     for component in components.values():
@@ -162,12 +162,12 @@ def _choices(kind: Any) -> dict[str, str]:
 
 
 def _shown(source: Any, path: str) -> str:
-    """The value at a place such as `notification_ids[3]`, short enough for a sentence."""
+    """The value at a path such as `notification_ids[3]`, short enough for a sentence."""
     value = source
     for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
         try:
             value = value[key] if key else value[int(index)]
-        except (KeyError, IndexError, TypeError):  # msgspec writes [...] where it does not say which
+        except (KeyError, IndexError, TypeError):  # msgspec writes [...] where it does not give the index
             break
     text = repr(value)
     if isinstance(value, str) and len(value) > 40:

@@ -1,4 +1,4 @@
-"""The body of a bulk, and its answer: a bad line fails alone, and nearly always there is none."""
+"""The body of a bulk request, and its response: a bad line fails alone, and nearly always there is none."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from athena.time_slice import TimeSlice
 MOST_LINES = 10_000
 
 LINE_BYTES = 64 * 1024
-"""No line is longer that says what a line may say, five times over. One that is, is not looked at any further."""
+"""Five times what a valid line needs. A longer line is rejected without parsing it."""
 
 MOST_VALUES = 64 * MOST_LINES
-"""Texts, brackets and commas in an array that is looked at member by member: twice what its lines can have."""
+"""Strings, brackets and commas in an array that is decoded member by member: twice what valid lines can have."""
 
 VALUES_AT_ONCE = 1024
-"""Values counted between two looks at the clock."""
+"""Values counted between two checks of the clock."""
 
 Line = BulkOpen | BulkEdit
 Bad = Mapping[int, BulkResult]
-"""By its index among all lines, the answer to each that cannot be read."""
+"""The result of each line that cannot be decoded, by its index among all lines."""
 
 _lines = msgspec.json.Decoder(list[Line])
 _whole = msgspec.json.Decoder(msgspec.Raw)
@@ -40,14 +40,14 @@ _IDS = re.compile(rf"(?:{ID_PATTERN.strip('^').removesuffix(chr(92) + 'Z')}\n)*"
 
 
 async def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
-    """What the lines ask for, in order, but for the bad ones. Raises `InvalidField` and `InvalidJson`.
+    """The good lines in order, and the results of the bad ones. Raises `InvalidField` and `InvalidJson`.
 
-    Where a line is bad, each is decoded by itself and explained, which may take a second; the event loop goes on
-    meanwhile.
+    If any line is bad, each is decoded by itself and the bad ones are explained, which may take a second; the event
+    loop goes on meanwhile.
     """
     in_array = _is_array(raw, content_type)
     try:
-        # Of NDJSON each line is gone before the next is made, in the same memory: all of them would not fit the caches.
+        # Each NDJSON line is freed before the next is made, in the same memory: all of them would not fit the caches.
         lines = _lines.decode(raw) if in_array else [*map(_line.decode, islice(io.BytesIO(raw), MOST_LINES + 1))]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
@@ -59,7 +59,7 @@ async def read(raw: bytes, content_type: str) -> tuple[Sequence[Line], Bad]:
 
 
 def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Notification | AthenaError]) -> bytes:
-    """What became of all lines, in order; `ids` and `outcomes` are those of the lines that could be read."""
+    """The results of all lines, in order; `ids` and `outcomes` are those of the lines that could be decoded."""
     if not bad and {*map(type, outcomes)} == {Notification}:
         return _all_done(ids)
     others = (
@@ -70,14 +70,14 @@ def answer(bad: Bad, ids: Sequence[str], outcomes: Sequence[Notification | Athen
 
 
 def _all_done(ids: Sequence[str]) -> bytes:
-    """What a `BulkAnswer` of them is encoded to, which takes ten times as long: in an id nothing has to be escaped."""
+    """The same bytes as an encoded `BulkAnswer`, in a tenth of the time: ids need no escaping."""
     done = '","status":200},{"tx_id":"'.join(ids)
     return f'{{"results":[{{"tx_id":"{done}","status":200}}],"message":"ok"}}'.encode()
 
 
 def _is_array(raw: bytes, content_type: str) -> bool:
-    """Whether the lines are members of an array, or there is one on each line: by the type of the body, and where that
-    is plain JSON, by whether it begins as an array."""
+    """Whether the body is one array, rather than one object per line: decided by its media type, and unless that is
+    NDJSON, by whether it begins as an array."""
     if content_type.partition(";")[0].strip().lower() not in body.NDJSON and raw.lstrip().startswith(b"["):
         return True
     if not raw or raw.isspace():
@@ -86,7 +86,7 @@ def _is_array(raw: bytes, content_type: str) -> bool:
 
 
 def _not_blank(raw: bytes) -> Sequence[bytes]:
-    """The lines, but for blank ones, of which there may be as many again."""
+    """The lines that are not blank. There may be as many blank ones again."""
     count = raw.count(b"\n")
     if count > 2 * MOST_LINES:
         raise _too_many(count)
@@ -94,8 +94,8 @@ def _not_blank(raw: bytes) -> Sequence[bytes]:
 
 
 async def _members(raw: bytes, time_slice: TimeSlice) -> Sequence[msgspec.Raw]:
-    """The members of an array, which are counted before they are made: each costs more than the byte that it may be."""
-    body.parse(raw, _whole)  # of what is no JSON, nothing can be told apart
+    """The members of an array, counted before they are created: each takes more memory than its byte or two of JSON."""
+    body.parse(raw, _whole)  # raises if this is not JSON: then members cannot be told apart
     depth = members = 0
     for values, found in enumerate(_STRUCTURE.finditer(raw)):
         if values % VALUES_AT_ONCE == 0:
@@ -119,14 +119,14 @@ def _too_many(count: int) -> InvalidField:
 
 
 def _ids_are_good(lines: Sequence[Line]) -> bool:
-    """Whether all ids are ids: found out at once, it takes an eighth of the time."""
+    """Whether all ids are valid: checked in one match, which takes an eighth of the time."""
     ids = [tx_id for line in lines if (tx_id := line.id) is not None]
     joined = "\n".join([*ids, ""])
     return joined.count("\n") == len(ids) and _IDS.fullmatch(joined) is not None
 
 
 async def _each(pieces: Sequence[bytes | msgspec.Raw], time_slice: TimeSlice) -> tuple[Sequence[Line], Bad]:
-    """The same as `read`, with a look at each line: one of them is bad, or was blank."""
+    """As `read`, but line by line, since one of them is bad or blank."""
     if len(pieces) > MOST_LINES:
         raise _too_many(len(pieces))
     lines: list[Line] = []
@@ -147,7 +147,7 @@ async def _each(pieces: Sequence[bytes | msgspec.Raw], time_slice: TimeSlice) ->
 
 
 def _id_of(piece: bytes | msgspec.Raw) -> str | None:
-    """The id of a line that could not be read, if that much can be made out."""
+    """The id of a line that could not be decoded, if it can be determined."""
     if memoryview(piece).nbytes > LINE_BYTES:
         return None
     try:
@@ -158,6 +158,6 @@ def _id_of(piece: bytes | msgspec.Raw) -> str | None:
 
 
 def _failed(tx_id: str | None, error: AthenaError) -> BulkResult:
-    """Of what a line held, nothing is repeated that must not be stored: the answer may be kept for a retry."""
+    """The result of a bad line, masked: the response may be stored for a retry."""
     shown = None if tx_id is None else mask_emails(tx_id)
     return BulkResult(shown, error.status, error.code, mask_emails(str(error)), error.data.get("field"))

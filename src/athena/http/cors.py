@@ -1,4 +1,4 @@
-"""Cross-origin requests of the pages that are allowed (Fetch Standard, CORS protocol); for others, nothing."""
+"""CORS for pages on allowed origins (Fetch Standard, CORS protocol); other origins get no CORS headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFLIGHT_SECONDS = 600
 
 
 def preflight() -> Response:
-    """The answer to a browser that asks whether a page may ask; to be `shared_with` that page."""
+    """The response to a CORS preflight request; send it by `shared_with`, which names the origin."""
     headers = {
         "access-control-allow-methods": METHODS,
         "access-control-allow-headers": HEADERS,
@@ -24,8 +24,8 @@ def preflight() -> Response:
 
 
 def shared_with(origin: str, scope: Scope, send: Send) -> Send:
-    """A `send` whose answer the page of `origin` may read."""
-    scope.get("extensions", {}).pop(ANSWER, None)  # which would go past this
+    """A `send` that lets pages of `origin` read the response."""
+    scope.get("extensions", {}).pop(ANSWER, None)  # it would bypass `sharing`
 
     async def sharing(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,7 @@
-"""The first bytes of a connection: an ordinary WebSocket handshake is let in at once, all else gets an HTTP protocol.
+"""The first bytes of a connection: an ordinary WebSocket handshake is accepted at once, anything else goes to HTTP.
 
-After a restart, ten thousand clients come back within seconds. By way of HTTP each of them would cost a parser, a
-request and a scope that nobody ever looks at again: as much time as all that has to be decided about it.
+After a restart, ten thousand clients reconnect within seconds. Through the HTTP protocol each of them would need a
+parser, a request and a scope that are used once: as much time as the decision to accept it takes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from athena.http.timeouts import TimeoutQueue
 from athena.live.handshake import Header
 
 _HANDSHAKE = re.compile(rb"GET ([!-~]{1,4096}) HTTP/1\.1\r\n((?:%b){4,40})\r\n\Z" % LINE)
-"""A whole request in which nothing is unusual, and nothing behind it."""
+"""A complete, ordinary request with nothing after it."""
 
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class FrontDoor(asyncio.Protocol):
-    """A connection that has said nothing yet: it has `HttpProtocol.header_timeout` seconds. uvicorn makes each."""
+    """A connection that has sent nothing yet, and must do so within `HttpProtocol.header_timeout` seconds."""
 
     __slots__ = ("_app_state", "_config", "_loop", "_server_state", "_transport", "_waiting")
 
@@ -52,7 +52,7 @@ class FrontDoor(asyncio.Protocol):
         self._leave()
 
     def shutdown(self) -> None:
-        """The server stops (uvicorn's name for it)."""
+        """The server is stopping (uvicorn's name for it)."""
         close_soon(self._transport, self._loop)
 
     def time_is_up(self) -> None:
@@ -67,20 +67,20 @@ class FrontDoor(asyncio.Protocol):
             protocol.take_over(self._transport, data, until - self._loop.time())
 
     def _accept_handshake(self, target: str, headers: list[Header]) -> bool:
-        """Give the connection to the WebSocket protocol. False when that wants the handshake by way of HTTP."""
+        """Hand the connection to the WebSocket protocol. False when the handshake must go through HTTP."""
         protocol = cast(Any, self._config.ws_protocol_class)(self._config, self._server_state, self._app_state)
         protocol.connection_made(self._transport)
         self._transport.set_protocol(protocol)
         return bool(protocol.accept_handshake(target, headers))
 
     def _leave(self) -> float:
-        """Not waiting any more -> until when it could have (the loop's clock)."""
+        """Stop waiting -> the deadline it had (the loop's clock)."""
         self._server_state.connections.discard(cast(Any, self))
         return self._waiting.remove(self)
 
 
 def read_handshake(data: bytes) -> tuple[str, list[Header]] | None:
-    """The target and the headers (names in lower case) of an ordinary WebSocket handshake; None for all else."""
+    """The target and the headers (names in lower case) of an ordinary WebSocket handshake; None for anything else."""
     found = _HANDSHAKE.match(data)
     if found is None:
         return None

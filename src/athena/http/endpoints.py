@@ -1,4 +1,4 @@
-"""One function a route: decode, ask the service, encode. The table that binds them to addresses is in routes.py."""
+"""One function per route: decode, call the service, encode. The table that maps paths to them is in routes.py."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _archive = msgspec.json.Decoder(Archive)
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The handlers, with what they need. Each raises an `AthenaError` for everything that is not a success."""
+    """The handlers and their dependencies. Each raises an `AthenaError` for anything but success."""
 
     service: Service
     hub: Hub
@@ -66,13 +66,13 @@ class Endpoints:
         return _response(await self.service.open(opening, _opened, key), 201)
 
     async def edit(self, request: Request) -> JsonResponse:
-        """Report on a transaction: its status, step, message."""
+        """Report progress of a transaction: status, step, message."""
         tx_id = body.identifier(request.path_params["tx_id"])
         edit, key = await self._decode_keyed(request, _edit)
         return _response(await self.service.edit(tx_id, edit, _edited, key))
 
     async def bulk(self, request: Request) -> JsonResponse:
-        """Up to 10,000 opens and edits, as a JSON array or one a line, in one commit. A bad one fails alone."""
+        """Up to 10,000 opens and edits, as a JSON array or one per line, in one commit. A bad one fails alone."""
         raw = await body.read(request, self.max_bulk, body.JSON + body.NDJSON)
         key = idempotency.key_of(request, raw)
         lines, bad = await bulk.read(raw, request.headers.get("content-type", ""))
@@ -93,7 +93,7 @@ class Endpoints:
         return JsonResponse(Webhooks(total=page.total_transactions, matches=len(rows), webhooks=rows))
 
     async def templates(self, request: Request) -> JsonResponse:
-        """The transactions of sub-type `template`, in the same order."""
+        """The transactions of sub-type `template`, pending first, then newest finished."""
         paging = body.query(request, Paging)
         page = await self.service.history(
             Query(type=("webhook_tx",), sub_type="template", archived=True, limit=paging.limit, skip=paging.skip)
@@ -102,7 +102,7 @@ class Endpoints:
 
     # ---- notifications -----------------------------------------------------------------------------------------------
     async def history(self, request: Request) -> JsonResponse:
-        """The history: active ones first, then newest first."""
+        """The history: active notifications first, then newest first."""
         query = body.query(request, HistoryParameters).as_query()
         with self.admission.gate.searching(request.scope[IDENTITY]) if query.search else nullcontext():
             page = await self.service.history(query)
@@ -117,12 +117,12 @@ class Endpoints:
         )
 
     async def post(self, request: Request) -> JsonResponse:
-        """A generic notice: something that has happened, with no steps."""
+        """Post a generic notice: something that has happened, without steps."""
         notice, key = await self._decode_keyed(request, _notice)
         return _response(await self.service.post(notice, _posted, key))
 
     async def archive(self, request: Request) -> JsonResponse:
-        """Leave notifications out of the everyday history. Unknown ids are passed over."""
+        """Archive notifications, which hides them from the default history. Unknown ids are ignored."""
         archive, key = await self._decode_keyed(request, _archive)
         answer = await self.service.archive(archive.notification_ids, partial(_done, "archived"), key)
         await self._record(request, "archive", answer)
@@ -136,7 +136,7 @@ class Endpoints:
         return _response(answer)
 
     async def changes(self, request: Request) -> JsonResponse | ClientGone:
-        """Long poll: what followed `after`, or what comes within `wait` seconds."""
+        """Long poll: the changes after `after`, or else the first to come within `wait` seconds."""
         asked = body.query(request, WaitParameters)
         poll = asyncio.ensure_future(longpoll.poll(self.hub, asked.after, asked.wait))
         gone = asyncio.ensure_future(disconnected(request.receive))
@@ -154,24 +154,24 @@ class Endpoints:
 
     # ---- operations --------------------------------------------------------------------------------------------------
     async def healthz(self, request: Request) -> JsonResponse:
-        """The process answers."""
+        """Liveness: the process responds."""
         return JsonResponse(Health("ok", athena.__version__))
 
     async def readyz(self, request: Request) -> JsonResponse:
-        """The store takes changes, the disk has room, and nothing waits for long."""
+        """Readiness: the store accepts changes, the disk has room, nothing waits for long, and keys are current."""
         return JsonResponse(await self.readiness.answer())
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     async def _decode_keyed(
         self, request: Request, decoder: msgspec.json.Decoder[T]
     ) -> tuple[T, IdempotencyKey | None]:
-        """What an ordinary request asks for, and the key that makes it one to be done once."""
+        """The decoded body of an ordinary request, and its idempotency key, if it has one."""
         raw = await body.read(request, self.max_body, body.JSON)
         return body.parse(raw, decoder), idempotency.key_of(request, raw)
 
     async def _record(self, request: Request, action: str, answer: Answer) -> None:
-        """Put something irrevocable into the audit log. Also when it was only told again: the first time may have ended
-        before it was recorded."""
+        """Record an irreversible action in the audit log. Also when the answer is only replayed: the first request may
+        have ended before it was recorded."""
         gate = self.admission.gate
         if gate.access is not None:
             address = self.admission.caller(request.scope).source(gate.proxies)[0]
@@ -180,7 +180,7 @@ class Endpoints:
                 detail += ", told again"
             try:
                 await gate.access.record(str(request.scope[IDENTITY]), address, action, detail)
-            except StoreUnavailable as error:  # it is done, and must not be answered as if it were not
+            except StoreUnavailable as error:  # it is done, so the response must not be an error
                 log.error("what was done will be written into the audit log later: %s", error.why)
 
 

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format. Imported when they are asked for: the library is 2 MB of an idle process."""
+"""The metrics in Prometheus' text format. Imported at the first scrape: the library would cost an idle process 2 MB."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 def expose(seen: Seen) -> bytes:
-    """What was seen of Athena, and what the kernel knows of its process."""
+    """Athena's own metrics, and the kernel's of its process."""
     registry = CollectorRegistry()
     registry.register(Families(seen))
     ProcessCollector(registry=registry)

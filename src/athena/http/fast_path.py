@@ -1,8 +1,8 @@
-"""Reports on transactions, the requests that come most by far, from their bytes to their answer.
+"""Edits of transactions, by far the most frequent requests, from their bytes to their response.
 
-By way of ASGI each gets a parser's calls, a scope, a task and a route that nobody ever looks at again: two thirds of
-what an edit cost. Here an ordinary one goes straight to the journal. What is not quite ordinary, and what is to be
-refused before anything is stored, goes the way of all requests, which finds out the same and says what is wrong.
+Through ASGI, each needs parser callbacks, a scope, a task and a route that are used once: two thirds of what an edit
+cost. Here an ordinary edit goes straight to the journal. Anything unusual, and anything to be refused before it is
+stored, goes through ASGI as other requests do, with the same result, and with an error that says what is wrong.
 docs/decisions/0023-an-express-lane-for-edits.md.
 """
 
@@ -33,7 +33,7 @@ from athena.store.base import Outcome
 log = logging.getLogger("athena.http")
 
 MOST_HEADS = 1_000
-"""Heads that are remembered at a time (a producer's differ by the length of what it says); then all are forgotten."""
+"""Maximum number of cached heads (those of one producer differ in Content-Length); when full, the cache is cleared."""
 
 _REPORT = re.compile(rb"PUT (%b/webhooks/txs/([A-Za-z0-9._-]{1,128})) HTTP/1\.1\r\n" % PREFIX.encode())
 _LINES = re.compile(rb"(?:%b){2,40}\Z" % LINE)
@@ -42,44 +42,44 @@ _LENGTH = re.compile(rb"[0-9]{1,7}\Z")
 _UNUSUAL = (RELEVANT - {b"authorization", b"host", b"x-forwarded-for", b"x-forwarded-proto"}) | {
     b"expect",
     b"idempotency-key",
-    b"proxy-connection",  # which the parser takes for `connection`
+    b"proxy-connection",  # which the parser treats as `connection`
     b"trailer",
     b"transfer-encoding",
     b"upgrade",
 }
-"""What a head that says more than an ordinary one has in it: pages and cookies to be looked at, answers to be kept."""
+"""Headers that an ordinary head does not have: origins and cookies to be checked, responses to be stored."""
 
 _edit = msgspec.json.Decoder(Edit).decode
 
 
 class Head(NamedTuple):
-    """What the header lines of an ordinary report say."""
+    """What the header lines of an ordinary edit say."""
 
     length: int
     """Of the body, in bytes."""
     credentials: bytes | None
     """The fingerprint of the credentials."""
     headers: Headers
-    """As for `Caller`, without the credentials: what is remembered holds no secret."""
+    """As for `Caller`, without the credentials: the cache holds no secret."""
 
 
 class Connection(Protocol):
-    """Where a report came from: what is asked of the HTTP protocol."""
+    """The connection that an edit came from: what is needed of the HTTP protocol."""
 
     transport: asyncio.Transport
     scheme: Any
 
     def write_response(self, cycle: FastPathCycle, status: int, lines: bytes, body: bytes) -> None:
-        """Write the answer to a cycle; `lines` are those of its headers."""
+        """Write the response of a cycle; `lines` are its header lines."""
 
 
 class EditFastPath:
-    """Looks at requests that came in one piece, and sends the ordinary reports among them on their way."""
+    """Inspects requests that arrived in one piece, and submits the ordinary edits among them."""
 
     def __init__(self, service: Service, admission: Admission, max_head: int, max_body: int) -> None:
         """`max_head` and `max_body` are in bytes."""
         self.submitted = 0
-        """How many there were."""
+        """How many edits were submitted."""
         self._service = service
         self._admission = admission
         self._max_head = max_head
@@ -87,7 +87,7 @@ class EditFastPath:
         self._heads: dict[bytes, Head] = {}  # by the fingerprint of their lines
 
     def try_submit(self, data: bytes, connection: Connection) -> FastPathCycle | None:
-        """Hand the report that `data` is to the journal; None, and nothing is done, when it is anything else."""
+        """Submit `data` to the journal if it is an ordinary edit; else None, and nothing is done."""
         found = _REPORT.match(data)
         if found is None:
             return None
@@ -114,7 +114,7 @@ class EditFastPath:
         return cycle
 
     def _head(self, lines: bytes) -> Head | None:
-        """What header lines say, if they are ordinary. Most are those of an earlier report, byte for byte."""
+        """What header lines say, if they are ordinary. Most are those of an earlier edit, byte for byte."""
         digest = hashlib.sha256(lines).digest()
         head = self._heads.get(digest)
         if head is None:
@@ -143,19 +143,19 @@ class EditFastPath:
         return Head(int(length), None if credentials is None else fingerprint(credentials), kept)
 
     def answer(self, outcome: asyncio.Future[list[Outcome]]) -> JsonResponse:
-        """The same that the route answers."""
+        """The same response as the route gives."""
         try:
             return JsonResponse(body.answer(Edited(granted(outcome.result()[0]).id)))
         except AthenaError as error:
             answer = error_response(error, self._admission.errors)
-            error.__traceback__ = None  # frames on it have the error among their outcomes: they would go in circles
+            error.__traceback__ = None  # its frames hold the error among their outcomes: a reference cycle
             return answer
         except Exception:
             log.exception("a report has failed")
             return error_response(InternalError(), self._admission.errors)
 
     def log_access(self, request: _Request, connection: Connection, status: int) -> None:
-        """A line in the access log, if there is one."""
+        """Write a line to the access log, if there is one."""
         if self._admission.logs:
             caller = self._admission.caller_from(
                 "PUT", "", request.head.headers, connection.transport, connection.scheme
@@ -165,7 +165,7 @@ class EditFastPath:
 
 
 class _Request(NamedTuple):
-    """What is to be known of a report when it is answered."""
+    """What is needed of an edit to answer it."""
 
     head: Head
     path: bytes
@@ -174,14 +174,14 @@ class _Request(NamedTuple):
 
 
 class _NobodyWaits:
-    """In the place of the event that tells an application of more of a body."""
+    """In place of the event that notifies an application of more body data."""
 
     def set(self) -> None:
         pass
 
 
 class FastPathCycle:
-    """A report on its way to the disk, in the place of uvicorn's `RequestResponseCycle`: what is asked of one."""
+    """An edit waiting for its commit, in place of uvicorn's `RequestResponseCycle`: the members that are used."""
 
     __slots__ = (
         "_connection",
@@ -203,7 +203,7 @@ class FastPathCycle:
         self.keep_alive = True
 
     def on_commit(self, outcome: asyncio.Future[list[Outcome]]) -> None:
-        """The commit is over, one way or the other."""
+        """The commit has succeeded or failed: write the response."""
         answer = self._fast_path.answer(outcome)
         self._connection.write_response(self, answer.status, answer.lines(), answer.body)
         self._fast_path.log_access(self._request, self._connection, answer.status)

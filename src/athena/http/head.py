@@ -1,6 +1,6 @@
-"""Request heads in which nothing is unusual, read without a parser.
+"""Reads ordinary request heads without a parser.
 
-It need not know what is wrong with a head, nor accept all that is right: the HTTP protocol does both.
+It need not say what is wrong with a head, nor accept every valid one: the HTTP protocol does both.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ LINE = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[\t -~]{0,4096}\r\n"
 
 
 def header_lines(lines: bytes) -> dict[bytes, bytes] | None:
-    """What header lines of that pattern say, names in lower case; None when one is there twice, or the host is no host
+    """The headers in lines of that pattern, names in lower case; None when a name occurs twice or the host is invalid
     (RFC 9112 section 3.2)."""
     headers: dict[bytes, bytes] = {}
     each = lines.split(b"\r\n")
-    each.pop()  # behind the last line break
+    each.pop()  # what follows the last line break
     for line in each:
         name, _, value = line.partition(b":")
         headers[name.lower()] = value.strip(b" \t")

@@ -1,7 +1,7 @@
-"""The header `Idempotency-Key`: a request that carries one may be sent again, and is carried out once.
+"""The `Idempotency-Key` header: a request that carries one may be sent again, and is executed once.
 
-draft-ietf-httpapi-idempotency-key-header gives it as a string in double quotes (RFC 9651 section 3.3.3); most clients
-send it bare. Both are taken, and are the same key. What becomes of it: docs/decisions/0014-receipts.md.
+draft-ietf-httpapi-idempotency-key-header defines it as a string in double quotes (RFC 9651 section 3.3.3); most clients
+send it bare. Both forms are accepted as the same key. How keys are stored: docs/decisions/0014-receipts.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from athena.store.base import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"idempotency-replayed": "true"}
-"""The header of an answer that was given before."""
+"""The header of a replayed response."""
 
 ANSWER_HEADERS = {
     "Idempotency-Replayed": {
@@ -45,7 +45,7 @@ _SIZE = 16
 
 
 def key_of(request: Request, raw: bytes) -> IdempotencyKey | None:
-    """The key that a request with the body `raw` carries, if it does. Raises `InvalidField`."""
+    """The key of a request with the body `raw`; None when it has none. Raises `InvalidField`."""
     given = None
     for name, value in request.scope["headers"]:
         if name == _NAME:
@@ -65,8 +65,8 @@ def _unquoted(given: str) -> str:
 
 
 def _key(key: str, scope: Scope, raw: bytes) -> IdempotencyKey:
-    """Hashes: of who asks and the key, and of what is asked. The second one is made with the key (HMAC, RFC 2104): what
-    was sent cannot be found again by hashing guesses, which matters for addresses that are stored masked."""
+    """Two hashes: of the caller and the key, and of the request. The second is keyed (HMAC, RFC 2104), so the request
+    cannot be recovered by hashing guesses, which matters for e-mail addresses that are stored masked."""
     who: Identity = scope[IDENTITY]
     request = hmac.new(key.encode(), f"{scope['method']} {strip_prefix(scope['path'])}\n".encode(), "sha256")
     request.update(raw)

@@ -1,6 +1,6 @@
-"""What operators watch, read from plain counters at the moment of the question: hot paths count each thing once.
+"""The metrics, read from plain counters at scrape time, so that hot paths count each event once.
 
-docs/operations.md has all of it in one table; a test compares the two. How it is written down is in exposition.py.
+docs/operations.md lists them all; a test compares the two. The text format is in exposition.py.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from athena.store.disk import Disk
 
 Name = TypeVar("Name", bound=str)
 Samples = Mapping[tuple[str, ...], float]
-"""Values by the values of the labels."""
+"""Values by label values."""
 
 
 class Expiring(Protocol):
-    """What is asked of the worker that ends silent transactions."""
+    """What is read from the worker that ends silent transactions."""
 
     expired: int
 
 
 class Retiring(Protocol):
-    """What is asked of the worker that lets go of old rows."""
+    """What is read from the worker that deletes old rows."""
 
     retired: int
 
 
 class Workers(NamedTuple):
-    """Those that count what they have done."""
+    """The workers that count what they have done."""
 
     expiry: Expiring
     maintenance: Retiring
 
 
 class Watched(NamedTuple):
-    """The parts that are looked at."""
+    """The parts of a node that metrics are read from."""
 
     store: Store
     journal: Journal
@@ -74,14 +74,14 @@ def watch(
     unread: UnreadAnswers,
     bodies: UnfinishedBodies,
 ) -> Watched:
-    """What there is to look at in a node."""
+    """The parts of this node that metrics are read from."""
     store, journal, disk = service.store, service.journal, Disk(config.data)
     readiness = Readiness(store, journal, hub, disk, config.min_free_bytes, admission.gate.access)
     return Watched(store, journal, hub, admission, workers, disk, readiness, fast_path, unread, bodies)
 
 
 class Seen(NamedTuple):
-    """What had to be waited for. `rows` is None when the store does not answer."""
+    """The input of one scrape, including what had to be awaited. `rows` is None when the store does not respond."""
 
     parts: Watched
     checks: Checks
@@ -202,7 +202,7 @@ HISTOGRAMS: tuple[tuple[str, str, Callable[[Seen], Histogram]], ...] = (
 
 
 async def look(parts: Watched) -> Seen:
-    """Wait for what has to be waited for: some seconds at most."""
+    """Gather what must be awaited, which takes a few seconds at most."""
     return Seen(parts, await parts.readiness.look(), await _rows(parts.store))
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the table of routes and the types that decode the requests, and a page of it."""
+"""The OpenAPI 3.1 document, built from the route table and the types that decode requests, and an HTML page of it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ ERRORS = {
 }
 
 FROM_THE_GATE = (400, 401, 403, 429, 503)
-"""What everyone may be answered who has to be let in: 400 for a secret in the address, 503 while nobody can tell who
-may come in."""
+"""The errors of all routes that need admission: 400 for a secret in the URL, 503 while it is unknown who may be
+admitted."""
 
 SECURITY_SCHEMES = {
     "key": {
@@ -85,7 +85,7 @@ def document() -> dict[str, Any]:
 
 
 def _portable(described: Any) -> Any:
-    """With patterns as JSON Schema has them (ECMA-262): there `$` is the very end, and backslash-Z a letter."""
+    """Convert patterns to JSON Schema's dialect (ECMA-262), where `$` is the very end, and backslash-Z a letter."""
     if isinstance(described, list):
         return [_portable(item) for item in described]
     if not isinstance(described, dict):
@@ -172,7 +172,7 @@ pre{overflow:auto;padding:.75rem;border:1px solid #8884;border-radius:6px}
 
 
 def page_policy(frame_ancestors: str) -> str:
-    """The page's Content-Security-Policy: its own style sheet, and nothing else at all."""
+    """The page's Content-Security-Policy: its own style sheet and nothing else."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
@@ -181,7 +181,7 @@ def page_policy(frame_ancestors: str) -> str:
 
 
 def as_html(spec: dict[str, Any]) -> str:
-    """A page for people: no script, nothing from elsewhere."""
+    """An HTML page of the document, without scripts or external resources."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>Athena API</title>",
         f"<meta name=viewport content='width=device-width'><style>{STYLE}</style>",
@@ -217,7 +217,7 @@ def _operation_html(path: str, method: str, operation: dict[str, Any]) -> str:
 
 
 def _said(schema: dict[str, Any]) -> str:
-    """A parameter's description, also where it may be null."""
+    """A parameter's description, also where the parameter is nullable."""
     texts = [part["description"] for part in (schema, *schema.get("anyOf", ())) if "description" in part]
     return _marked_up(" ".join(texts))
 

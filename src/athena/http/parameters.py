@@ -26,7 +26,7 @@ Statuses = Annotated[
 ]
 Types = Annotated[str, Meta(pattern=r"^(webhook_tx|notification)(,(webhook_tx|notification))*\Z")]
 _PLACE = re.compile(r"(?P<finished>[01])\.(?P<ts_display>[0-9]{1,15})\.(?P<id>[A-Za-z0-9._-]{1,128})\Z")
-"""What `encode_next` makes. Anyone can make one, so it is taken for nothing more than it says."""
+"""What `encode_next` produces. Any client can forge one, so it grants nothing: it only names a position."""
 
 
 class Paging(Struct, frozen=True):
@@ -60,8 +60,8 @@ class HistoryParameters(Paging, frozen=True, kw_only=True):
     next: Annotated[str, Meta(max_length=512, description="`next` of the page before.")] | None = None
 
     def as_query(self) -> Query:
-        """Raises `InvalidField` for a `next` that is none of ours, and a `search` that ends early in the database."""
-        if self.search and "\0" in self.search:  # LIKE takes it for the end of the pattern
+        """Raises `InvalidField` for a malformed `next`, and for a `search` that the database would cut short."""
+        if self.search and "\0" in self.search:  # LIKE treats it as the end of the pattern
             raise InvalidField("search", f"expected text without NUL, got {self.search[:40]!r}")
         return Query(
             component_id=self.component_id,
@@ -93,7 +93,7 @@ class StreamParameters(Struct, frozen=True):
 
 
 def encode_next(row: Notification) -> str:
-    """The place behind `row`, opaque to clients."""
+    """The position after `row`, opaque to clients."""
     return base64.urlsafe_b64encode(f"{int(not row.active)}.{row.ts_display}.{row.id}".encode()).decode()
 
 

@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol, with what it leaves out: deadlines and a limit for request heads, bytes behind an upgrade,
-and answers in one piece."""
+"""uvicorn's HTTP protocol plus what it lacks: deadlines, a limit on request heads, data sent after an upgrade request,
+and responses written in one piece."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from athena.live.sse import TRANSPORT
 from athena.sockets.peer import acknowledged, in_kernel, reset, unacknowledged
 
 TLS_CLOSE_SECONDS = 1.0
-"""How long a peer that has everything gets to agree to the end of TLS (its close_notify), when Athena stops. Many never
-do; in asyncio's transports they have half a minute."""
+"""How long a peer that has received everything may take to end the TLS session (its close_notify) when Athena stops.
+Many never do; asyncio's transports allow half a minute."""
 
 
 PIECE = 64 * 1024
-"""Bytes of an answer that are written at once."""
+"""Bytes of a response per write to the transport."""
 
 MOST_SURPLUS = 32 * 1024 * 1024
-"""Bytes of a body that are read and dropped after the answer: a client that looks for the answer only when it has sent
-everything gets it. One that goes on for longer, an endless one, is disconnected."""
+"""Bytes of a body that are read and dropped after the response, for clients that read the response only after they have
+sent everything. A client that sends more is disconnected."""
 
 
 def close_soon(transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-    """Close a connection, without waiting long for a peer that has everything, and does not agree to the end of TLS."""
+    """Close a connection, without waiting long for a peer that has everything but does not finish the TLS shutdown."""
     transport.close()
     if is_ssl(transport):
         loop.call_later(TLS_CLOSE_SECONDS, _cut, transport, transport.get_extra_info("socket"))
 
 
 def _cut(transport: asyncio.Transport, connected: socket.socket) -> None:
-    """Unless something is still on its way: a transport with TLS does not tell, but the kernel does."""
+    """Abort, unless data is still in flight: a TLS transport does not report that, but the kernel does."""
     if not in_kernel(connected.fileno()):
         transport.abort()
 
 
 class CommonHeaders:
-    """The header lines that all answers have; uvicorn makes a new list of them when the date changes."""
+    """The header lines common to all responses; uvicorn makes a new list of them when the date changes."""
 
     def __init__(self) -> None:
         self._of: list[tuple[bytes, bytes]] = []
@@ -66,9 +66,9 @@ class CommonHeaders:
 class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
-    A request whose headers take longer than `header_timeout` seconds is cut, however busily they trickle in, and so is
-    one whose body stands still for `body_timeout` seconds. Between requests it has `idle_timeout` seconds, and as long
-    to take some of an answer; the next request waits until nearly all is taken.
+    It is aborted if the headers of a request take longer than `header_timeout` seconds, however steadily they trickle
+    in, or if a body stalls for `body_timeout` seconds. It may be idle between requests for `idle_timeout` seconds, and
+    must read some of a response within the same time; the next request waits until nearly all of it is read.
     """
 
     header_timeout: ClassVar[float] = 10.0
@@ -79,23 +79,23 @@ class HttpProtocol(HttpToolsProtocol):
     _common: ClassVar[CommonHeaders] = CommonHeaders()
     _deadline: asyncio.TimerHandle | None = None
     _receiving: Literal["headers", "body", None] = "headers"
-    _head = 0  # bytes that came while the headers were not complete
-    _before = 0  # of them, bytes of a piece in which something else came before
-    _piece = 0  # bytes that came last
-    _fresh = True  # whether nothing was going on when they came
-    _trailers = 0  # bytes that came with nothing of a body in them
-    _surplus = 0  # bytes of a body that came after the answer
-    _refused = False  # whether what comes is no request any more
-    _earlier: RequestResponseCycle | None = None  # of the request before the last one, if that has to wait for it
-    _running: RequestResponseCycle | None = None  # what is being answered, if ASGI does it
-    _stopping = False  # whether the server is
-    _held = False  # whether the next request waits until the answer before it is taken
-    _acknowledged = -1  # bytes, when this was last looked at, if that matters
-    _closes = False  # whether the connection ends with the answer that is on its way
+    _head = 0  # bytes received while the headers were incomplete
+    _before = 0  # of those, bytes of a chunk that began with an earlier message
+    _piece = 0  # size of the latest chunk
+    _fresh = True  # whether no message was in progress when that chunk arrived
+    _trailers = 0  # bytes received since the last body data
+    _surplus = 0  # bytes of a body received after its response was complete
+    _refused = False  # whether the input was rejected, so that no more of it is parsed
+    _earlier: RequestResponseCycle | None = None  # of the request before the last one, if the last one waits for it
+    _running: RequestResponseCycle | None = None  # of the request that an ASGI task is answering
+    _stopping = False  # whether the server is stopping
+    _held = False  # whether the next request waits until the previous response is read
+    _acknowledged = -1  # bytes acknowledged at the last check; -1 when it does not matter
+    _closes = False  # whether the connection closes after the current response
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # As uvicorn's, without the addresses: asking for them takes time, and the event loop's own transports keep for
-        # ever what they make to answer.
+        # As uvicorn's, without the addresses: looking them up takes time, and the event loop's own transports keep the
+        # result forever.
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
@@ -106,7 +106,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._arm(self.header_timeout)
 
     def take_over(self, transport: asyncio.Transport, data: bytes, seconds_left: float) -> None:
-        """Begin with a connection whose first bytes have come, and whose request has so many seconds left."""
+        """Take over a connection whose first bytes have arrived and whose request has `seconds_left` seconds left."""
         self.connection_made(transport)
         self._arm(max(0.0, seconds_left))
         self.data_received(data)
@@ -115,12 +115,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._disarm()
         self._unread.remove(self.transport)
         super().connection_lost(exc)
-        if self._running is not None:  # uvicorn tells only the last request, which may be waiting behind this one
+        if self._running is not None:  # uvicorn notifies only the last request, which may be queued after this one
             self._running.disconnected = True
             self._running.message_event.set()
         self.pipeline.clear()
-        self._unset_keepalive_if_required()  # uvicorn does it only when there was no error
-        # They refer back to this object, which would live on until looked for. Whoever works on an answer has its own.
+        self._unset_keepalive_if_required()  # uvicorn does this only when there was no error
+        # They refer back to this object: a reference cycle. A task that is still answering has its own references.
         self.cycle = self._earlier = self._running = None  # type: ignore[assignment]
         self.scope = cast(Any, {})
 
@@ -137,7 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError as error:
-            cause = error.__context__  # what a callback raised
+            cause = error.__context__  # raised by a callback
             if not isinstance(cause, AthenaError):
                 cause = BadRequest(f"expected an HTTP request, got something else: {error}")
             self._refuse(cause)
@@ -146,7 +146,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._disarm()
             self._upgrade(data[upgrade.args[0] :])
             return
-        if self._receiving is None:  # the whole request came at once, as nearly all do: no timer is ever made
+        if self._receiving is None:  # the whole request arrived at once, as nearly all do: no timer is ever made
             self._disarm()
             self._rest()
         elif self._receiving == "body":
@@ -162,8 +162,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self._expect_rest()
 
     def _expect_rest(self) -> None:
-        """Limit the time for the rest of the request that is coming in, unless nothing is read until others before it
-        are answered."""
+        """Limit the time for the rest of an incomplete request, unless reading is paused until earlier requests are
+        answered."""
         if self.pipeline:
             self._disarm()
         elif self._receiving == "body":
@@ -172,7 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._arm(self.header_timeout)
 
     def _is_at_rest(self) -> bool:
-        """Whether nothing of a request is here, and nothing of one before it is left to be done."""
+        """Whether no part of a request has arrived and all earlier ones are finished."""
         if self.flow.write_paused or self.transport.is_closing():
             return False
         if self.cycle is None:
@@ -180,7 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
         return self._receiving is None and self.cycle.response_complete
 
     def _try_fast_path(self, data: bytes) -> bool:
-        """Carry out what has come, if that is an ordinary report; False when nothing was done."""
+        """Submit `data` if it is an ordinary edit; False when nothing was done."""
         cycle = self._fast_path.try_submit(data, self)
         if cycle is None:
             return False
@@ -191,7 +191,7 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def write_response(self, cycle: FastPathCycle, status: int, lines: bytes, body: bytes) -> None:
-        """Write the answer to an cycle; `lines` are those of its headers. Nothing when the connection is over."""
+        """Write the response of a cycle; `lines` are its header lines. Does nothing when the connection is gone."""
         cycle.response_started = cycle.response_complete = True
         if cycle.disconnected:
             return
@@ -203,29 +203,29 @@ class HttpProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _upgrade(self, rest: bytes) -> None:
-        """Hand the connection to the WebSocket protocol, with what the peer sent before it had its answer."""
+        """Hand the connection to the WebSocket protocol, with anything the peer sent before it got a response."""
         self.connections.discard(self)
         protocol = cast(Any, self.ws_protocol_class)(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         method = self.parser.get_method()
         if self.flow.write_paused:
-            protocol.pause_writing()  # this protocol was told, and the transport will not say it again
+            protocol.pause_writing()  # this protocol was notified, and the transport will not repeat it
         if method != b"GET" or not protocol.accept_handshake(self.url.decode("latin-1"), self.headers):
             head = b"".join(b"%s: %s\r\n" % header for header in self.headers)
             protocol.data_received(b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, head))
         if rest:
             protocol.data_received(rest)
-        self.scope["extensions"].clear()  # they refer back to this object, which would live on until looked for
-        self.parser = None  # type: ignore[assignment]  # and so does it
+        self.scope["extensions"].clear()  # they refer back to this object: a reference cycle
+        self.parser = None  # type: ignore[assignment]  # so does the parser
 
     def _refuse(self, error: AthenaError) -> None:
-        """What is no request for the application gets an answer in the shape of all errors; then the end.
+        """Answer input that cannot go to the application with an error in the common shape, then close.
 
-        Answers come in order: what could be read before it gets its own, and then the connection is over."""
+        Responses stay in order: requests read before it are answered first, and then the connection closes."""
         self._disarm()
         self._refused = True
-        if self._receiving == "body" and self.pipeline:  # it is the last of those that wait
+        if self._receiving == "body" and self.pipeline:  # this request is the last one queued
             self.pipeline.popleft()
             self.cycle = self._earlier  # type: ignore[assignment]
         elif self._receiving == "body" and self.cycle.response_started:
@@ -257,8 +257,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._receiving == "headers":  # what comes behind a body is none: a proxy in front has not looked at it
-            super().on_header(name, value.strip(b" \t"))  # the parser leaves what follows a value (RFC 9110, 5.5)
+        if self._receiving == "headers":  # trailers are dropped: a proxy in front has not checked them
+            super().on_header(name, value.strip(b" \t"))  # the parser keeps trailing blanks (RFC 9110, 5.5)
 
     def on_headers_complete(self) -> None:
         self._check_head()
@@ -267,12 +267,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._earlier = before if self.pipeline else None
         self._receiving = "body"
         self._trailers = self._surplus = 0
-        if self.cycle is not before:  # a request, and no handshake
-            # A weak reference: it would refer to itself, and live on until it is looked for.
+        if self.cycle is not before:  # a request, not a handshake
+            # A weak reference: otherwise the cycle would refer to itself, and only the garbage collector could free it.
             self.scope["extensions"][ANSWER] = partial(self._answer, ref(self.cycle))  # type: ignore[assignment]
 
     def _check_head(self) -> None:
-        """What the parser lets through. Raises `BadRequest` and `HeadTooLarge`."""
+        """Check what the parser lets through. Raises `BadRequest` and `HeadTooLarge`."""
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise BadRequest(f"expected HTTP/1.1, got HTTP/{version}")
@@ -282,9 +282,9 @@ class HttpProtocol(HttpToolsProtocol):
         if len(hosts) > 1 or (version == "1.1" and not hosts) or (hosts and not HOST.match(hosts[0])):
             raise BadRequest(f"expected one Host header with a name or address, got {hosts[:2]!r}")  # RFC 9112, 3.2
         if self.parser.should_upgrade():
-            if not self._should_upgrade():  # before the application has begun on it
+            if not self._should_upgrade():  # refused before the application starts on it
                 raise BadRequest("expected an upgrade to websocket, got another protocol")
-            if self.cycle is not None and not self.cycle.response_complete:  # its answer would go to the WebSocket
+            if self.cycle is not None and not self.cycle.response_complete:  # its response would go to the WebSocket
                 raise BadRequest("expected a WebSocket handshake after the answers to all earlier requests")
             if version != "1.1":
                 raise BadRequest(f"expected a WebSocket handshake over HTTP/1.1, got HTTP/{version}")
@@ -307,10 +307,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._receiving = None
 
     def _answer(self, of: ref[RequestResponseCycle], status: int, head: bytes, body: bytes) -> bool:
-        """Write a whole answer as one piece, where ASGI's two events would be two. The caller vouches for `head`, the
-        lines of its headers.
+        """Write a whole response in one piece, where ASGI's two events would take two. The caller vouches for `head`,
+        its header lines.
 
-        False when the answer has to go the ordinary way; then nothing was written.
+        False when the response must go through ASGI; then nothing was written.
         """
         cycle = of()
         if cycle is None or cycle.disconnected:
@@ -327,8 +327,8 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def _write(self, answer: bytes) -> None:
-        """In pieces: each is let go of when it is sent. And with TLS, what is written at once is encrypted at once, and
-        waits where the transport does not count it."""
+        """Write in pieces, so that each is freed once it is sent. Over TLS, one large write would also be encrypted at
+        once, and wait in a buffer that the transport does not count."""
         for begin in range(0, len(answer), PIECE):
             self.transport.write(answer[begin : begin + PIECE])
 
@@ -338,7 +338,7 @@ class HttpProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """As uvicorn's, without a timer for each request; and who does not take an answer is not given another."""
+        """As uvicorn's, without a timer per request; and a client that does not read a response gets no other."""
         self._running = None
         self.server_state.total_requests += 1
         if self.flow.write_paused:
@@ -346,7 +346,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._let_go()
         elif self.flow.write_paused:
-            self._disarm()  # nothing of the next request is read: it cannot come in time
+            self._disarm()  # reading stops, so the next request cannot meet a deadline
             self.flow.pause_reading()
             self._held = True
             self._expect_progress()
@@ -362,7 +362,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        """With the next request, if it is here."""
+        """Start on the next request, if it has arrived."""
         if self._closes:
             self.transport.close()
             self._let_go()
@@ -375,27 +375,27 @@ class HttpProtocol(HttpToolsProtocol):
         self._expect_rest()
 
     def _let_go(self) -> None:
-        """The connection ends when its peer has taken everything."""
+        """Let the connection end once the peer has read everything."""
         if self.transport.get_write_buffer_size():
             self._expect_progress()
         if self._stopping:
             close_soon(self.transport, self.loop)
 
     def _expect_progress(self) -> None:
-        """From now on the peer has some time to take some of what waits for it."""
+        """Start the timeout within which the peer must read some of what is buffered for it."""
         self._unset_keepalive_if_required()
         self._idle.add(self, self.loop)
         self._acknowledged = acknowledged(self.transport)
 
     def _rest(self) -> None:
-        """Wait for the next request, if nothing of it is here and nothing of the last one is left to be done."""
+        """Wait for the next request, if no part of it has arrived and the last one is finished."""
         if self._receiving is None and self.cycle.response_complete and not self.transport.is_closing():
-            self._idle.remove(self)  # to be the last in its order
+            self._idle.remove(self)  # so that it goes to the end of the queue
             self._idle.add(self, self.loop)
             self._acknowledged = -1
 
     def _unset_keepalive_if_required(self) -> None:
-        """Something came or was taken, or the connection is over (uvicorn's name for it)."""
+        """Data arrived or was read by the peer, or the connection is over (uvicorn's name for it)."""
         self._idle.remove(self)
 
     def time_is_up(self) -> None:
@@ -403,12 +403,12 @@ class HttpProtocol(HttpToolsProtocol):
         if not unacknowledged(self.transport):
             self.transport.close()
         elif self._acknowledged == before:
-            reset(self.transport)  # nobody reads the answer
+            reset(self.transport)  # the peer does not read the response
         else:
             self._idle.add(self, self.loop)
 
     def shutdown(self) -> None:
-        """The server stops (uvicorn's name for it)."""
+        """The server is stopping (uvicorn's name for it)."""
         self._stopping = True
         super().shutdown()
         if self.transport.is_closing():

@@ -1,4 +1,4 @@
-"""Whether this node can take changes now: what /readyz answers, and /metrics tells."""
+"""Whether this node can accept changes now, for /readyz and /metrics."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from athena.store.base import Store
 from athena.store.disk import Disk
 
 FRESH = 5.0
-"""Seconds for which a commit proves that the store takes changes. After that, it is asked to write something."""
+"""Seconds for which a commit proves that the store accepts changes. After that, a test write is made."""
 
 RETRY = 1.0
-"""Seconds for which a failed try counts: anyone may ask /readyz, and each try takes a turn in the journal."""
+"""Seconds for which a failed attempt counts: anyone may call /readyz, and each attempt takes a turn in the journal."""
 
 PATIENCE = 2.0
-"""Seconds that the store has to answer, less than what asks /readyz usually waits."""
+"""Seconds within which the store must respond: less than the usual timeout of a /readyz probe."""
 
 MOST_LAG = 5.0
 """Seconds that a change may wait for its commit."""
 
 
 class Readiness:
-    """Makes the checks when asked. While edits are committed, that costs the disk nothing."""
+    """Runs the checks on request. While edits are being committed, that writes nothing to the disk."""
 
     def __init__(
         self, store: Store, journal: Journal, hub: Hub, disk: Disk, min_free: int, access: Access | None
     ) -> None:
-        """`min_free`: bytes of the disk."""
+        """`min_free`: the free disk space required, in bytes."""
         self._store = store
         self._journal = journal
         self._hub = hub
@@ -44,7 +44,7 @@ class Readiness:
         self._retry_at = 0.0
 
     async def answer(self) -> Ready:
-        """The checks, if all are passed. Raises `NotReady` with them, and `ShuttingDown`."""
+        """The checks, if all pass. Raises `NotReady` with them, and `ShuttingDown`."""
         if self._journal.closed or self._hub.closing:
             raise ShuttingDown
         checks, refusal = await self._look()
@@ -54,11 +54,11 @@ class Readiness:
         return Ready("ready", athena.__version__, checks)
 
     async def look(self) -> Checks:
-        """Make every check. Takes `PATIENCE` at most."""
+        """Run every check, in at most `PATIENCE` seconds."""
         return (await self._look())[0]
 
     async def _look(self) -> tuple[Checks, str | None]:
-        """The checks, and why the store takes no changes (None when it does)."""
+        """The checks, and why the store accepts no changes (None when it does)."""
         refusal = await self._refusal()
         lag = self._journal.lag
         try:
@@ -74,7 +74,7 @@ class Readiness:
         return checks, refusal
 
     def _missing(self, checks: Checks, refusal: str | None) -> list[str]:
-        """What is said of each check that is not passed."""
+        """A description of each failed check."""
         free = checks.disk.free_bytes
         room = "that cannot be asked" if free is None else f"with {free:,} bytes free, fewer than {self._min_free:,}"
         said = (
@@ -86,7 +86,7 @@ class Readiness:
         return [what for check, what in said if not check.ok]
 
     def _trouble(self) -> str | None:
-        """Why nobody knows which keys are good; None when that is known."""
+        """Why it is unknown which keys are valid; None when it is known."""
         return None if self._access is None else self._access.trouble
 
     async def _refusal(self) -> str | None:
@@ -104,8 +104,8 @@ class Readiness:
         return None
 
     async def _prove(self) -> None:
-        """Have it written to, unless that has just been done. One try for all that ask meanwhile, and after a failure
-        none for a moment. Raises what the journal raises."""
+        """Make a test write, unless there has just been a commit. Concurrent callers share one attempt, and after a
+        failure there is none for up to `RETRY` seconds. Raises what the journal raises."""
         now = monotonic()
         if now - self._journal.proven <= FRESH:
             return
@@ -113,4 +113,4 @@ class Readiness:
         if probe is None or (probe.done() and (probe.exception() is None or now >= self._retry_at)):
             probe = self._probe = asyncio.get_running_loop().create_task(self._journal.probe())
             self._retry_at = now + RETRY
-        await asyncio.shield(probe)  # whoever loses patience must not take it from the others
+        await asyncio.shield(probe)  # a caller that times out must not cancel it for others

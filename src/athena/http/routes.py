@@ -1,5 +1,5 @@
-"""The table of routes: method, path, the action it needs, and the types it speaks. The application and the OpenAPI
-document are both made from it."""
+"""The route table: method, path, required action, and the types of request and response. The application and the
+OpenAPI document are both built from it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from athena.http.parameters import HistoryParameters, Paging, StreamParameters, 
 
 
 class Route(NamedTuple):
-    """`needs` is what the caller has to be allowed to do; `open` routes need nothing. `handler` names a method of
-    `Endpoints` or `Sessions`, or a page of app.py. `errors` are answers beside those of all routes of its kind. `root`
-    routes have no prefix, `streams` bring live messages, and those that last are connections rather than requests.
-    `keyed` ones take an `Idempotency-Key`."""
+    """`needs` is the action the caller must be allowed to do; `open` routes need none. `handler` names a method of
+    `Endpoints` or `SessionEndpoints`, or a page of app.py. `errors` are statuses beyond those common to such routes.
+    `root` routes have no prefix, `streams` deliver live messages, and those with `lasts` are connections rather than
+    requests. `keyed` ones accept an `Idempotency-Key`."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""uvicorn's server, on connections of our own."""
+"""uvicorn's server, on Athena's own connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from athena.sockets.connections import AVAILABLE, Connections
 
 
 class Server(uvicorn.Server):
-    """Serves listening sockets by `athena.sockets` where those can be had, else by the event loop, which knows TLS."""
+    """Serves listening sockets with `athena.sockets` where possible, else with the event loop, which supports TLS."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])

@@ -1,4 +1,4 @@
-"""The routes of access control: signing in and out, tickets, links."""
+"""The access control endpoints: sign-in and sign-out, tickets, sign-in links."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ _ticket = msgspec.json.Decoder(TicketRequest)
 LINK_PATH = "/sign-in#"
 
 SIGN_IN_BYTES = 8 * 1024
-"""No sign-in is longer; anybody may send one."""
+"""Maximum size of a sign-in body, which anyone may send."""
 
 MOST_GENERATIONS = 4
-"""Sessions one behind the other, each made by a ticket of the one before: a page in a page in a page."""
+"""Maximum length of a chain of sessions, each opened with a ticket from the one before (pages nested in pages)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEndpoints:
-    """The handlers, with what they need. Each raises an `AthenaError` for everything that is not a success."""
+    """The handlers and their dependencies. Each raises an `AthenaError` for anything but success."""
 
     admission: Admission
     max_body: int
     secure: bool
-    """Whether browsers come by https, as far as the settings tell."""
+    """Whether browsers connect over https, as far as the settings show."""
     public_url: str
-    """Where people find Athena; empty when nobody has said it."""
+    """The address that people use; empty if it is not set."""
 
     async def sign_in(self, request: Request) -> JsonResponse:
-        """Sign in, by a key or a link (then the browser gets a cookie), or exchange a ticket for a bearer token."""
+        """Sign in with a key or a link (the browser gets a cookie), or exchange a ticket for a bearer token."""
         access = self._access()
         caller = self.admission.caller(request.scope)
         self.admission.gate.check_query(caller)
@@ -67,13 +67,13 @@ class SessionEndpoints:
         return JsonResponse(Session(who.role, who.name, "session", opened.expires), 201, {"set-cookie": cookie})
 
     async def session(self, request: Request) -> JsonResponse:
-        """Who the caller is here."""
+        """Who the caller is."""
         who: Identity = request.scope[IDENTITY]
         expires = None if who.until == FOREVER else int(who.until)
         return JsonResponse(Session(who.role, who.name, who.kind, expires))
 
     async def sign_out(self, request: Request) -> JsonResponse:
-        """End the session, wherever it is in use. A key or a token of an identity provider stays good."""
+        """End the session, wherever it is in use. An API key or an identity provider's token stays valid."""
         access = self._access()
         caller = self.admission.caller(request.scope)
         address, scheme = caller.source(self.admission.gate.proxies)
@@ -85,7 +85,7 @@ class SessionEndpoints:
         return JsonResponse(Done("signed out"), headers={"set-cookie": self._cookie("", scheme)})
 
     async def ticket(self, request: Request) -> JsonResponse:
-        """A ticket for one user of a page: good once, for a stream (`?ticket=`) or for a token (`POST /sessions`)."""
+        """Issue a one-time ticket for a user of a page: for a stream (`?ticket=`) or a token (`POST /sessions`)."""
         access = self._access()
         who: Identity = request.scope[IDENTITY]
         wanted = await body.decode(request, _ticket, self.max_body)
@@ -98,7 +98,7 @@ class SessionEndpoints:
         return JsonResponse(IssuedTicket(secret, int(until)), 201)
 
     async def sign_in_link(self, request: Request) -> JsonResponse:
-        """A link to sign in with, once, as the caller."""
+        """Issue a one-time link that signs in as the caller."""
         access = self._access()
         who: Identity = request.scope[IDENTITY]
         secret, until = access.links.issue(who.name, who.role, who)
@@ -114,8 +114,8 @@ class SessionEndpoints:
         return access
 
     def _cookie(self, secret: str, scheme: str) -> str:
-        """Out of reach for scripts, not sent by other sites' pages; under TLS never in the clear, and bound to this
-        very host (RFC 6265bis, `__Host-`)."""
+        """Hidden from scripts and not sent with requests made by other sites' pages; over TLS also never sent in the
+        clear, and bound to this host (RFC 6265bis, `__Host-`)."""
         secure = self.secure or scheme == "https"
         name = f"__Host-{COOKIE}" if secure else COOKIE
         ending = "" if secret else "; Max-Age=0"
@@ -123,7 +123,7 @@ class SessionEndpoints:
 
 
 def is_signed_in(gate: Gate, caller: Caller) -> bool:
-    """Whether a browser that comes for a page has a session. Tells nothing else, so it needs no look at the page."""
+    """Whether a browser that requests a page has a session. This reveals nothing else, so no origin is checked."""
     if gate.access is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Serves pages: Apollo, the web UI that the wheel carries, and the one to sign in with."""
+"""Serves pages: Apollo, the web UI shipped in the wheel, and the sign-in page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
 class Asset(NamedTuple):
-    """A file, as it is and compressed, read once."""
+    """A file, plain and gzip-compressed, read once."""
 
     body: bytes
     compressed: bytes
@@ -39,7 +39,7 @@ class Asset(NamedTuple):
 
 
 def handlers(admission: Admission, frame_ancestors: str) -> dict[str, Handler]:
-    """Path -> handler. In a source tree where Apollo was not built, the front page leads to the API's."""
+    """Path -> handler. In a source tree where Apollo was not built, the front page redirects to the API's."""
     policy = CONTENT_SECURITY_POLICY.format(frame_ancestors=frame_ancestors)
     pages = {
         path: _server(_read(files("athena.http").joinpath("pages", name)), policy) for path, name in SIGN_IN.items()
@@ -61,10 +61,10 @@ def _server(asset: Asset, policy: str) -> Handler:
     async def serve(request: Request) -> ASGIApp:
         headers = {
             "etag": asset.etag,
-            "cache-control": "no-cache",  # asked for each time, answered with 304 while it is the same
+            "cache-control": "no-cache",  # revalidated each time; 304 while unchanged
             "vary": "accept-encoding",
             "content-security-policy": policy,
-            # Modules are fetched with CORS; these files are no secret, and pages elsewhere may embed the script.
+            # Modules are fetched with CORS; these files are public, and pages on other origins may embed the script.
             "access-control-allow-origin": "*",
         }
         if request.headers.get("if-none-match") == asset.etag:
@@ -79,8 +79,8 @@ def _server(asset: Asset, policy: str) -> Handler:
 
 
 def _for_the_signed_in(admission: Admission, page: Handler) -> Handler:
-    """The page holds nothing secret; without a session it would only be empty. Whoever signs in gets to where they
-    wanted: filters and the like are in the query, and a browser keeps what is behind `#` by itself."""
+    """Redirect to the sign-in page without a session. The page holds nothing secret, but would be empty. Signing in
+    leads back to it: filters and the like are in the query, and the browser keeps the fragment by itself."""
 
     async def serve(request: Request) -> ASGIApp:
         if is_signed_in(admission.gate, admission.caller(request.scope)):

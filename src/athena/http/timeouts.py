@@ -1,6 +1,6 @@
-"""Connections from which something is due, in the order they began to wait: one timer for all, not one for each.
+"""Timeouts of waiting connections, in the order they began to wait: one timer for all, not one for each.
 
-A timer of the event loop costs more than all else that is done about a connection between two requests.
+A timer of the event loop costs more than everything else that is done for a connection between two requests.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Protocol
 log = logging.getLogger("athena.http")
 
 LOOK_SECONDS = 0.25
-"""Those that wait are not looked at more often."""
+"""Minimum time between two checks of the queue."""
 
 
 class Waiter(Protocol):
     """A connection that waits."""
 
     def time_is_up(self) -> None:
-        """It has said nothing for as long as it could."""
+        """The timeout has passed."""
 
 
 class TimeoutQueue:
-    """Each has `seconds`."""
+    """Waiters that all have the same timeout of `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -32,20 +32,20 @@ class TimeoutQueue:
         self._watched = False
 
     def add(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on. It is not waiting yet."""
+        """Start the timeout of `waiter`, which must not be waiting already."""
         self._until[waiter] = loop.time() + self._seconds
         if not self._watched:
             self._watch(loop)
 
     def remove(self, waiter: Waiter) -> float:
-        """Until when it had time (the loop's clock); long ago when it was not waiting any more."""
+        """Stop waiting -> the deadline it had (the loop's clock), or 0 if it was not waiting."""
         return self._until.pop(waiter, 0.0)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell those whose time is up, and look again when that of the next one is."""
+        """Notify those whose time is up, and check again when the next deadline is due."""
         now = loop.time()
         for waiter, _ in list(takewhile(lambda waiting: waiting[1] <= now, self._until.items())):
-            if self._until.pop(waiter, None) is None:  # ended by one before it
+            if self._until.pop(waiter, None) is None:  # removed by an earlier one
                 continue
             try:
                 waiter.time_is_up()

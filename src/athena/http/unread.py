@@ -1,4 +1,4 @@
-"""Answers that their clients do not take: the memory they hold is bounded, over all connections together."""
+"""Bounds the memory held by responses that clients do not read, over all connections together."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import NamedTuple
 from athena.sockets.peer import acknowledged, reset
 
 MOST_UNREAD = 64 * 1024 * 1024
-"""Bytes of answers that may wait for their clients. A page of a thousand long rows has 7 MB."""
+"""Bytes of responses that may wait for their clients. A page of a thousand long rows is 7 MB."""
 
 AT_ALL = 4
-"""So many times as much may wait for clients that go on reading."""
+"""This many times as much may wait for clients that keep reading."""
 
 STILL_SECONDS = 2.0
-"""Who takes nothing for so long has stopped, as far as memory is short."""
+"""A client that reads nothing for this long has stopped, as far as memory is short."""
 
 LOOK_SECONDS = 0.5
-"""They are not looked at more often."""
+"""Minimum time between two checks of their progress."""
 
 
 class _Waiting(NamedTuple):
-    """What was seen of a client: bytes that wait for it here, bytes that it has acknowledged, since when so many."""
+    """A client when it was last seen to read: bytes waiting for it here, bytes it had acknowledged, and the time."""
 
     size: int
     acknowledged: int
@@ -31,15 +31,16 @@ class _Waiting(NamedTuple):
 
 
 class UnreadAnswers:
-    """The transports with much of an answer to send, in the order in which their peers were last seen to take any.
+    """The transports with much of a response left to send, in the order in which their peers were last seen to read.
 
-    Above the bound, who has stopped reading is cut off, the longest first. So clients that ask and do not read end each
-    other, and one that reads stays, however slow it is; above four times as much, it goes in the same order.
+    Above the bound, clients that have stopped reading are cut off, the longest-stalled first. So clients that send
+    requests and do not read displace each other, and one that reads stays, however slow it is; above four times the
+    bound, it is cut off too, in the same order.
     """
 
     def __init__(self, most: int = MOST_UNREAD, clock: Callable[[], float] = time.monotonic) -> None:
         self.ended = 0
-        """How many were cut off."""
+        """How many connections were cut off."""
         self._most = most
         self._clock = clock
         self._waiting: dict[asyncio.Transport, _Waiting] = {}
@@ -47,7 +48,7 @@ class UnreadAnswers:
         self._looked = float("-inf")
 
     def add(self, transport: asyncio.Transport) -> None:
-        """From now on much of an answer waits for this peer."""
+        """Track a peer for which much of a response is waiting, and cut off others above the bound."""
         now = self._clock()
         self.remove(transport)
         if now - self._looked >= LOOK_SECONDS:
@@ -63,13 +64,13 @@ class UnreadAnswers:
             reset(first)
 
     def remove(self, transport: asyncio.Transport) -> None:
-        """Its peer has taken nearly all, or is gone."""
+        """Stop tracking a peer that has read nearly all, or is gone."""
         seen = self._waiting.pop(transport, None)
         if seen is not None:
             self._bytes -= seen.size
 
     def _look(self, now: float) -> None:
-        """Put those that have taken something since they were last looked at to the end of the order."""
+        """Move those that have read something since the last check to the end of the order."""
         for transport, seen in list(self._waiting.items()):
             if acknowledged(transport) > seen.acknowledged:
                 self.remove(transport)

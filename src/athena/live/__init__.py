@@ -1,1 +1,1 @@
-"""The push: one tail, and readers of it. A client is a socket and a position in the tail, nothing more."""
+"""Live push: one tail and its readers. A client is a socket and a position in the tail, nothing more."""

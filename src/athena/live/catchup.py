@@ -1,8 +1,8 @@
-"""The way back for readers that are behind the tail: pages of the store's latest states, read once for all of them.
+"""The catch-up of readers that are behind the tail: pages of the store's latest states, read once for all of them.
 
-When Athena comes up again, thousands of clients come back within seconds, each with a cursor of its own. Pages begin at
-round positions and are shared: a reader takes what lies behind its own position. A page may be older than the moment it
-is used: what has changed since then is behind it in the order, and comes later, from another page or from the tail.
+When Athena restarts, thousands of clients reconnect within seconds, each with a cursor of its own. Pages begin at round
+positions and are shared: a reader takes what comes after its own position. A page may be out of date when it is used:
+later changes come after it in the order, and follow from another page or from the tail.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from athena.domain.wire import Encoded, encode_messages
 from athena.live.tail import Encoding
 
 PAGE_ROWS = 256
-"""Rows of a page. Each seq is that of one row at the most, so a page reaches over as many positions at least."""
+"""Rows per page. A seq belongs to at most one row, so a full page covers at least as many positions."""
 
 PAGES_BYTES, JOINS_BYTES = 16 << 20, 4 << 20
-"""Bytes of the pages that are kept, and of what they were joined to; the newest one in any case. A page takes some
-90 KiB, and 2 MiB where people write as much as they may."""
+"""Bytes of cached pages, and of buffers joined from them; the newest of each is always kept. A page takes about 90 KiB,
+and 2 MiB where all texts have the maximum length."""
 
 PAGE_BYTES, ENTRY_BYTES = 500, 200
-"""What a page costs beside its messages, and each of them beside its text."""
+"""Overhead in bytes of a page besides its messages, and of each message besides its text."""
 
 
 class Changed(Protocol):
-    """What is read: latest states in the order of change, the position they are from, and the highest seq of what is
-    gone since it was too old."""
+    """The result of a read: latest states in the order of change, the position they are from, and the highest seq of a
+    row that was deleted for its age."""
 
     @property
     def rows(self) -> list[Notification]: ...
@@ -45,22 +45,22 @@ class Changed(Protocol):
 
 
 class History(Protocol):
-    """What is needed of a store."""
+    """What is needed of the store."""
 
     async def changed_since(self, seq: int, limit: int) -> Changed:
         """The latest states of what changed after `seq`, at most `limit`.
 
-        Fewer than `limit` rows are all there are up to that position. Raises `StoreUnavailable`.
+        Fewer than `limit` rows means that these are all up to that position. Raises `StoreUnavailable`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPage:
-    """Encoded messages, and the position up to which they tell everything to a reader that stands at `retired` or
-    behind; what is gone was before that."""
+    """Encoded messages, and the position up to which they are complete for a reader at `retired` or later; no deleted
+    row changed after `retired`."""
 
     number: int
-    """No two have the same."""
+    """Unique for each page."""
     epoch: str
     entries: list[Encoded]
     reached: int
@@ -72,7 +72,7 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """What was used last, up to a weight in bytes, and the very last one whatever it weighs."""
+    """A least-recently-used cache, up to a weight in bytes; the last value put is kept whatever it weighs."""
 
     def __init__(self, most: int, weigh: Callable[[V], int]) -> None:
         self.weight = 0
@@ -81,13 +81,13 @@ class Recent(Generic[K, V]):
         self._kept: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """As a dictionary; it counts as use."""
+        """As `dict.get`; counts as a use."""
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Instead of what was there under this key."""
+        """Add a value, or replace the one under this key."""
         if key in self._kept:
             self.weight -= self._weigh(self._kept.pop(key))
         self._kept[key] = value
@@ -101,11 +101,11 @@ class Recent(Generic[K, V]):
 
 
 class Catchup:
-    """Reads pages, each once for all that ask for it, and keeps the newest."""
+    """Reads pages, each once for all readers that need it, and caches those used last."""
 
     def __init__(self, history: History, end: Callable[[], int]) -> None:
-        """`end` tells how far the push is. The store may have a commit that is on its way there; pages leave it out, or
-        else a reader would hold a cursor that nobody knows yet."""
+        """`end` returns the end of the tail. The store may have a commit that is not published yet; pages leave it out,
+        or a reader would hold a cursor that the tail does not know yet."""
         self.reads = 0
         """Pages read from the store."""
         self._history = history
@@ -115,12 +115,12 @@ class Catchup:
         self._reading: dict[int, asyncio.Task[ReplayPage]] = {}
 
     def clear(self) -> None:
-        """The history is another one."""
+        """Drop everything: the history was purged or replaced."""
         self._pages.clear()
         self._joined.clear()
 
     def joined_after(self, page: ReplayPage, seq: int, encoding: Encoding) -> bytes:
-        """Its messages behind `seq`, joined once for all that come from the same place; nothing if there are none."""
+        """Its messages after `seq`, joined once for all readers from the same position; empty if there are none."""
         first = bisect_right(page.entries, seq, key=attrgetter("seq"))
         if first == len(page.entries):
             return b""
@@ -132,16 +132,16 @@ class Catchup:
         return data
 
     async def page(self, seq: int) -> ReplayPage:
-        """A page that tells what follows `seq`, and perhaps what was before. Raises `StoreUnavailable`."""
+        """A page with the changes after `seq`, and perhaps some before. Raises `StoreUnavailable`."""
         begin = max(seq, 0) // PAGE_ROWS * PAGE_ROWS
         page = self._pages.get(begin)
-        # A page that was not full told all there was. It is read again once there is more.
+        # A page that was not full had everything there was. It is read again once there is more.
         if page is not None and page.reached > seq:
             return page
         reading = self._reading.get(begin)
         if reading is None:
             reading = self._reading[begin] = asyncio.get_running_loop().create_task(self._read(begin))
-        return await asyncio.shield(reading)  # one reader that is gone must not end it for the others
+        return await asyncio.shield(reading)  # one reader that is gone must not cancel it for others
 
     async def _read(self, begin: int) -> ReplayPage:
         self.reads += 1
@@ -149,8 +149,8 @@ class Catchup:
         try:
             found = await self._history.changed_since(begin, PAGE_ROWS)
         finally:
-            # Here and not in a callback, which would come a turn of the loop later: whoever asks again meanwhile, since
-            # this page was begun before it could tell anything new, would be given it again, and again.
+            # Here and not in a callback, which would run a loop turn later: a reader that asks again before that,
+            # because this page was read too early to have anything new, would get the same page again and again.
             del self._reading[begin]
         end, rows, epoch = self._end(), found.rows, found.position.epoch
         reached = min(end, rows[-1].seq if len(rows) == PAGE_ROWS else found.position.seq)

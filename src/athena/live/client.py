@@ -1,4 +1,4 @@
-"""What the hub needs to know of a reader that is written to."""
+"""What the hub needs of a client that it pushes to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from athena.live.tail import Encoding
 
 
 class KeepAlive:
-    """Seconds between pings, and seconds after an unanswered one until a silent peer is gone."""
+    """Seconds between pings, and seconds after an unanswered one until a silent peer is cut off."""
 
     def __init__(self, interval: float, timeout: float) -> None:
         self.interval = interval
@@ -18,19 +18,19 @@ class KeepAlive:
         self._due = 0.0
 
     def due(self, now: float) -> float:
-        """When a client that was heard of `now` is to be pinged (the loop's clock). All that ask at about the same time
-        share one number: as an object for each, it would be a fiftieth of what an idle client costs."""
+        """When to ping a client that was heard from at `now` (the loop's clock). Calls at about the same time share one
+        float: an object for each would be a fiftieth of what an idle client costs."""
         if self._due < now + self.interval * 0.96:
             self._due = now + self.interval
         return self._due
 
 
 class Client(Protocol):
-    """A reader that is written to: what the hub needs to know of a WebSocket."""
+    """A client that is pushed to: what the hub needs of a WebSocket."""
 
     permit: Permit | None
     live: bool
-    """Whether it is up to date and takes part in flushes. The hub's own mark."""
+    """Whether it is up to date and takes part in flushes. Set by the hub."""
     position: int
     wants_ready: bool
     paused: bool
@@ -38,23 +38,23 @@ class Client(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport:
-        """Where bytes go that many get; `send` is for its own."""
+        """For bytes that go to many clients; `send` is for this client's own."""
 
     @property
     def encoding(self) -> Encoding:
         """How messages are framed for it."""
 
     def send(self, data: bytes) -> None:
-        """Hand over bytes. A transport that is full says so by `Hub.pause`, now or later."""
+        """Write bytes. A full transport reports it through `Hub.pause`, now or later."""
 
     def acknowledged(self) -> int:
-        """Bytes that the peer has acknowledged. It only rises."""
+        """Bytes that the peer has acknowledged. Never decreases."""
 
     def keep_alive(self, now: float) -> None:
-        """Ping a peer that is due, give up on one that is silent. `now` is the loop's clock in seconds."""
+        """Ping a peer that is due, drop one that is silent. `now` is the loop's clock in seconds."""
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye with a close code; sets `closing`. `Hub.detach` follows when the transport is gone."""
+        """Send a close code and set `closing`. `Hub.detach` follows when the transport is gone."""
 
     def abort(self) -> None:
-        """Let go of the transport at once."""
+        """Drop the transport at once."""

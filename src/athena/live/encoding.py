@@ -8,7 +8,7 @@ from athena.domain.wire import Encoded
 
 
 def websocket_frames(epoch: str, entries: list[Encoded]) -> bytes:
-    """Unmasked text frames, one a message (RFC 6455 section 5.2), back to back."""
+    """Unmasked text frames, one per message (RFC 6455 section 5.2), back to back."""
     parts: list[bytes] = []
     for _, message in entries:
         parts.append(frame_header(0x81, len(message)))
@@ -17,7 +17,7 @@ def websocket_frames(epoch: str, entries: list[Encoded]) -> bytes:
 
 
 def server_sent_events(epoch: str, entries: list[Encoded]) -> bytes:
-    """Events whose id is the cursor (HTML Living Standard section 9.2). JSON holds no line breaks: one line will do."""
+    """Events whose id is the cursor (HTML Living Standard section 9.2). JSON has no line breaks: one line suffices."""
     return b"".join(b"id: %s.%d\ndata: %s\n\n" % (epoch.encode(), seq, message) for seq, message in entries)
 
 

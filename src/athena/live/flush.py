@@ -1,7 +1,7 @@
-"""Writes what was published to all clients that keep up: one shared buffer, a slice of the clients at a time.
+"""Writes published messages to all clients that keep up: one shared buffer, a slice of the clients at a time.
 
-A flush takes every message since the last one. It lets the event loop serve others between its slices, and rests after
-them; what comes in meanwhile goes out with the next one.
+A flush sends every message since the last one. It lets the event loop do other work between its slices, and rests after
+them; messages published meanwhile go out with the next flush.
 """
 
 from __future__ import annotations
@@ -20,60 +20,60 @@ from athena.sockets.broadcast import Broadcast
 log = logging.getLogger("athena.live")
 
 CHUNK_BYTES = 128 * 1024
-"""At most this much, or one message, is handed to a client at a time: with its transport's buffer, what it may cost."""
+"""At most this much, or one message, is written to a client at once: with its transport's buffer, its memory bound."""
 
 AT_ONCE = 40
-"""Clients that are looked at before they are written to, and before the time is."""
+"""Clients that are checked before they are written to, and before the clock is read."""
 
 FEW = 10
-"""So many clients are written to in the turn of the loop that publishes: the next one costs as much as they do."""
+"""At most this many clients are written to in the loop turn that publishes: another turn would cost as much."""
 
 SLICE_CLIENTS = 3 * AT_ONCE
 SLICE_SECONDS = 0.002
-"""A flush lets the event loop serve others after so many clients, a millisecond on a fast machine, or after so long.
-Clients are counted so that a slow machine is not busy with turns of the event loop."""
+"""A flush lets the event loop do other work after this many clients (a millisecond on a fast machine) or this long. The
+finer limit is a count, not a time, so that a slow machine is not kept busy with turns of the event loop."""
 
 REST = 2.0
-"""After a flush the next one waits until the loop has time for it, and at most this many times the time that others
-used the loop during it, or that it took itself, whichever is less. Under load the edits that wait come first, and what
-comes in between goes out at once, so that the cost of a message falls instead of the edits' share. Where nobody else
-wants the loop, nobody waits. docs/decisions/0020-who-waits-for-whom-in-a-flush.md."""
+"""After a flush, the next one waits until the loop has time for it, but at most this many times the loop time that the
+flush took, or that other work took during it, whichever is less. Under load, waiting edits come first and the messages
+of that time go out together, so that the cost per message falls instead of the edits' share. Without other work there
+is no wait. docs/decisions/0020-who-waits-for-whom-in-a-flush.md."""
 
 LOOK_SECONDS = 0.001
-"""How often a flush that waits looks whether the loop has time: whether this timer comes when it is due, and not more
-than `LATE_SECONDS` later, after something else."""
+"""How often a waiting flush checks whether the loop has time. It has if the timer for this check fires no more than
+`LATE_SECONDS` late."""
 LATE_SECONDS = 0.0015
 
 NOWHERE = -2
-"""No client's position."""
+"""A position that no client has."""
 
 
 class Flush:
-    """One at a time, of all `clients` that are live, for as long as something new is published."""
+    """Flushes to all live `clients`, one at a time, as long as there are new messages."""
 
     def __init__(
         self, tail: Tail, clients: Collection[Client], counts: Counts, advance: Callable[[Client], None]
     ) -> None:
-        """`advance` brings any one client to the end of the tail, however that is done."""
+        """`advance` brings a single client to the end of the tail, by whatever means that takes."""
         self.going = False
-        """Whether one is on its way, or waits for its turn."""
+        """Whether a flush is in progress or waiting to begin."""
         self.begun = 0
-        """How many there were: one for all that was published in between."""
+        """How many flushes have begun: one for all that was published in between."""
         self._tail = tail
         self._clients = clients
         self._counts = counts
         self._advance = advance
-        self._again = False  # something was published while one went on
-        self._began = 0.0  # when the present one began (`perf_counter`)
-        self._spent = 0.0  # seconds that it has taken so far, without what others did in between
-        self._rest_until = 0.0  # none waits longer for the loop (`perf_counter`)
-        self._data = b""  # what brings a client at this position, with this encoding, to the end
+        self._again = False  # something was published during a flush
+        self._began = 0.0  # when the current one began (`perf_counter`)
+        self._spent = 0.0  # seconds that it has taken so far, without other work in between
+        self._rest_until = 0.0  # until when the next one may wait for the loop (`perf_counter`)
+        self._data = b""  # brings a client at this position, with this encoding, to the end
         self._position = NOWHERE
         self._encoding: Encoding | None = None
         self._broadcast = Broadcast()
 
     def wake(self) -> None:
-        """Something was published: a flush is made now, in the next turn of the loop, after a rest, or after this."""
+        """Something was published: flush now, in the next loop turn, after a rest, or after the current flush."""
         if self.going:
             self._again = True
             return
@@ -91,7 +91,7 @@ class Flush:
         asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look, due)
 
     def _look(self, due: float) -> None:
-        """Begin, if the loop has time or has been waited for long enough."""
+        """Begin if the loop has time or the wait has lasted long enough."""
         now = perf_counter()
         if now <= due + LATE_SECONDS or now >= self._rest_until:
             self._begin()
@@ -106,7 +106,7 @@ class Flush:
         self._slice(list(self._clients))
 
     def _slice(self, remaining: list[Client]) -> None:
-        """Bring so many of the remaining ones to the end of the tail."""
+        """Bring a slice of the remaining clients to the end of the tail."""
         began = perf_counter()
         self._position = NOWHERE
         for _ in range(SLICE_CLIENTS // AT_ONCE):
@@ -116,7 +116,7 @@ class Flush:
             except Exception:
                 log.exception("%d clients could not be written to; they are cut off, the others go on", len(some))
                 _cut_off(some)
-                self._position = NOWHERE  # what was made for the next ones may not be what they lack
+                self._position = NOWHERE  # the prepared data may not be what the next ones lack
             del remaining[-AT_ONCE:]
             if not remaining or perf_counter() > began + SLICE_SECONDS:
                 break
@@ -127,7 +127,7 @@ class Flush:
             self._end()
 
     def _bring(self, clients: list[Client]) -> None:
-        """Those that are where the one before them was, as nearly all are, get the same bytes, all at once."""
+        """Those at the same position as the client before, as nearly all are, get the same bytes in one batch."""
         position, encoding, end = self._position, self._encoding, self._tail.end
         alike: list[asyncio.Transport] = []
         for client in clients:
@@ -151,11 +151,11 @@ class Flush:
         self._position, self._encoding = position, encoding
 
     def _pause(self, remaining: list[Client]) -> None:
-        """Others get two turns of the loop between slices: what the first one reads is carried out in the second."""
+        """Leave two loop turns between slices to other work: requests read in the first are executed in the second."""
         asyncio.get_running_loop().call_soon(self._slice, remaining)
 
     def _all_since(self, position: int, encoding: Encoding) -> bytes:
-        """What brings every client at `position` up to date in one piece; nothing when that takes more."""
+        """What brings every client at `position` up to date in one piece; empty when one piece is not enough."""
         if position == self._tail.end or not self._tail.covers(position):
             return b""
         chunk = self._tail.read(position, encoding, CHUNK_BYTES)
@@ -166,7 +166,7 @@ class Flush:
         self._broadcast.forget()
         others = perf_counter() - self._began - self._spent
         self._rest_until = perf_counter() + min(self._spent, others) * REST
-        if self._again:  # what was published while this went on has reached only the clients that came after it
+        if self._again:  # messages published during the flush have reached only the clients written to after that
             self._counts.flushed(monotonic())
             self.wake()
         else:
@@ -174,7 +174,7 @@ class Flush:
 
 
 def _cut_off(clients: Collection[Client]) -> None:
-    """They come back, and are served from where they were: nobody is left with a gap."""
+    """They reconnect and resume from their cursors: none is left with a gap."""
     for client in clients:
         with suppress(Exception):
             client.abort()

@@ -1,4 +1,4 @@
-"""What a live connection needs of access control: a permit to begin with, and to ask again while it lives."""
+"""What a live connection needs of access control: a permit to begin with, which is checked again while it lives."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from athena.errors import AthenaError
 
 
 class Permit(Protocol):
-    """Why a live connection may be here. One may be shared by many."""
+    """The right to a live connection. One permit may be shared by many connections."""
 
     def ended(self) -> bool:
-        """Whether it may not any more: a key was revoked, a session or a token is over."""
+        """Whether it is no longer valid: a key was revoked, or a session or token has ended."""
 
     def release(self) -> None:
-        """The connection is gone. Once for each that was admitted with it."""
+        """The connection is gone. To be called once for each connection admitted with it."""
 
 
 class Admitted(NamedTuple):
@@ -27,12 +27,12 @@ class Admitted(NamedTuple):
 
 
 class HandshakeGate(Protocol):
-    """Who may open a WebSocket."""
+    """Decides who may open a WebSocket."""
 
     def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:
-        """Let a handshake in. `target` is the request target, header names are lower case. Raises an `AthenaError`."""
+        """Admit a handshake. `target` is the request target, header names are lower case. Raises an `AthenaError`."""
 
     def refused(
         self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, error: AthenaError
     ) -> None:
-        """A handshake was answered with `error`, for the log."""
+        """Log and count a handshake that was answered with `error`."""

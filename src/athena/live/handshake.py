@@ -1,7 +1,7 @@
 """The ordinary WebSocket handshake (RFC 6455 section 4.2), from headers that are parsed already.
 
-Ten thousand clients that come back after a restart pay for each microsecond of it. Whatever is not ordinary is left to
-the websockets library, which knows what to answer.
+Each microsecond counts when ten thousand clients reconnect after a restart. Anything unusual is left to the websockets
+library, which knows how to answer it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PROTOCOLS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]*,[ \t]*[!#$%&'*+.
 """Tokens with commas between (RFC 9110 section 5.6.2)."""
 
 _SINGLE = frozenset({b"connection", b"origin", b"sec-websocket-key", b"sec-websocket-version", b"upgrade"})
-"""What may be said once."""
+"""Headers that may occur only once."""
 
 MOST_HEADERS = 64
 LONGEST_VALUE = 4096
@@ -29,7 +29,7 @@ Header = tuple[bytes, bytes]
 
 
 def plain_key(headers: Sequence[Header]) -> bytes | None:
-    """The client's key, if this is a handshake in which nothing has to be decided; else None. Names are lower case."""
+    """The client's key if this is an ordinary handshake, else None. Names are lower case."""
     said = dict(headers)
     if len(headers) > MOST_HEADERS or max([len(value) for _, value in headers], default=0) > LONGEST_VALUE:
         return None
@@ -53,7 +53,7 @@ def _repeats_what_is_said_once(headers: Sequence[Header]) -> bool:
 
 
 def switching(key: bytes, subprotocol: str | None) -> bytes:
-    """The answer that lets a client in."""
+    """The response that accepts a handshake."""
     accept = b64encode(sha1(key + GUID, usedforsecurity=False).digest())
     chosen = b"" if subprotocol is None else b"Sec-WebSocket-Protocol: %s\r\n" % subprotocol.encode()
     return (

@@ -1,8 +1,8 @@
-"""Moves the tail to its readers: a flush for those that keep up, a catch-up for those that do not.
+"""Delivers the tail to its readers: by a flush to those that keep up, by a catch-up to those that do not.
 
-A client whose transport says `pause_writing` is taken out of the flush and keeps only its position; when it has
-drained, it catches up: from the tail if that still has what it missed, else from the store's latest states. Reconnects,
-Server-Sent Events and long poll read by the same path.
+A client whose transport calls `pause_writing` is taken out of the flush and keeps only its position; once it has
+drained, it catches up: from the tail if that still has what it missed, else from the store's latest states.
+Reconnecting clients, Server-Sent Events and long poll use the same path.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from athena.live.tail import UNKNOWN, Chunk, Encoding, Tail
 log = logging.getLogger("athena.live")
 
 LOOK_SECONDS = 2.0
-"""How often clients are looked at, at least: those whose permit has ended are gone within this time."""
+"""Maximum time between two checks of the clients: those whose permit has ended are disconnected within this time."""
 
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
@@ -41,7 +41,7 @@ class Hub:
         self.keepalive = keepalive
         self.slow = slow
         self.clients: dict[Client, None] = {}
-        """All that are written to. A set of as many has up to twice the size."""
+        """All that are pushed to. A dict, because a set of as many takes up to twice the memory."""
         self.closing = False
         self.counts = Counts()
         self.streams = Streams()
@@ -51,9 +51,9 @@ class Hub:
         self._replaying: set[Client] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps only weak references
 
-    # ---- what comes in -----------------------------------------------------------------------------------------------
+    # ---- publishing --------------------------------------------------------------------------------------------------
     def publish(self, entries: Sequence[Published], since: float | None = None) -> None:
-        """Committed messages, in the order of their seq. Returns soon; the flush is made now or follows.
+        """Publish committed messages, in the order of their seq. Returns soon; the flush happens now or later.
 
         `since`: when the oldest of the commit's edits was submitted here (`time.monotonic`).
         """
@@ -79,11 +79,11 @@ class Hub:
         else:
             self.flush.wake()
 
-    # ---- clients that are written to ---------------------------------------------------------------------------------
+    # ---- clients that are pushed to ----------------------------------------------------------------------------------
     def locate(self, after: str | None) -> int:
-        """The position a reader starts from: that of its cursor, now without one, UNKNOWN with one that is not ours.
+        """The position a reader starts from: its cursor's, the current end without one, UNKNOWN for an unknown one.
 
-        A seq that this history has not reached is not ours either: it is from before a database was put back.
+        A seq that this history has not reached is unknown too: it is from before an older database was restored.
         """
         if not after:
             return self.tail.end
@@ -97,7 +97,7 @@ class Hub:
         return {"websocket": len(self.clients), **self.streams.open}
 
     def resume_from(self, after: str | None, transport: TransportName) -> int:
-        """The position a reader starts from, as by `locate`; counts those that come back."""
+        """The position a reader starts from, as by `locate`; counts readers that resume."""
         seq = self.locate(after)
         if after:
             kind: Resume = "reset" if seq < self.tail.floor else "tail" if self.tail.covers(seq) else "store"
@@ -105,15 +105,15 @@ class Hub:
         return seq
 
     def reached(self, position: Position) -> Position:
-        """`position`, or where the push is if that is behind: a read of the store may see a commit that is on its way
-        to the clients. A cursor may be too early, never too late."""
+        """`position`, or the end of the tail if that is behind: a read of the store may see a commit that is not
+        published yet. A cursor may be too early, never too late."""
         behind = position.epoch == self.tail.epoch and position.seq > self.tail.end
         return self.tail.position if behind else position
 
     def attach(self, client: Client, after: str | None) -> None:
-        """Begin to serve a client. With `after` (also an empty one) it hears when its replay is complete.
+        """Begin to serve a client. With `after` (also an empty one) it is notified when its replay is complete.
 
-        From here on nothing is missed: what is published while a replay goes on is behind the client's position.
+        From here on nothing is missed: messages published during a replay come after the client's position.
         """
         client.position = self.resume_from(after, "websocket")
         client.wants_ready = after is not None
@@ -142,7 +142,7 @@ class Hub:
         self._advance(client)
 
     def _advance(self, client: Client) -> None:
-        """Write what the client misses, as long as it takes it and the tail has it."""
+        """Write what the client lacks, as long as it accepts more and the tail has it."""
         tail = self.tail
         while not (client.paused or client.closing):
             if client.position >= tail.end:
@@ -190,11 +190,11 @@ class Hub:
             self._replaying.discard(client)
         self._advance(client)
 
-    # ---- readers that ask --------------------------------------------------------------------------------------------
+    # ---- readers that pull -------------------------------------------------------------------------------------------
     async def next(self, seq: int, encoding: Encoding, timeout: float) -> Chunk | None:
-        """What follows `seq`, as soon as there is something.
+        """The messages after `seq`, as soon as there are any.
 
-        An empty chunk after `timeout` seconds in which nothing came; None when Athena stops. Raises `StoreUnavailable`.
+        An empty chunk after `timeout` seconds without any; None when Athena stops. Raises `StoreUnavailable`.
         """
         give_up = asyncio.get_running_loop().time() + timeout
         while not self.closing:
@@ -211,7 +211,7 @@ class Hub:
         return None
 
     async def _changed(self, give_up: float) -> bool:
-        """Wait until something is published; False when the time (loop clock) came first."""
+        """Wait until something is published; False when `give_up` (loop clock) comes first."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
         timer = loop.call_at(give_up, _time_is_up, waiter)
@@ -223,21 +223,21 @@ class Hub:
             self._waiting.discard(waiter)
 
     async def _read_store(self, seq: int, encoding: Encoding) -> Chunk:
-        """The latest states after `seq` from the store, and how far they reach; no data when nothing is left there."""
+        """The latest states after `seq` from the store, and how far they reach; no data when the store has no more."""
         epoch = self.tail.epoch
         page = await self.catchup.page(seq)
-        if page.epoch != epoch or epoch != self.tail.epoch:  # a purge came between: the reader has to start anew
+        if page.epoch != epoch or epoch != self.tail.epoch:  # a purge came in between: the reader must start over
             return Chunk(b"", UNKNOWN)
-        if seq < page.retired:  # something that changed since is gone, and its end cannot be told
+        if seq < page.retired:  # a row that changed since has been deleted: its end cannot be reported
             self.counts.outlived += 1
             return Chunk(b"", UNKNOWN)
         return Chunk(self.catchup.joined_after(page, seq, encoding), max(seq, page.reached))
 
     # ---- time --------------------------------------------------------------------------------------------------------
     async def watch_clients(self) -> None:
-        """Ping clients that are due, give up on silent and stalled ones, and end those that may not be here any more.
+        """Ping clients that are due, drop silent and stalled ones, and end those whose permit has ended.
 
-        Runs until it is cancelled.
+        Runs until cancelled.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -255,7 +255,7 @@ class Hub:
                 client.close(TRY_AGAIN_LATER, f"no progress for {self.slow.timeout:g} s")
 
     async def shutdown(self, timeout: float) -> None:
-        """Flush what is published, then say goodbye to everyone; after `timeout` seconds without it."""
+        """Flush what is published, then close every client; after `timeout` seconds, abort those that are left."""
         while self.flush.going:  # noqa: ASYNC110 — a few slices, and a rest before them
             await asyncio.sleep(0.001)
         self.closing = True

@@ -1,4 +1,4 @@
-"""Long poll: what followed a cursor, or what comes within a few seconds."""
+"""Long poll: the changes after a cursor, or else the first to come within a few seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from athena.live.tail import UNKNOWN
 
 
 class Poll(NamedTuple):
-    """The messages as a JSON array, and the cursor to ask with next."""
+    """The messages as a JSON array, and the cursor for the next poll."""
 
     messages: bytes
     cursor: str
@@ -24,8 +24,8 @@ class Poll(NamedTuple):
 
 
 async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
-    """One poll from `after`, of at most `wait` seconds. None waits for what happens from now on; an empty one is told
-    at once where now is. Raises `StoreUnavailable`."""
+    """One poll from `after`, of at most `wait` seconds. None waits for changes from now on; an empty one is answered
+    at once with the current position. Raises `StoreUnavailable`."""
     if after == "":
         now = hub.tail.position
         return Poll(json_array(now.epoch, [encode_ready(now)]), str(now))
@@ -35,7 +35,7 @@ async def poll(hub: Hub, after: str | None, wait: float) -> Poll:
         seq = chunk.seq
     if chunk is not None and chunk.data:
         return Poll(chunk.data, str(Position(hub.tail.epoch, seq)))
-    # Nothing was answered, so the cursor stays in the history it is from, also when a purge has just ended that one:
-    # with it, the next poll gets the reset.
+    # Without messages the cursor keeps its epoch, even if a purge has just begun a new one: the next poll then gets the
+    # reset. After a shutdown there may be no position to resume from but the cursor that the client sent.
     cursor = after if after is not None and seq == UNKNOWN else str(Position(epoch, max(seq, 0)))
     return Poll(b"[]", cursor)

@@ -1,22 +1,22 @@
-"""What a client that does not keep up costs, and when it is given up on."""
+"""What a client that does not keep up may cost, and when it is dropped."""
 
 from __future__ import annotations
 
 from athena.live.client import Client
 
 TRY_AGAIN_LATER = 1013
-"""The close code a stalled client gets (IANA WebSocket close code registry): come back, with your last cursor."""
+"""The close code a stalled client gets (IANA WebSocket close code registry): reconnect with your last cursor."""
 
 
 class SlowClients:
-    """Policy: keep the position and one write buffer, nothing else; close what makes no progress for `timeout` seconds.
+    """Policy: keep only the position and one write buffer; close a client without progress for `timeout` seconds.
 
     Progress is any byte that the peer acknowledges, however slowly.
     """
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes that it had acknowledged, and since when so many
+        self._waiting: dict[Client, tuple[int, float]] = {}  # bytes acknowledged, and since when no more
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -30,7 +30,7 @@ class SlowClients:
         self._waiting.pop(client, None)
 
     def stalled(self, now: float) -> list[Client]:
-        """The clients that took nothing for `timeout` seconds. Call it every few seconds."""
+        """The clients that acknowledged nothing for `timeout` seconds. Call it every few seconds."""
         given_up = []
         for client, (before, since) in self._waiting.items():
             acknowledged = client.acknowledged()

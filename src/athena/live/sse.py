@@ -1,4 +1,4 @@
-"""Server-Sent Events: the tail as an HTTP answer that does not end (HTML Living Standard section 9.2)."""
+"""Server-Sent Events: the tail as an HTTP response that does not end (HTML Living Standard section 9.2)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ HEADERS = [
     (b"x-accel-buffering", b"no"),  # nginx would hold events back until its buffer is full
 ]
 TRANSPORT = "athena.transport"
-"""The extension of an ASGI scope by which our HTTP protocol shows its transport: streams cut it when it is stuck."""
+"""The ASGI scope extension by which our HTTP protocol exposes its transport: streams abort it when it is stuck."""
 
 PERMIT = "athena.permit"
-"""The member of an ASGI scope that holds why the stream may be here (`live.gate.Permit`)."""
+"""The key of an ASGI scope that holds the stream's permit (`live.gate.Permit`)."""
 
 COMMENT = b":\n\n"
-"""Keeps proxies from cutting an idle stream, and finds out about peers that are gone."""
+"""Keeps proxies from closing an idle stream, and detects peers that are gone."""
 
 
 class EventStream:
-    """One answer, as an ASGI application. Position from `Last-Event-ID`, else from `?after=`."""
+    """The endpoint, as an ASGI application. The position comes from `Last-Event-ID`, else from `?after=`."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -51,7 +51,7 @@ class EventStream:
         try:
             with self._hub.streams.tied(stream, scope[PERMIT], "sse"):
                 await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
-            if stream.cancelled():  # its permit has ended; whoever asks again is told why
+            if stream.cancelled():  # its permit has ended; a client that reconnects is told why
                 scope["extensions"][TRANSPORT].abort()
         finally:
             gone.cancel()
@@ -74,17 +74,17 @@ class EventStream:
             try:
                 chunk = await hub.next(seq, server_sent_events, hub.keepalive.interval)
             except StoreUnavailable:
-                chunk = None  # the client comes back with its last id
+                chunk = None  # the client reconnects with its last id
             if chunk is None:
                 await self._written(b"", False, transport, send)
                 return
             seq, data = chunk.seq, chunk.data or COMMENT
 
     async def _written(self, data: bytes, more: bool, transport: asyncio.Transport, send: Send) -> bool:
-        """Write as soon as the peer has taken nearly all of what was written before. One that takes nothing is cut off:
+        """Write as soon as the peer has read nearly all of what was written before. One that reads nothing is cut off:
         then False.
 
-        uvicorn's send waits for that, and only then writes: a wait that is given up can begin anew."""
+        uvicorn's send waits for that before it writes anything, so a wait that timed out can simply be repeated."""
         now = acknowledged(transport)
         while True:
             try:

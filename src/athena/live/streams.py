@@ -1,4 +1,4 @@
-"""The readers that ask: Server-Sent Events and long poll, each a task that reads the tail by itself."""
+"""Pull readers: Server-Sent Events and long poll, each a task that reads the tail by itself."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ AT_ONCE = 8
 
 
 class Streams:
-    """The tasks of one hub, and why each may be here."""
+    """The tasks of one hub, each with its permit."""
 
     def __init__(self) -> None:
         self._permits: dict[asyncio.Task[Any], Permit] = {}
         self.open: dict[TransportName, int] = {"sse": 0, "longpoll": 0}
-        """How many there are now."""
+        """How many are open now."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
@@ -41,8 +41,8 @@ class Streams:
             self.open[transport] -= 1
 
     async def turn(self) -> None:
-        """Wait until it is one's turn to write. Something new wakes all streams at once, and each has its own copy to
-        write: others are served in between."""
+        """Wait for a turn to write. A new message wakes all streams at once, and each writes its own copy: the event
+        loop does other work in between."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._next)

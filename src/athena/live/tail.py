@@ -1,4 +1,4 @@
-"""The newest messages, encoded once and not before somebody reads them, in one bounded log that all clients read."""
+"""The newest messages in one bounded log that all clients read, each encoded once, when it is first read."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from athena.domain.model import Position
 from athena.domain.wire import Encoded, Published, encode_messages, encode_reset, encode_state, weights
 
 Encoding = Callable[[str, list[Encoded]], bytes]
-"""Joins messages of an epoch into what a transport sends. A module-level function, so that it can be a key."""
+"""Joins messages of an epoch into what a transport sends. A module-level function, so that it can be a dict key."""
 
 UNKNOWN = -1
-"""The position of a reader that gave a cursor which is none of ours: before everything, so it gets a reset."""
+"""The position of a reader with an unknown cursor: before everything, so it gets a reset."""
 
 UNHEARD = 256
-"""Messages that are kept when nobody was there since the oldest of them. Whoever comes back from before that reads the
-store, at most a page for every 256 changes; and what many edits in a row go through stays in the processor's caches."""
+"""Messages kept while no reader is connected. A reader that returns with an older cursor reads the store, at most one
+page for every 256 changes; and the memory used by a long run of edits stays in the processor's caches."""
 
 _seq = attrgetter("seq")
 
 TRIM = 1024
-"""Entries let go of at a time; one by one, each removal would move the whole list."""
+"""Entries removed at a time; one by one, each removal would move the whole list."""
 
 
 class Chunk(NamedTuple):
-    """Encoded messages, and the position of a reader that has them."""
+    """Encoded messages, and the position of a reader that has received them."""
 
     data: bytes
     seq: int
@@ -37,7 +37,7 @@ class Tail:
     """An append-only log in memory of at most `max_bytes` of messages.
 
     `start` and `end` are the positions between which it can replay everything; `floor` is where this epoch began, and a
-    reader from before it has to start anew. Each piece is encoded and joined once for all readers that ask for it.
+    reader from before it must start from scratch. Each chunk is encoded and joined once for all readers of it.
     """
 
     def __init__(self, position: Position, max_bytes: int) -> None:
@@ -48,10 +48,10 @@ class Tail:
         """How many times messages were joined for sending: grows with messages and encodings, never with clients."""
         self._max_bytes = max_bytes
         self._entries: list[Published] = []
-        self._weights: list[int] = []  # bytes of each, up to where they were weighed
-        self._first = 0  # entries before it are let go of, and removed from the list TRIM at a time
+        self._weights: list[int] = []  # bytes of each, as far as they have been weighed
+        self._first = 0  # entries before it are dropped, and removed from the list TRIM at a time
         self._bytes = 0
-        self._unheard = 0  # messages since somebody was there
+        self._unheard = 0  # messages since a reader was connected
         self._joined: dict[tuple[Encoding, int, int], Chunk] = {}
 
     @property
@@ -59,11 +59,11 @@ class Tail:
         return Position(self.epoch, self.end)
 
     def append(self, entries: Sequence[Published], heard: bool = True) -> None:
-        """Add messages in the order of their seq. The oldest ones go when there is no room, a few at a time.
+        """Add messages in the order of their seq. To make room, the oldest ones are dropped, a few at a time.
 
-        `heard` is whether anybody is there to read them. The first one tells of a single change. Where some are missing
-        before it, since a commit was stored and could not be pushed, this begins anew, and whoever stands before the
-        gap reads the store.
+        `heard` is whether any reader is connected. The first message must be for a single change. If there is a gap
+        before it, because a commit was stored but could not be pushed, the tail starts over after the gap, and readers
+        from before the gap read the store.
         """
         if entries and entries[0].seq != self.end + 1:
             self._forget()
@@ -80,7 +80,7 @@ class Tail:
             self._forget()
             self.start = entries[-UNHEARD - 1].seq
             self._entries += entries[-UNHEARD:]
-            return  # so few need not be weighed before more come, or somebody
+            return  # so few need not be weighed until more arrive, or a reader does
         self._entries += entries
         self._weigh()
         if self._unheard > UNHEARD:
@@ -93,31 +93,31 @@ class Tail:
             self._first = 0
 
     def _weigh(self) -> None:
-        """All of them that are not weighed yet."""
+        """Weigh the entries that have not been weighed yet."""
         if len(self._weights) < len(self._entries):
             added = weights(self._entries[len(self._weights) :])
             self._weights += added
             self._bytes += sum(added)
 
     def _drop(self, count: int) -> None:
-        """Let go of the `count` oldest messages."""
+        """Drop the `count` oldest messages."""
         if count > 0:
             upto = self._first + count
             self._bytes -= sum(self._weights[self._first : upto])
             self._first = upto
-            self.start = max(self.start, self._entries[upto - 1].seq)  # it may begin behind what is put back
+            self.start = max(self.start, self._entries[upto - 1].seq)  # which may be after a preloaded entry
 
     def _forget(self) -> None:
         self._entries, self._weights, self._first, self._bytes = [], [], 0, 0
 
     def preload(self, start: int, entries: Sequence[Published]) -> None:
-        """Begin with what was before: `entries` are all that changed after `start`, the latest states alone."""
+        """Restore earlier changes: `entries` have the latest state of everything that changed after `start`."""
         self.start, end = start, self.end
         self._append(entries, heard=True)
         self.end = end
 
     def restart(self, position: Position) -> None:
-        """Begin a new epoch: nothing before `position` can be replayed, and every reader has to start anew."""
+        """Begin a new epoch: nothing before `position` can be replayed, and every reader must start from scratch."""
         self.epoch, self.floor = position
         self.start = self.end = position.seq
         self._forget()
@@ -128,7 +128,7 @@ class Tail:
         return seq >= self.start or seq < self.floor
 
     def read(self, seq: int, encoding: Encoding, max_bytes: int) -> Chunk:
-        """What follows `seq`: at least one message if there is any, else at most `max_bytes` of messages.
+        """The messages after `seq`: at most `max_bytes` of them, but at least one if there is any.
 
         `covers(seq)` must be true. A reader from before the floor gets a reset to the end.
         """
@@ -151,13 +151,13 @@ class Tail:
                 break
             stop += 1
         entries = encode_messages(self._entries[first:stop], self.epoch)
-        if not entries:  # a position that we never gave out, from before a purge and a restart: it misses nothing
+        if not entries:  # a position never issued, from before a purge and a restart: nothing is missing
             return Chunk(b"", max(seq, self.end))
         self.joins += 1
         return Chunk(encoding(self.epoch, entries), entries[-1].seq)
 
     def _encode(self, index: int) -> None:
-        """From now on the entry there is bytes; but archived ones, since neighbours share a message."""
+        """Replace the entry by its encoded form, but not an archived one: neighbours share one message."""
         message = self._entries[index]
         if not isinstance(message, Encoded) and not message.archived:
             made = encode_state(message, self.epoch)

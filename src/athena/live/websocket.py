@@ -1,4 +1,4 @@
-"""The WebSocket endpoint: an asyncio protocol that uvicorn hands upgrade requests to.
+"""The WebSocket endpoint: an asyncio protocol that takes over connections with a WebSocket handshake.
 
 ASGI can only send one message to one client at a time; this class lets the hub write the same bytes to all. Handshake
 and inbound frames go through the sans-I/O `ServerProtocol` of the websockets library, which exists only while something
@@ -31,18 +31,18 @@ from athena.sockets.peer import acknowledged, unacknowledged
 
 INVALID_DATA = 1007
 CLOSE_GRACE = 2.0
-"""Seconds a peer has to answer a close frame, before the transport is cut."""
+"""Seconds within which a peer must answer a close frame, before the transport is aborted."""
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """One client. uvicorn makes it with the upgrade request, and gives it the request's bytes at once."""
+    """One client. Created on a WebSocket handshake, which it is given at once, parsed or as bytes."""
 
     max_message: ClassVar[int] = 4096
-    """Bytes that a message from a client may have; more is closed with 1009. Clients have nothing to say but pings."""
+    """Maximum bytes of a client's message; a larger one is closed with 1009. Clients need to send nothing but pings."""
 
     max_inbound: ClassVar[int] = 64 * 1024
-    """Bytes that a client may send between two pings of ours; more is closed with 1008. Each frame costs the event loop
-    a little and may want an answer, so a flood of them would be paid for by everyone else."""
+    """Bytes that a client may send between two of our pings; more is closed with 1008. Each frame costs the event loop
+    a little and may need an answer, so a flood of them would slow down all other clients."""
 
     encoding = staticmethod(websocket_frames)
 
@@ -72,8 +72,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._parsing: _Parsing | None = None
         self._handshaken = False
         self._inbound = 0  # bytes since our last ping
-        self._silent_since = 0.0  # when the unanswered ping was sent, or more acknowledged; 0 when there is none
-        self._acknowledged = 0  # bytes, by then
+        self._silent_since = 0.0  # when a still unanswered ping was sent, or more acknowledged since; 0 for none
+        self._acknowledged = 0  # bytes acknowledged by then
         self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
         self.live = self.wants_ready = self.paused = self.closing = False
@@ -106,11 +106,11 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.closing and self._parsing is None:
             if not self.transport.can_write_eof():
                 self.transport.close()  # over TLS, see `_end`: it has answered
-            return  # what comes after the goodbye is read, so that the peer gets to see it, and dropped
+            return  # read on after our close frame, so that the peer receives it, and drop the data
         self._inbound += len(data)
         flood = self._inbound > self.max_inbound
         if flood:
-            data = data[: self.max_message]  # enough to tell a message that is too long from many
+            data = data[: self.max_message]  # enough to tell one message that is too long from many short ones
         self._parse(data)
         if flood and not self.closing:
             self._hub.counts.ended["flood"] += 1
@@ -135,7 +135,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def accept_handshake(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Answer a handshake whose headers are parsed already (lower-case names), if it is an ordinary one.
 
-        False when it is not: then its bytes have to be given to `data_received`.
+        False when it is not: then its bytes must be given to `data_received`.
         """
         key = plain_key(headers)
         if key is None:
@@ -166,7 +166,7 @@ class WebSocketProtocol(asyncio.Protocol):
         parser = parsing.protocol
         path, after = _target(request.path)
         headers = _headers(request)
-        response = parser.accept(request)  # whatever is no handshake is answered so, before anybody is asked who it is
+        response = parser.accept(request)  # refuses anything but a handshake, before authentication
         refusal: AthenaError | None = None
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             try:
@@ -191,7 +191,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # ---- frames ------------------------------------------------------------------------------------------------------
     def _frame(self, frame: Frame, parsing: _Parsing) -> bool:
-        """Look at one frame -> whether what came behind it still counts."""
+        """Process one frame -> whether the data after it still counts."""
         size = len(frame.data)
         parsing.consumed += 6 + size + (0 if size < 126 else 2 if size < 65536 else 8)
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
@@ -204,10 +204,10 @@ class WebSocketProtocol(asyncio.Protocol):
         return True
 
     def message_received(self, frame: Frame) -> None:
-        """A data frame that is well formed. Athena has no use for what clients say."""
+        """A well-formed data frame. Athena ignores what clients send."""
 
     def _transmit(self, parser: ServerProtocol) -> None:
-        """Send what the parser has to say: handshake, pongs, close frames; an empty piece means the end."""
+        """Send the parser's output: handshake, pongs, close frames; an empty piece means the end."""
         for data in parser.data_to_send():
             if self.transport.is_closing():
                 return
@@ -219,7 +219,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _end(self, answered: bool = False) -> None:
         """Half-close and read on until the peer is gone: closing at once could make it lose the close frame.
 
-        TLS has no half-close: there, close when the peer has said goodbye (`answered`), now or soon."""
+        TLS has no half-close: there, close once the peer has answered the close frame (`answered`), now or soon."""
         self.closing = True
         self._parsing = None
         self._hub.leave(self)
@@ -242,7 +242,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._silent_since and now - self._silent_since >= self._hub.keepalive.timeout:
             before, self._acknowledged = self._acknowledged, acknowledged(self.transport)
             if self._acknowledged > before and unacknowledged(self.transport):
-                self._silent_since = now  # it reads, and has yet to come to the ping
+                self._silent_since = now  # it reads, but has not reached the ping yet
             else:
                 self._hub.counts.ended["silent"] += 1
                 self.abort()
@@ -263,7 +263,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 class _Parsing:
-    """What a client has said in part: here only while it is not complete, which for most is never."""
+    """Incomplete input of a client: exists only while there is some, which for most clients is never."""
 
     __slots__ = ("_fragments", "consumed", "protocol", "received")
 
@@ -284,7 +284,7 @@ class _Parsing:
             self._fragments = False
 
     def is_done(self) -> bool:
-        """Whether every byte given was part of a complete frame, and no message is half there."""
+        """Whether every byte given was part of a complete frame, and no message is half received."""
         return self.received == self.consumed and not self._fragments
 
 
