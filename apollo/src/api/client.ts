@@ -1,30 +1,30 @@
-import { ApiError, Session, isRefusal, type Given } from './session.js';
+import { ApiError, Session, isRefusal, type Credentials } from './session.js';
 import { readDetails, readMessage, readRow, type Details, type Row } from './types.js';
 
 export interface Page {
   readonly rows: readonly Row[];
-  /** Opaque; undefined on the last page. */
+  /** An opaque cursor; undefined on the last page. */
   readonly next: string | undefined;
   readonly total: number;
 }
 
-/** Who Athena takes us for. */
+/** The user, as Athena knows it. */
 export interface Viewer {
   readonly name: string;
   readonly role: string;
-  /** There is one to end: not where there is no access control, nor for a key or token. */
+  /** Whether there is a session to end: not without access control, nor for a key or token. */
   readonly hasSession: boolean;
 }
 
 /** The requests to one Athena. `base` ends with a slash. */
 export class Client {
   readonly session: Session;
-  /** A request was answered 401. Not called for those that find out about it (`isSignedOut`, the transports). */
+  /** A request was answered 401. Not called by `isSignedOut` or by the transports, which handle 401 themselves. */
   refused: () => void = () => undefined;
 
   constructor(
     readonly base: string,
-    given?: Given,
+    given?: Credentials,
   ) {
     this.session = new Session(this.url('sessions'), given);
   }
@@ -35,7 +35,7 @@ export class Client {
     return url;
   }
 
-  /** One page of the history; give `next` of the page before to go on without shifting. */
+  /** One page of the history; pass `next` of the previous page to continue without shifting. */
   async history(filters: URLSearchParams, limit: number, next?: string, signal?: AbortSignal): Promise<Page> {
     const query = new URLSearchParams(filters);
     query.set('limit', String(limit));
@@ -49,9 +49,9 @@ export class Client {
     };
   }
 
-  /** @throws ApiError 404 or 400 when there is no such transaction, or cannot be */
+  /** @throws ApiError 404 when there is no such transaction, 400 when the id cannot be one */
   async details(id: string, signal?: AbortSignal): Promise<Details> {
-    // Addresses lose such a part, however it is encoded: it would be another route that answers.
+    // URLs drop such a segment, however it is encoded, and would address another route.
     if (id === '.' || id === '..') throw new ApiError(404, 'unaddressable', `expected a transaction id, got ${id}`);
     const json = await this.ask(this.url(`webhooks/txs/${encodeURIComponent(id)}`), { signal: signal ?? null });
     const details = readDetails(json);
@@ -64,11 +64,11 @@ export class Client {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ notification_ids: ids }),
-      keepalive: true, // also goes through while the page is being left
+      keepalive: true, // is sent even while the page is being closed
     });
   }
 
-  /** Are there changes behind this cursor? Finds out whether a silent connection is dead. */
+  /** Whether there are changes after this cursor: if so, a silent connection may be dead. */
   async hasChanges(after: string, signal: AbortSignal): Promise<boolean> {
     const query = new URLSearchParams({ after, wait: '0' });
     const json = await this.ask(this.url('notifications/changes', query), { signal });
@@ -76,7 +76,7 @@ export class Client {
     return messages.some((message) => readMessage(message).kind !== 'ready');
   }
 
-  /** Who we are to Athena; undefined where it does not say. */
+  /** The current user; undefined if Athena does not tell. */
   async viewer(signal?: AbortSignal): Promise<Viewer | undefined> {
     const answer = await this.fetch(this.url('sessions/current'), { signal: signal ?? null });
     const json = answer.ok ? await members(answer) : undefined;
@@ -87,27 +87,27 @@ export class Client {
 
   async signOut(): Promise<void> {
     const answer = await this.fetch(this.url('sessions/current'), { method: 'DELETE' });
-    // 401: it had ended by itself.
+    // 401: the session has already ended.
     if (!answer.ok && answer.status !== 401) throw await failure(answer);
   }
 
-  /** Asks for the least there is: is that refused for want of who we are? Throws when there is no answer. */
+  /** Makes the smallest request: is it refused because we are not signed in? Throws when there is no response. */
   async isSignedOut(signal: AbortSignal): Promise<boolean> {
     try {
       const answer = await this.fetch(this.url('notifications', new URLSearchParams({ limit: '1' })), { signal });
       return answer.status === 401;
     } catch (error) {
-      if (isRefusal(error)) return true; // the ticket
+      if (isRefusal(error)) return true; // the ticket was refused
       throw error;
     }
   }
 
-  /** `fetch`, as whoever we are. Its errors are `fetch`'s, and those of `Session.bearer`. */
+  /** `fetch` with our credentials. It throws what `fetch` and `Session.bearer` throw. */
   async fetch(url: URL, init: RequestInit): Promise<Response> {
     const bearer = await this.session.bearer();
     const headers = new Headers(init.headers);
     if (bearer !== undefined) headers.set('Authorization', `Bearer ${bearer}`);
-    // Over plain http browsers do not say which page asks for its own data, and a cookie counts only if somebody does.
+    // Over plain http, browsers do not identify the page in same-origin GETs; without that, Athena refuses the cookie.
     else if (url.origin === location.origin) headers.set('X-Athena-Page', 'apollo');
     return fetch(url, { cache: 'no-store', credentials: this.session.cookies, ...init, headers });
   }

@@ -1,8 +1,8 @@
-/** Why Athena could not be asked, or what it answered instead. */
+/** Athena could not be reached, or answered with an error. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
-  /** @param status HTTP status, or 0 when there was no answer at all. */
+  /** @param status HTTP status, or 0 when there was no response. */
   constructor(
     readonly status: number,
     readonly code: string,
@@ -12,37 +12,37 @@ export class ApiError extends Error {
   }
 }
 
-/** Athena does not know who asks, or no longer does. */
+/** Athena does not accept our credentials, or no longer does. */
 export const isRefusal = (error: unknown): boolean => error instanceof ApiError && error.status === 401;
 
-/** What the page gives Apollo to sign in with. Nothing of it: the browser's own cookie, or nothing at all. */
-export interface Given {
-  /** A single-use ticket, exchanged for a token before the first request. Goes before `token`. */
+/** What the page gives Apollo to sign in with. If it is empty: the browser's cookie, or no credentials at all. */
+export interface Credentials {
+  /** A single-use ticket, exchanged for a token before the first request. Takes precedence over `token`. */
   readonly ticket: string;
-  /** A bearer token that the page has itself. */
+  /** A bearer token that the page already has. */
   readonly token: string;
   /** Send cookies to an Athena on another origin too. */
   readonly cookies: boolean;
 }
 
-export const NOTHING_GIVEN: Given = { ticket: '', token: '', cookies: false };
+export const NOTHING_GIVEN: Credentials = { ticket: '', token: '', cookies: false };
 
 const EXCHANGE_MS = 10_000;
 
-/** As whom Apollo asks. Tokens are kept in memory only: they go with the page. */
+/** Apollo's credentials. Tokens are kept in memory only, for the life of the page. */
 export class Session {
-  private given: Given = NOTHING_GIVEN;
+  private given: Credentials = NOTHING_GIVEN;
   private exchange: Promise<string | undefined> | undefined;
 
   /** @param address where tickets are exchanged: `POST <base>api/v3/sessions` */
   constructor(
     private readonly address: URL,
-    given: Given = NOTHING_GIVEN,
+    given: Credentials = NOTHING_GIVEN,
   ) {
     this.given = given;
   }
 
-  /** Whether the page, not Apollo's user, has to sign in again. */
+  /** Whether the page, not the user, must sign in again. */
   get isGiven(): boolean {
     return this.given.ticket !== '' || this.given.token !== '';
   }
@@ -51,8 +51,8 @@ export class Session {
     return this.given.cookies ? 'include' : 'same-origin';
   }
 
-  /** False when it is what was given before. */
-  renew(given: Given): boolean {
+  /** Replaces the credentials; false when they are unchanged. */
+  renew(given: Credentials): boolean {
     const { ticket, token, cookies } = this.given;
     if (ticket === given.ticket && token === given.token && cookies === given.cookies) return false;
     if (ticket !== given.ticket) this.exchange = undefined;
@@ -61,8 +61,8 @@ export class Session {
   }
 
   /**
-   * The bearer token, or undefined where none is needed. The ticket is exchanged once, however many ask meanwhile.
-   * @throws ApiError 401 when Athena refused the ticket (from then on always), else why it could not be exchanged yet
+   * The bearer token, or undefined where none is needed. Concurrent calls exchange the ticket only once.
+   * @throws ApiError 401 when Athena refused the ticket (permanently), otherwise why it could not be exchanged yet
    */
   async bearer(): Promise<string | undefined> {
     const { ticket, token } = this.given;
@@ -71,7 +71,7 @@ export class Session {
     try {
       return await exchange;
     } catch (error) {
-      // A ticket that was refused stays so; one that never arrived may be sent again.
+      // A refused ticket stays refused; one that never arrived may be sent again.
       if (this.exchange === exchange && !isRefusal(error)) this.exchange = undefined;
       throw error;
     }
@@ -91,7 +91,7 @@ export class Session {
     } catch (error) {
       throw new ApiError(0, 'unreachable', String(error));
     }
-    if (answer.status === 404) return undefined; // an Athena without access control takes everybody
+    if (answer.status === 404) return undefined; // an Athena without access control needs no token
     const json: unknown = await answer.json().catch(() => undefined);
     const token = (json as { token?: unknown } | null | undefined)?.token;
     if (answer.ok && typeof token === 'string') return token;

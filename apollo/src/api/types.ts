@@ -1,4 +1,4 @@
-/** What Athena sends, and how much of it Apollo believes. Unknown members and types are ignored (docs/live.md). */
+/** Athena's messages, and how Apollo validates them. Unknown members and types are ignored (docs/live.md). */
 
 export const STATUSES = ['pending', 'undoing', 'error', 'success'] as const;
 export type Status = (typeof STATUSES)[number];
@@ -11,7 +11,7 @@ export interface Row {
   readonly status: Status;
   /** `"<description>: <last message>"`, or the description alone. */
   readonly message: string;
-  /** Only in the history; live messages carry `message` alone. */
+  /** Only in the history; live messages have only `message`. */
   readonly description?: string;
   readonly ts_display: number;
   readonly ts_started?: number;
@@ -48,12 +48,12 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 const integer = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 
-/** Drops absent members, so that "only if known" stays absent and never becomes `undefined` in a spread. */
+/** Drops undefined members, so that they do not overwrite known ones in a spread. */
 function present<T extends object>(members: T): T {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** A row, or undefined when it lacks what cannot be done without. */
+/** A row, or undefined when a required member is missing. */
 export function readRow(value: unknown): Row | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const json = value as Json;
@@ -80,7 +80,7 @@ export function readRow(value: unknown): Row | undefined {
   }) as Row;
 }
 
-/** Never throws: what cannot be understood is `other`, and still moves the position on. */
+/** Never throws: an unknown message is `other`, and still advances the position. */
 export function readMessage(value: unknown): LiveMessage {
   if (typeof value !== 'object' || value === null) return { kind: 'other' };
   const json = value as Json;

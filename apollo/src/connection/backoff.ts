@@ -2,8 +2,8 @@ export const FIRST_MS = 500;
 export const MOST_MS = 30_000;
 
 /**
- * Full jitter: anywhere between nothing and a bound that doubles from 0.5 s to 30 s, so that ten thousand pages that
- * lost the same server do not come back in the same moment.
+ * Exponential backoff with full jitter: a random delay between 0 and a bound that doubles from 0.5 s to 30 s, so that
+ * ten thousand pages that lost the same server do not reconnect at the same moment.
  */
 export class Backoff {
   private attempts = 0;

@@ -1,6 +1,6 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import { Client } from '../api/client.js';
-import type { Given } from '../api/session.js';
+import type { Credentials } from '../api/session.js';
 import type { LiveMessage } from '../api/types.js';
 import { Backoff } from './backoff.js';
 import { Connector, type ConnectorState } from './connector.js';
@@ -10,18 +10,18 @@ import { eventStreamTransport } from './sse.js';
 import type { TransportName } from './transport.js';
 import { webSocketTransport } from './websocket.js';
 
-/** Shorter troubles than this are nobody's business. */
+/** Shorter interruptions are not shown. */
 export const QUIET_MS = 2_000;
 
 export type Health = 'live' | 'connecting' | 'reconnecting' | 'offline' | 'signed-out';
 
 export interface Owner {
-  /** Never called after the host is gone. */
+  /** Never called after the host is disconnected. */
   received(message: LiveMessage, replay: boolean): void;
   healthChanged(health: Health, transport: TransportName | undefined): void;
 }
 
-/** The connection as a part of an element: begins and ends with it, and renders it anew when its health changes. */
+/** The connection of an element: starts and stops with it, and updates it when the health changes. */
 export class ConnectionController implements ReactiveController {
   health: Health = 'live';
   transport: TransportName | undefined;
@@ -38,14 +38,14 @@ export class ConnectionController implements ReactiveController {
     host.addController(this);
   }
 
-  /** Connects to the Athena at this address, and to no other. A connection that works survives a new token. */
-  connect(base: string, given: Given): void {
+  /** Connects to the Athena at this address, and disconnects from any other. A live connection survives a new token. */
+  connect(base: string, given: Credentials): void {
     if (this.client?.base !== base) {
       this.disconnect();
       this.client = new Client(base, given);
-      this.client.refused = () => this.connector?.suspect();
+      this.client.refused = () => this.connector?.verifySession();
     } else if (this.client.session.renew(given)) {
-      // Tickets do not keep: exchanged now. Why it failed, the next request finds out.
+      // Tickets expire soon, so exchange it now. The next request reports an error.
       if (this.connector?.state.phase === 'live') void this.client.session.bearer().catch(() => undefined);
       else this.disconnect();
     }
@@ -90,9 +90,9 @@ export class ConnectionController implements ReactiveController {
 
   readonly wake = (): void => this.connector?.wake();
 
-  /** Somebody signed out: finds out whether that is so, and rests. */
-  suspect(): void {
-    this.connector?.suspect();
+  /** The session may have ended: checks that, and stops if so. */
+  verifySession(): void {
+    this.connector?.verifySession();
   }
 
   private disconnect(): void {
@@ -111,7 +111,7 @@ export class ConnectionController implements ReactiveController {
 
   private readonly flush = (): void => this.position?.flush();
 
-  private readonly wentOffline = (): void => this.connector?.wake(); // finds out whether that is so
+  private readonly wentOffline = (): void => this.connector?.wake(); // checks whether the connection is really lost
 
   private changed(state: ConnectorState): void {
     if (state.phase === 'live') {

@@ -1,12 +1,12 @@
 /**
- * Takes an event stream apart (HTML Living Standard section 9.2.6), as far as Athena uses it: `data` lines, comments.
- * Pure: feed it text as it comes, in pieces of any size.
+ * Parses an event stream (HTML Living Standard section 9.2.6), as far as Athena uses it: `data` lines and comments.
+ * Pure: feed it text as it arrives, in chunks of any size.
  */
 export class EventStreamParser {
   private rest = '';
   private data: string[] = [];
 
-  /** The data of each event that is complete now. */
+  /** The data of each event completed by this chunk. */
   feed(chunk: string): string[] {
     const events: string[] = [];
     const lines = (this.rest + chunk).split(/\r\n|\n|\r(?!$)/);

@@ -3,16 +3,16 @@ import { isRefusal } from '../api/session.js';
 import type { Listener, Transport } from './transport.js';
 
 const LONGEST_WAIT_S = 25;
-/** Over its wait, how long an answer may take before the request is given up. */
+/** How long a response may take beyond its wait before the request is aborted. */
 const GRACE_MS = 10_000;
 
-/** Works through everything that passes plain HTTP. */
+/** Works through anything that passes plain HTTP. */
 export function longPollTransport(client: Client): Transport {
   return {
     name: 'longpoll',
     open(after, listener, idleMs) {
       const aborter = new AbortController();
-      // Answer before whatever is on the way loses patience.
+      // Respond before an intermediary times out.
       const wait = idleMs === undefined ? LONGEST_WAIT_S : Math.max(2, Math.min(LONGEST_WAIT_S, idleMs / 1250));
       void poll(client, after, Math.floor(wait), listener, aborter.signal).then((refused) => {
         if (!aborter.signal.aborted) listener.closed(refused);
@@ -22,7 +22,7 @@ export function longPollTransport(client: Client): Transport {
   };
 }
 
-/** Ends, without an error, when a request fails. True: Athena does not know who we are. */
+/** Ends without an error when a request fails. True: Athena answered that we are not signed in. */
 async function poll(
   client: Client,
   after: string,
@@ -31,7 +31,7 @@ async function poll(
   closed: AbortSignal,
 ): Promise<boolean> {
   let cursor = after;
-  let seconds = 0; // the first answer comes at once, and shows that this way works
+  let seconds = 0; // the first response comes at once, and shows that this transport works
   while (!closed.aborted) {
     const query = new URLSearchParams({ after: cursor, wait: String(seconds) });
     const answer = await ask(client, client.url('notifications/changes', query), seconds * 1000 + GRACE_MS, closed);
@@ -42,7 +42,7 @@ async function poll(
       listener.message(message);
       if (closed.aborted) return false; // another transport took over just there
     }
-    // Athena sends no `ready` for a cursor here, since each answer is complete: say it for the others' sake.
+    // Each response is complete, so Athena sends no `ready` here: add it, as the other transports have it.
     if (seconds === 0) listener.message({ type: 'ready', cursor: answer.cursor });
     cursor = answer.cursor;
     seconds = wait;

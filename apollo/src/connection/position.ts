@@ -1,4 +1,4 @@
-/** Where the tab is in the stream of changes. */
+/** The tab's position in the stream of changes. */
 export interface Position {
   get(): string;
   set(cursor: string): void;
@@ -12,8 +12,8 @@ interface Storage {
 const WRITE_MS = 250;
 
 /**
- * The last cursor, kept for the tab's life (sessionStorage), so that a reload misses nothing. It is a position in the
- * stream, not a record of what somebody saw. Written at most four times a second: bursts bring hundreds of cursors.
+ * The last cursor, kept for the life of the tab (sessionStorage), so that a reload misses nothing. It is a position in
+ * the stream, not a record of what the user saw. Written at most four times a second: bursts bring hundreds of cursors.
  */
 export class TabPosition implements Position {
   private cursor: string;
@@ -41,7 +41,7 @@ export class TabPosition implements Position {
     try {
       this.storage?.setItem(this.key, this.cursor);
     } catch {
-      // Full or forbidden: the cursor then lives as long as the page.
+      // Full or forbidden: then the cursor lives as long as the page.
     }
   }
 
@@ -54,7 +54,7 @@ export class TabPosition implements Position {
   }
 }
 
-/** sessionStorage, or nothing where the browser forbids it (it throws on access, then). */
+/** sessionStorage, or undefined where the browser forbids it (access then throws). */
 export function tabStorage(): Storage | undefined {
   try {
     return globalThis.sessionStorage;

@@ -4,8 +4,8 @@ import { EventStreamParser } from './event-stream.js';
 import type { Transport } from './transport.js';
 
 /**
- * Server-Sent Events over `fetch`. Not `EventSource`: that hides comments, so a page could not tell a quiet stream from
- * a dead one, and it reconnects on its own terms.
+ * Server-Sent Events over `fetch`. Not `EventSource`: it hides comments, so that a quiet stream looks like a dead one,
+ * and it reconnects by its own rules.
  */
 export function eventStreamTransport(client: Client): Transport {
   return {
@@ -30,7 +30,7 @@ export function eventStreamTransport(client: Client): Transport {
 
 type Sink = (parser: EventStreamParser, text: string) => void;
 
-/** Ends, without an error, when the stream does, for whatever reason. True: Athena does not know who we are. */
+/** Ends without an error when the stream ends, for any reason. True: Athena answered that we are not signed in. */
 async function read(client: Client, url: URL, signal: AbortSignal, sink: Sink): Promise<boolean> {
   try {
     const answer = await client.fetch(url, { signal, headers: { Accept: 'text/event-stream' } });
@@ -45,7 +45,7 @@ async function read(client: Client, url: URL, signal: AbortSignal, sink: Sink): 
       sink(parser, decoder.decode(value, { stream: true }));
     }
   } catch (error) {
-    return isRefusal(error); // else the network, or close()
+    return isRefusal(error); // otherwise the network failed, or close() was called
   }
 }
 

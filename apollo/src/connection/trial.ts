@@ -1,20 +1,20 @@
 import { readMessage } from '../api/types.js';
 import type { Connection, Listener, Transport } from './transport.js';
 
-/** Without having taken over by then, a trial has failed. */
+/** A trial that has not taken over in this time has failed. */
 export const TRIAL_MS = 5_000;
 
 export interface TrialEvents {
-  /** It works, and is where we are. `missed`: what it brought beyond that, in order; from now on `become` decides. */
+  /** It is ready, and has reached our position. `missed`: the later messages it has received, in order. */
   aligned(missed: readonly unknown[]): void;
-  /** It works, but never met the position of the connection in use. */
+  /** It is ready, but never reached the position of the connection in use. */
   unaligned(): void;
   failed(): void;
 }
 
 /**
- * A better transport, tried beside the connection in use. Both bring the same messages in the same order, so the trial
- * keeps what it gets until it meets the position of the other: there it can take over without a gap or a duplicate.
+ * A better transport, tried in parallel to the connection in use. Both deliver the same messages in the same order, so
+ * the trial buffers its own until both are at the same position: there it can take over without a gap or a duplicate.
  */
 export class Trial {
   private readonly kept: { readonly value: unknown; readonly cursor: string | undefined }[] = [];
@@ -22,9 +22,9 @@ export class Trial {
   private readonly connection: Connection;
   private isReady = false;
   private isUnaligned = false;
-  private heir: Listener | undefined;
+  private listener: Listener | undefined;
 
-  /** @param position where the connection in use is now */
+  /** @param position the current cursor of the connection in use */
   constructor(
     readonly transport: Transport,
     idleMs: number | undefined,
@@ -37,9 +37,9 @@ export class Trial {
     this.connection = transport.open(
       after,
       {
-        message: (value) => (this.heir === undefined ? this.keep(value) : this.heir.message(value)),
-        alive: () => this.heir?.alive(),
-        closed: (refused) => (this.heir === undefined ? events.failed() : this.heir.closed(refused)),
+        message: (value) => (this.listener === undefined ? this.keep(value) : this.listener.message(value)),
+        alive: () => this.listener?.alive(),
+        closed: (refused) => (this.listener === undefined ? events.failed() : this.listener.closed(refused)),
       },
       idleMs,
     );
@@ -50,16 +50,16 @@ export class Trial {
     this.connection.close();
   }
 
-  /** From now on it is the connection in use. */
-  become(heir: Listener): Connection {
+  /** Makes it the connection in use; `listener` gets all later messages. */
+  takeOver(listener: Listener): Connection {
     clearTimeout(this.timer);
-    this.heir = heir;
+    this.listener = listener;
     return this.connection;
   }
 
-  /** To be called after each message of the connection in use. */
+  /** Call this after each message of the connection in use. */
   compare(): void {
-    if (!this.isReady || this.isUnaligned || this.heir !== undefined) return;
+    if (!this.isReady || this.isUnaligned || this.listener !== undefined) return;
     const position = this.position();
     const at = this.kept.findLastIndex(({ cursor }) => cursor === position);
     if (at >= 0) this.events.aligned(this.kept.slice(at + 1).map(({ value }) => value));
@@ -69,7 +69,7 @@ export class Trial {
     const { kind, cursor } = readMessage(value);
     this.kept.push({ value, cursor });
     if (kind === 'ready') this.isReady = true;
-    if (kind === 'reset') this.isUnaligned = true; // another history: begin anew
+    if (kind === 'reset') this.isUnaligned = true; // another history: start again
     if (this.isReady && this.isUnaligned) this.events.unaligned();
     else this.compare();
   }

@@ -2,7 +2,7 @@ import type { Client } from '../api/client.js';
 import { isRefusal } from '../api/session.js';
 import type { Listener, Transport } from './transport.js';
 
-/** RFC 6455 section 7.4.1: a policy was violated; Athena says so to a session that ended, too. */
+/** RFC 6455 section 7.4.1: policy violation; Athena also closes with it when a session has ended. */
 const POLICY_VIOLATION = 1008;
 
 export function webSocketTransport(client: Client): Transport {
@@ -22,7 +22,7 @@ export function webSocketTransport(client: Client): Transport {
           const url = client.url('notifications/live', new URLSearchParams({ after }));
           if (!over) socket = connect(url, bearer, () => over, { ...listener, closed });
         })
-        // Also a page under https with a base under http: never going to work, and said by throwing.
+        // Also throws for a base with http on a page with https, which can never work.
         .catch((error: unknown) => closed(isRefusal(error)));
       return {
         close() {
@@ -37,7 +37,7 @@ export function webSocketTransport(client: Client): Transport {
   };
 }
 
-/** WebSockets of browsers carry no headers, so the token is offered as a subprotocol; Athena answers with `athena`. */
+/** Browsers cannot set headers on WebSockets, so the token is offered as a subprotocol; Athena selects `athena`. */
 function connect(url: URL, bearer: string | undefined, isOver: () => boolean, listener: Listener): WebSocket {
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   const socket = bearer === undefined ? new WebSocket(url) : new WebSocket(url, ['athena', `athena.bearer.${bearer}`]);

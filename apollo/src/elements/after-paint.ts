@@ -1,10 +1,10 @@
-/** Longer than a few frames: hidden tabs get no frames at all, and must not wait for one. */
+/** Longer than a few frames. Hidden tabs get no frames at all, and must not wait for one. */
 const AT_MOST_MS = 250;
 
 /**
- * Calls once what is in the document by now has been painted. A frame's callbacks run before its painting, hence the
- * further turn behind them.
- * @returns what calls it off
+ * Calls `call` once the current document has been painted. Frame callbacks run before the paint, hence a further task
+ * after them.
+ * @returns a function that cancels it
  */
 export function afterPaint(call: () => void): () => void {
   let timer = setTimeout(call, AT_MOST_MS);

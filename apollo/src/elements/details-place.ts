@@ -5,16 +5,16 @@ import type { ListFocus } from './list-focus.js';
 
 export interface Shown {
   readonly id: string;
-  /** As it was when it was opened; undefined when a link led to it. */
+  /** The row when the details were opened; undefined if a link opened them. */
   readonly row: Row | undefined;
 }
 
-/** Going from the list to the details of one row, and back to where one was. */
+/** Navigates from the list to the details of one row, and back to the same place in the list. */
 export class DetailsPlace implements ReactiveController {
   shown: Shown | undefined;
   private leftFrom: string | undefined;
 
-  /** @param readdress changes the page's address, where that is ours to change */
+  /** @param readdress changes the page's URL, unless the page forbids that */
   constructor(
     private readonly host: LitElement,
     private readonly list: () => ListFocus,
@@ -29,7 +29,7 @@ export class DetailsPlace implements ReactiveController {
     if (id !== undefined && this.shown === undefined) this.list().comeBack(id);
   }
 
-  /** The page's address says so already. */
+  /** Shows the details that the page's URL already links to. */
   begin(id: string): void {
     this.shown = { id, row: undefined };
   }

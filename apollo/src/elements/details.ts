@@ -15,16 +15,16 @@ import { details as styles } from './styles/details.js';
 import { steps as stepStyles } from './styles/steps.js';
 import { clock } from './time.js';
 
-/** No such transaction, or (400) an id that none can have. */
+/** There is no such transaction (404), or the id is invalid (400). */
 const isUnknown = (error: ApiError): boolean => error.status === 404 || error.status === 400;
 
-/** One transaction, step by step. A notice has no steps, and shows what its row says. */
+/** One transaction, change by change. For a notice, only the contents of its row. */
 @customElement('apollo-details')
 export class ApolloDetails extends LitElement {
   static override styles = [base, stepStyles, styles];
 
   @property() tx = '';
-  /** What is known of it already. */
+  /** The row, if it is known already. */
   @property({ attribute: false }) row: Row | undefined;
   @property({ attribute: false }) client!: Client;
   @property({ attribute: false }) i18n!: I18n;
@@ -34,7 +34,7 @@ export class ApolloDetails extends LitElement {
   @state() private copied = false;
   private request: AbortController | undefined;
 
-  /** It changed: ask again. Answers overtaken by a newer request are dropped. */
+  /** Fetches the details. A newer request aborts an older one. */
   async load(): Promise<void> {
     if (this.row?.type === 'notification') return;
     this.request?.abort();
@@ -63,7 +63,7 @@ export class ApolloDetails extends LitElement {
     const { i18n, error } = this;
     const row = this.details ?? this.row;
     if (error !== undefined && isUnknown(error)) {
-      return notice(i18n.text('unknownTx'), i18n.text('unknownTxHint'), undefined, true); // also of one just purged
+      return notice(i18n.text('unknownTx'), i18n.text('unknownTxHint'), undefined, true); // also right after a purge
     }
     if (row === undefined) {
       if (error === undefined) return html`<p class="quiet" role="status">${i18n.text('loading')} …</p>`;
@@ -136,7 +136,7 @@ export class ApolloDetails extends LitElement {
       await navigator.clipboard.writeText(withLink(new URL(location.href), this.tx).href);
       this.copied = true;
     } catch {
-      // Not allowed, or not a secure context: the address bar has the link too.
+      // Not permitted, or not a secure context: the address bar has the link too.
     }
   }
 }

@@ -2,21 +2,21 @@ import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { Row } from '../api/types.js';
 import { afterPaint } from './after-paint.js';
 
-/** No row is lower: a title, the line of facts beneath it, and the space around them. */
+/** The least height of a row: a title, the line of facts below it, and their padding. */
 const LEAST_ROW_PX = 64;
 
 /**
- * A long list in several goes: first as many rows as can be seen at once, then, each time what is there has been
- * painted, as many again. A row once drawn stays; the place of one to come is kept for it, so that nothing moves.
+ * Draws a long list in steps: first as many rows as fit on the screen, then as many again after each paint. A row once
+ * drawn stays, and space is reserved for rows not drawn yet, so that nothing moves.
  */
 export class Drawing implements ReactiveController {
   private drawn: ReadonlySet<string> = new Set();
   private isPartial = false;
   private isRushed = false;
-  /** Set while the last rows are not painted yet: calls the next ones off. */
+  /** Cancels the next step; set until the last rows are painted. */
   private callOff: (() => void) | undefined;
 
-  /** @param height of what shows the list, in pixels */
+  /** @param height of the scrolling element, in pixels */
   constructor(
     private readonly host: ReactiveControllerHost,
     private readonly height: () => number,
@@ -33,7 +33,7 @@ export class Drawing implements ReactiveController {
     this.callOff = undefined;
   }
 
-  /** To be asked once an update: which of these rows it draws. */
+  /** Which of these rows to draw in this update. Call it once per update. */
   next(rows: readonly Row[]): ReadonlySet<string> {
     const { drawn } = this;
     let room = this.isRushed ? Infinity : this.room;
@@ -44,20 +44,20 @@ export class Drawing implements ReactiveController {
     return this.drawn;
   }
 
-  /** Somebody goes where nothing may be drawn yet: the next update draws all. */
-  rush(): void {
+  /** Draws all rows with the next update, because the user may go where nothing is drawn yet. */
+  drawAll(): void {
     if (!this.isPartial) return;
     this.isRushed = true;
     this.host.requestUpdate();
   }
 
-  /** The list gives way to something else. One comes back to a place in it, so it is then drawn at once. */
+  /** The list is hidden. It is drawn at once when it returns, since its scroll position is restored. */
   leave(): void {
     this.isPartial = false;
     this.isRushed = true;
   }
 
-  /** So many more rows may be drawn now. */
+  /** The number of further rows that may be drawn now. */
   private get room(): number {
     return this.callOff === undefined ? 1 + Math.floor(this.height() / LEAST_ROW_PX) : 0;
   }

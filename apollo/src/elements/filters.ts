@@ -7,7 +7,7 @@ import { statusIcon } from './icon.js';
 import { base } from './styles/base.js';
 import '@carbon/web-components/es/components/button/button.js';
 
-/** The filters of the panel. Fires `apollo-filters` with the new ones. */
+/** The panel's filters. Fires `apollo-filters` with the new filters. */
 @customElement('apollo-filters')
 export class ApolloFilters extends LitElement {
   static override styles = [

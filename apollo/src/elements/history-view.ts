@@ -17,13 +17,13 @@ export interface HistoryView {
   readonly history: HistoryController;
   readonly drawing: Drawing;
   readonly now: number;
-  /** Whether rows can be selected: all that can be done with them then is archiving. */
+  /** Whether rows can be selected, which is only useful for archiving. */
   readonly selectable: boolean;
   readonly filter: (filters: Filters) => void;
   readonly open: (row: Row) => void;
 }
 
-/** The rows, by groups; or why there are none. */
+/** The rows in groups, or why there are none. */
 export function historyView(view: HistoryView): TemplateResult {
   const { i18n, history } = view;
   const { list } = history;
@@ -44,7 +44,7 @@ function noRows({ i18n, history, filter }: HistoryView): TemplateResult {
   if (history.loading) return loading(i18n);
   if (error !== undefined) {
     const retry = { label: i18n.text('retry'), run: () => void history.load() };
-    // Signed out: what to do stands above.
+    // Signed out: the bar above says what to do.
     return notice(i18n.text('failed'), hint(error, i18n), error.status === 401 ? undefined : retry, true);
   }
   if (!isFiltered(filters)) return notice(i18n.text('empty'), i18n.text('emptyHint'));
@@ -62,7 +62,7 @@ function section({ i18n, history, now, selectable, open }: HistoryView, group: G
       ${repeat(
         group.rows,
         (row) => row.id,
-        // Empty until it is drawn; then as high as a row out of sight.
+        // Empty until it is drawn; while empty, as high as an off-screen row.
         (row) => html`<li>${drawn.has(row.id)
           ? html`<apollo-row data-id=${row.id} data-status=${row.status} .row=${row} .i18n=${i18n} .now=${now}
               .selectable=${selectable} .selected=${archiving.selected.has(row.id)}></apollo-row>`

@@ -35,7 +35,7 @@ const icons = {
 
 type Name = keyof typeof icons;
 
-/** One of Carbon's icons. Decoration only: what it means is always also said in text. */
+/** One of the Carbon icons. Decoration only: its meaning is always given in text as well. */
 export function icon(name: Name): TemplateResult {
   return drawn[name];
 }
@@ -44,10 +44,10 @@ export function statusIcon(status: Status): TemplateResult {
   return html`<span class="status-icon ${status}">${icon(status)}</span>`;
 }
 
-/** Markup throughout, without a value to fill in: a template like that is only cloned, and each row has one. */
+/** A fully static template: each row has one, and without values it only needs to be cloned. */
 function draw({ attrs, content }: Icon): TemplateResult {
   const { viewBox, width, height } = attrs;
-  // The mark within a filled icon is a path of its own, there for two-coloured icons and invisible (opacity 0) here.
+  // The inner mark of a filled icon is a separate path for two-coloured icons, invisible here (opacity 0).
   const shown = content.filter(({ attrs: { d, opacity } }) => d !== undefined && opacity !== '0');
   const paths = shown.map(({ attrs: { d } }) => `<path d="${d}"></path>`).join('');
   const markup = `<svg aria-hidden="true" viewBox="${viewBox}" width="${width}" height="${height}" fill="currentColor">${paths}</svg>`;

@@ -1,21 +1,24 @@
 import type { LitElement, ReactiveController } from 'lit';
 import type { ApolloRow } from './row.js';
 
-/** These go away by themselves or by their own button; the focus must not go with them. */
+/** These disappear by themselves or by their own button; the focus must not be lost with them. */
 const PASSING = '.snack, .selection, .banner, apollo-row';
 
-/** So many rows further. */
+/** How many rows each key moves by. */
 const STEPS: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
-/** Where somebody is in the list: scrolled, reading, with the focus on a row. Arrow keys go from row to row, Home and End to the first and last. */
+/**
+ * The user's place in the list: scroll position, reading, focused row. Arrow keys go from row to row, Home and End to
+ * the first and last.
+ */
 export class ListFocus implements ReactiveController {
   private scrolledTo = 0;
   private passing: Element | null = null;
   private at = 0;
 
   /**
-   * @param isInDetails there is no list to be in then
-   * @param drawAll what is not drawn yet is, with the next update
+   * @param isInDetails whether details are shown instead of the list
+   * @param drawAll draws all rows with the next update
    */
   constructor(
     private readonly host: LitElement,
@@ -54,7 +57,7 @@ export class ListFocus implements ReactiveController {
     return [...this.host.renderRoot.querySelectorAll<ApolloRow>('apollo-row')];
   }
 
-  /** Somebody looks at the rows, so that nothing may move. */
+  /** Whether the user is looking at the rows, so that nothing may move. */
   get isBeingRead(): boolean {
     const { scroller } = this;
     if (scroller === null) return false;
@@ -69,20 +72,20 @@ export class ListFocus implements ReactiveController {
     this.scrolledTo = this.scroller?.scrollTop ?? 0;
   }
 
-  /** Back where one was: the same place in the list, the same row. */
+  /** Restores the scroll position, and focuses the row. */
   comeBack(id: string): void {
     if (this.scroller !== null) this.scroller.scrollTop = this.scrolledTo;
     void this.focusRow((rows) => rows.find((row) => row.row.id === id));
   }
 
-  /** Should the focus be lost when rows go: it then goes to the one that took the place of the first of these. */
+  /** If the focus is lost with these rows, it goes to the row that takes the place of the first one. */
   expectToLose(ids: readonly string[]): void {
     const rows = this.rows;
     const first = rows.findIndex((row) => ids.includes(row.row.id));
     this.at = Math.max(0, first);
   }
 
-  /** The row, once it has rendered: one just made has nothing to focus before. Else whatever is at hand. */
+  /** Focuses the row after it has rendered (before, it has nothing to focus), or else the close button. */
   async focusRow(find: (rows: readonly ApolloRow[]) => ApolloRow | undefined): Promise<void> {
     await this.host.updateComplete;
     const row = find(this.rows);
@@ -90,13 +93,13 @@ export class ListFocus implements ReactiveController {
     (row ?? this.host.renderRoot.querySelector<HTMLElement>('.close'))?.focus();
   }
 
-  /** What had the focus is gone: to what was said instead, else the row in its place, else the heading. */
+  /** The focused element is gone: focuses the undo bar, or else the row in its place, or else the heading. */
   private async refocus(): Promise<void> {
     const said = this.host.renderRoot.querySelector<HTMLElement>('.snack button');
     const rows = this.rows;
     const row = rows[Math.min(this.at, rows.length - 1)];
     await row?.updateComplete;
-    // Somebody else may have taken care of it meanwhile.
+    // Other code may have set the focus meanwhile.
     if (this.host.shadowRoot?.activeElement != null) return;
     (said ?? row ?? this.host.renderRoot.querySelector<HTMLElement>('h2'))?.focus();
   }

@@ -6,7 +6,7 @@ interface Action {
   readonly run: () => void;
 }
 
-/** What stands in place of content: why there is none, and a way on. */
+/** Shown instead of content: why there is none, and an action. */
 export function notice(title: string, hint: string, action?: Action, isError = false): TemplateResult {
   return html`
     <div class="notice" role=${isError ? 'alert' : 'status'}>

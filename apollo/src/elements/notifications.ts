@@ -1,13 +1,13 @@
 import { LitElement, html, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import type { Given } from '../api/session.js';
+import type { Credentials } from '../api/session.js';
 import { ConnectionController, type Health } from '../connection/controller.js';
 import type { TransportName } from '../connection/transport.js';
 import { I18n } from '../i18n/i18n.js';
 import { Feed, MOST_COUNTED } from '../state/feed.js';
 import { NO_FILTERS, fromAddress, isFiltered, toAddress } from '../state/filters.js';
 import { linkedId, withLink } from '../state/link.js';
-import { baseAddress, signInAddress, signOutAddress } from '../state/place.js';
+import { baseAddress, signInAddress, signOutAddress } from '../state/addresses.js';
 import { icon } from './icon.js';
 import type { ApolloPanel } from './panel.js';
 import { bell } from './styles/bell.js';
@@ -20,33 +20,33 @@ import './toast-stack.js';
  *
  * @fires athena-change - a transaction or notice changed (detail: the message)
  * @fires athena-archived - detail: `{ids}`
- * @fires athena-reset - the history is another one
+ * @fires athena-reset - the history was replaced
  * @fires athena-state - detail: `{state, transport}`
  * @fires athena-toggle - detail: `{open}`
- * @fires athena-sign-in-required - signed out, and it is the page that signs in (detail: `{base}`)
+ * @fires athena-sign-in-required - signed out, and the page must sign in (detail: `{base}`)
  */
 @customElement('athena-notifications')
 export class AthenaNotifications extends LitElement {
   static override styles = bell;
 
-  /** Where Athena is. Default: where this script came from. */
+  /** The URL of Athena. Default: where this script was loaded from. */
   @property() src = '';
-  /** `auto` (as the system), `light` or `dark`. */
+  /** `auto` (follows the system), `light` or `dark`. */
   @property({ reflect: true }) theme = 'auto';
   /** Whether the panel is open. */
   @property({ type: Boolean, reflect: true }) open = false;
-  /** Leave the page's address alone: no filters and no links in it. */
+  /** Do not change the page's URL: no filters and no links in it. */
   @property({ type: Boolean, attribute: 'no-address' }) noAddress = false;
-  /** The language of the texts. Not reflected: an empty one would hide the page's. */
+  /** The language of the texts. Not reflected: an empty attribute would hide the page's language. */
   @property() override lang = '';
-  /** Speak the browser's language, not that of the page. */
+  /** Use the browser's language, not the page's. */
   @property({ type: Boolean, attribute: 'browser-language' }) browserLanguage = false;
   /** No popups. */
   @property({ type: Boolean, attribute: 'no-toasts' }) noToasts = false;
 
-  /** A single-use ticket of Athena's, which the page's backend obtained. Exchanged once, before connecting. */
+  /** A single-use ticket that the page's backend obtained from Athena. Exchanged once, before connecting. */
   @property() ticket = '';
-  /** A bearer token that the page has itself. Kept in memory only. */
+  /** A bearer token that the page already has. Kept in memory only. */
   @property() token = '';
   /** Send cookies to an Athena on another origin. */
   @property({ type: Boolean }) credentials = false;
@@ -85,7 +85,7 @@ export class AthenaNotifications extends LitElement {
     this.feed.toasts.clear();
   }
 
-  /** Opens the panel; with an id, at the details of that transaction. */
+  /** Opens the panel; with an id, the details of that transaction. */
   async show(id?: string): Promise<void> {
     this.focusBefore ??= deepActive();
     this.open = true;
@@ -147,7 +147,7 @@ export class AthenaNotifications extends LitElement {
     `;
   }
 
-  /** The element's own, else the page's, else the browser's; in the browser's region, where the language is the same. */
+  /** The element's language, else the page's, else the browser's; with the browser's region for the same language. */
   private get language(): string {
     const page = this.browserLanguage ? '' : (this.closest<HTMLElement>('[lang]')?.lang ?? '');
     const language = this.lang || page || navigator.language || 'en';
@@ -158,11 +158,11 @@ export class AthenaNotifications extends LitElement {
     return baseAddress(this.src, import.meta.url);
   }
 
-  private get given(): Given {
+  private get given(): Credentials {
     return { ticket: this.ticket, token: this.token, cookies: this.credentials };
   }
 
-  /** Where the page gives us what we sign in with, or Athena is elsewhere, it is the page that signs in. */
+  /** The page signs in if it gives us the credentials, or if Athena is on another origin. */
   private get isSignedInByPage(): boolean {
     return this.ticket !== '' || this.token !== '' || new URL(this.base).origin !== location.origin;
   }
@@ -183,7 +183,7 @@ export class AthenaNotifications extends LitElement {
   }
 
   private signedOut(): void {
-    if (this.isSignedInByPage) this.connection.suspect();
+    if (this.isSignedInByPage) this.connection.verifySession();
     else location.assign(signOutAddress(this.base));
   }
 
@@ -198,12 +198,12 @@ export class AthenaNotifications extends LitElement {
   }
 }
 
-/** What a connection is made from. */
+/** Properties that a connection depends on. */
 const CONNECTING = ['src', 'ticket', 'token', 'credentials'] as const;
 
 const here = (): URL => new URL(location.href);
 
-/** What has the focus, also within shadow roots. */
+/** The focused element, including those within shadow roots. */
 function deepActive(): HTMLElement | null {
   let element = document.activeElement;
   while (element?.shadowRoot?.activeElement != null) element = element.shadowRoot.activeElement;

@@ -7,13 +7,13 @@ import type { Archiving } from '../state/archiving.js';
 import { MOST_NEW, type HistoryList } from '../state/history.js';
 import { icon } from './icon.js';
 
-/** The bars around the list. Their live regions are there before they are filled, else nothing would read them out. */
+/** The bars around the list. Their live regions exist before they are filled, or they would not be read out. */
 
 type Rendered = TemplateResult | typeof nothing;
 
 export function healthBadge(i18n: I18n, health: Health, transport: TransportName | undefined): Rendered {
   const live = health === 'live';
-  if (live && transport === undefined) return nothing; // not yet; trouble would be said after 2 s
+  if (live && transport === undefined) return nothing; // not connected yet; an interruption is shown after 2 s
   const hint = live && transport !== undefined ? i18n.text(`via.${transport}`) : '';
   return html`<span class="health ${live ? '' : 'trouble'}" title=${hint} data-transport=${transport ?? ''}>
     <span class="dot"></span>${i18n.text(health)}
@@ -26,7 +26,7 @@ export function signOutButton(i18n: I18n, who: Viewer | undefined, signOut: () =
   return html`<button class="link sign-out" title=${name} @click=${signOut}>${i18n.text('signOut')}</button>`;
 }
 
-/** @param say fires an event of the panel's */
+/** @param say fires an event of the panel */
 export function troubleBar(i18n: I18n, health: Health, signOutFailed: boolean, say: (type: string) => void): Rendered {
   const out = health === 'signed-out';
   const button = html`<button class="link" @click=${() => say(out ? 'apollo-sign-in' : 'apollo-wake')}>

@@ -25,7 +25,7 @@ import './filters.js';
 
 const SEARCH_MS = 250;
 const CLOCK_MS = 1_000;
-/** So near to the end, the next page is fetched. */
+/** This close to the end, the next page is fetched. */
 const NEAR_PX = 600;
 
 /**
@@ -48,13 +48,13 @@ export class ApolloPanel extends LitElement {
   private readonly history = new HistoryController(this, () => this.client);
   private readonly viewer = new ViewerController(this, () => this.client, () => this.say('apollo-signed-out'));
   private readonly drawing: Drawing = new Drawing(this, () => this.list.scroller?.clientHeight ?? 0);
-  private readonly list = new ListFocus(this, () => this.place.shown !== undefined, () => this.drawing.rush());
+  private readonly list = new ListFocus(this, () => this.place.shown !== undefined, () => this.drawing.drawAll());
   private readonly place: DetailsPlace = new DetailsPlace(this, () => this.list, (change) => this.readdress(change));
   private clock: ReturnType<typeof setInterval> | undefined;
   private searchTimer: ReturnType<typeof setTimeout> | undefined;
   private loadedFrom: Client | undefined;
 
-  /** Live changes. What is on the screen follows; what is new waits while somebody reads. */
+  /** Applies live changes. Visible rows are updated; new ones wait while the user reads. */
   changed(rows: readonly Row[]): void {
     this.history.changed(rows, this.isBeingRead);
     if (rows.some((row) => row.id === this.place.shown?.id)) void this.details?.load();
@@ -65,16 +65,16 @@ export class ApolloPanel extends LitElement {
     this.history.archiving.gone(ids);
   }
 
-  /** Another history. */
+  /** The history was replaced. */
   reload(): void {
     this.history.archiving.forget();
     void this.history.load();
-    // Of a notice there is only its row, and nobody to ask whether it still exists.
+    // A notice has only its row, and no request can tell whether it still exists.
     if (this.place.shown?.row?.type === 'notification') this.place.close();
     void this.details?.load();
   }
 
-  /** The connection is back: whatever failed without it is tried again. */
+  /** The connection is back: retries what failed without it. */
   online(): void {
     if (this.history.error !== undefined) void this.history.load();
     void this.details?.load();
@@ -217,14 +217,14 @@ export class ApolloPanel extends LitElement {
   };
 
   private readonly scrolled = (): void => {
-    this.drawing.rush();
+    this.drawing.drawAll();
     const { scroller } = this.list;
     if (scroller === null || this.history.error !== undefined) return;
     if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX) void this.history.more();
   };
 
   private readonly showNew = (): void => {
-    this.drawing.rush();
+    this.drawing.drawAll();
     this.history.showNew();
     this.list.toTop();
     void this.list.focusRow((rows) => rows[0]);
@@ -238,7 +238,7 @@ export class ApolloPanel extends LitElement {
   };
 
   private readonly signOut = async (): Promise<void> => {
-    await this.history.archiving.commit(); // afterwards we may not
+    await this.history.archiving.commit(); // not permitted after signing out
     await this.viewer.signOut();
   };
 
@@ -248,7 +248,7 @@ export class ApolloPanel extends LitElement {
     this.dispatchEvent(new CustomEvent(type));
   }
 
-  /** Escape goes one step back. */
+  /** Escape closes the details, or else the panel. */
   private readonly keyed = (event: KeyboardEvent): void => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();

@@ -21,7 +21,7 @@ export class ApolloRow extends LitElement {
         display: grid;
         grid-template-columns: minmax(0, 1fr) auto;
         border-block-end: 1px solid var(--cds-border-subtle);
-        /* Rows out of sight cost no layout. */
+        /* Off-screen rows need no layout. */
         content-visibility: auto;
         contain-intrinsic-size: auto 5rem;
       }

@@ -4,8 +4,8 @@ import { isActive, type Row } from '../api/types.js';
 import type { I18n } from '../i18n/i18n.js';
 
 /**
- * The step bar of one transaction: "2 of 9". Without a total, a bar that only says that something is going on. A template,
- * not an element: each running row has one, and a shadow root for each costs more than all that is in it.
+ * The step bar of one transaction: "2 of 9". Without a total, an indeterminate bar. A template, not an element: each
+ * running row has one, and a shadow root would cost more than everything in it.
  * @param title whose progress it is
  */
 export function steps(row: Row, i18n: I18n, title: string): TemplateResult | typeof nothing {
@@ -29,7 +29,7 @@ export function steps(row: Row, i18n: I18n, title: string): TemplateResult | typ
   </span>`;
 }
 
-/** Through the CSSOM: a style attribute, which styleMap begins with, is inline style to a Content-Security-Policy. */
+/** Through the CSSOM: styleMap first renders a style attribute, which is inline style to a Content-Security-Policy. */
 class Filled extends Directive {
   render(_share: number): typeof noChange {
     return noChange;

@@ -11,7 +11,7 @@ export function clock(ms: number, i18n: I18n): TemplateResult {
   return html`<time datetime=${iso(ms)} title=${i18n.exact(ms)}>${i18n.time(ms)}</time>`;
 }
 
-/** Times come from outside: one beyond what Date can hold must not throw. */
+/** Times are external input: one outside the range of Date must not throw. */
 function iso(ms: number): string {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? '' : date.toISOString();

@@ -9,12 +9,12 @@ import { toTopLayer } from './top-layer.js';
 import './toast.js';
 
 const TICK_MS = 500;
-/** On a phone, four would cover the page. */
+/** On a phone, four toasts would cover the page. */
 const MOST_NARROW = 2;
 const NARROW = '(max-width: 42rem)';
 
 /**
- * The toasts in their corner. Owns the clock that lets them leave; the policy is in `Toasts`.
+ * The toasts in their corner. Runs the clock that makes them disappear; the policy is in `Toasts`.
  * Fires `apollo-details` (an id), `apollo-open` and `apollo-empty`.
  */
 @customElement('apollo-toasts')
@@ -56,7 +56,7 @@ export class ApolloToasts extends LitElement {
           max-width: none;
         }
       }
-      /* On a low screen it scrolls, so that what is below stays in reach. The room around it is for the shadows. */
+      /* On a low screen it scrolls, so that everything stays reachable. The padding is for the shadows. */
       .list {
         display: flex;
         flex-direction: column;
@@ -114,7 +114,7 @@ export class ApolloToasts extends LitElement {
 
   @property({ attribute: false }) toasts!: Toasts;
   @property({ attribute: false }) i18n!: I18n;
-  /** Counts up when `toasts` changed within. */
+  /** Incremented when `toasts` may have changed internally. */
   @property({ type: Number }) revision = 0;
   private timer: ReturnType<typeof setInterval> | undefined;
   private lastTick = 0;
@@ -137,7 +137,7 @@ export class ApolloToasts extends LitElement {
     this.timer = undefined;
   }
 
-  /** Above whatever came into the top layer since. */
+  /** Moves above anything added to the top layer since. */
   lift(): void {
     toTopLayer(this);
   }
@@ -189,7 +189,7 @@ export class ApolloToasts extends LitElement {
       if (summary.failed > 0) parts.push(i18n.plural('awayFailed', summary.failed));
       if (summary.running > 0) parts.push(i18n.plural('awayRunning', summary.running));
     }
-    // The region is there before it is filled, else nothing would read it out.
+    // The live region exists before it is filled, or it would not be read out.
     return html`<div role="status">
       ${summary === undefined
         ? nothing
@@ -209,7 +209,7 @@ export class ApolloToasts extends LitElement {
     const now = Date.now();
     const elapsed = now - this.lastTick;
     this.lastTick = now;
-    // Nobody sees a hidden tab: there, time does not pass.
+    // In a hidden tab, time does not advance.
     if (document.visibilityState === 'hidden') return;
     this.toasts.tick(now, elapsed, (id) => {
       const toast = this.renderRoot.querySelector<HTMLElement>(`apollo-toast[data-id="${CSS.escape(id)}"]`);
@@ -219,7 +219,7 @@ export class ApolloToasts extends LitElement {
   }
 
   private close(id: string): void {
-    // The next toast's button, so that the keyboard does not fall off the stack.
+    // Focus the first toast's button, so that keyboard focus is not lost.
     const hadFocus = this.shadowRoot?.activeElement != null;
     this.toasts.close(id);
     this.requestUpdate();

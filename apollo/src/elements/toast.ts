@@ -100,8 +100,8 @@ export class ApolloToast extends LitElement {
       : row.ts_completed === undefined || row.ts_started === undefined
         ? i18n.text(`status.${row.status}`)
         : i18n.text('took', { duration: i18n.took(row.ts_completed - began) });
-    // Only the words are a live region: the clock beside them would be read out every second. It is made anew when a
-    // toast turns into a failure, since changing the role of what is there already announces nothing.
+    // Only the text is a live region: the clock below would be read out every second. It is re-created when the toast
+    // becomes a failure, because changing the role of an existing element announces nothing.
     const words = html`
       <div role=${row.status === 'error' ? 'alert' : 'status'} aria-atomic="true">
         <span class="hidden-text">${i18n.text(`status.${row.status}`)}.</span>
@@ -132,7 +132,7 @@ export class ApolloToast extends LitElement {
   }
 
   private say(type: string): void {
-    // Composed, since who opens the details is outside the stack that this toast is in.
+    // Composed, because the element that opens the details is outside the stack.
     this.dispatchEvent(new CustomEvent(type, { detail: this.toast.row.id, bubbles: true, composed: true }));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Puts an element into the browser's top layer, above everything of the host page, whatever its z-indexes and
- * transforms. Where there is no popover, fixed position and a z-index have to do.
+ * Puts an element into the browser's top layer, above everything on the host page, whatever its z-indexes and
+ * transforms. Without popover support, fixed position and a z-index must do.
  */
 export function toTopLayer(element: HTMLElement): void {
   if (typeof element.showPopover !== 'function') return;

@@ -1,7 +1,7 @@
 import type { ApiError } from '../api/session.js';
 import type { I18n } from '../i18n/i18n.js';
 
-/** Why something is not there, for people. */
+/** The user-visible reason why something could not be loaded. */
 export function hint(error: ApiError, i18n: I18n): string {
   if (error.status === 0) return i18n.text('unreachableHint');
   if (error.status === 401) return i18n.text('signed-outHint');

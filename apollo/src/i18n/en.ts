@@ -1,4 +1,4 @@
-/** The catalogue. A message is a text with `{names}`, or one text a plural form (CLDR) of `{n}`. */
+/** The catalogue. A message is a text with `{names}`, or one text per plural form (CLDR) of `{n}`. */
 export const en = {
   title: 'Notifications',
   open: 'Open notifications',

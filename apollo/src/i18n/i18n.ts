@@ -23,10 +23,10 @@ export class I18n {
   private readonly times: Intl.DateTimeFormat;
   private readonly days: Intl.DateTimeFormat;
   private readonly locale: string;
-  /** To make a formatter takes a hundred times as long as to use it, and each row has durations. */
+  /** Cached: creating a formatter takes a hundred times as long as using it, and each row has durations. */
   private readonly units = new Map<string, Intl.NumberFormat>();
 
-  /** @param language a BCP 47 tag; English where there is no translation, with the tag's own dates and numbers */
+  /** @param language a BCP 47 tag; without a translation the texts are English, dates and numbers still the tag's */
   constructor(readonly language: string) {
     this.catalogue = CATALOGUES[language.split('-')[0]!.toLowerCase()] ?? en;
     const locale = (this.locale = supported(language));
@@ -47,7 +47,7 @@ export class I18n {
     return this.fill(forms[this.plurals.select(n)] ?? forms.other, { n });
   }
 
-  /** "3 minutes ago"; never in the future, where only clocks differ. */
+  /** "3 minutes ago"; never in the future, which only clock skew could cause. */
   relative(ms: number, now: number): string {
     const ago = Math.max(0, now - ms);
     const days = Math.round((startOfDay(now) - startOfDay(now - ago)) / DAY_MS);
@@ -72,7 +72,7 @@ export class I18n {
     return days === 1 ? this.text('yesterday') : this.days.format(ms);
   }
 
-  /** "Running for 1 second", "Running for 2 min 5 s". Clocks differ: what begins in the future has just started. */
+  /** "Running for 1 second", "Running for 2 min 5 s". With clock skew, a start in the future is "just started". */
   elapsed(ms: number): string {
     return ms < 1000 ? this.text('justStarted') : this.text('elapsed', { duration: this.duration(ms) });
   }
@@ -120,7 +120,7 @@ export class I18n {
   }
 }
 
-/** A tag that Intl takes: a page may say `lang="xx_broken"`. */
+/** A tag that Intl accepts: a page may have `lang="xx_broken"`. */
 function supported(language: string): string {
   try {
     return Intl.DateTimeFormat.supportedLocalesOf(language)[0] ?? 'en';

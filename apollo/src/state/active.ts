@@ -1,12 +1,12 @@
 import { isActive, type Row } from '../api/types.js';
 
-/** More running transactions than this are not kept; the history has them all. */
+/** The most running transactions kept here; the history has them all. */
 const MOST = 2_000;
 
-/** What is running now: counts for the bell. A whole state replaces what was known of its id. */
+/** The running transactions, counted at the bell. Each row is a complete state and replaces the previous one. */
 export class ActiveSet {
   private readonly rows = new Map<string, Row>();
-  /** Ids that changed since `mark()`: what was fetched meanwhile is older than what is known of them. */
+  /** Ids that changed since `mark()`: a page fetched since then may be older than what we have. */
   private changed = new Set<string>();
 
   get size(): number {
@@ -33,7 +33,7 @@ export class ActiveSet {
     for (const id of ids) this.rows.delete(id);
   }
 
-  /** Replaces all with what the history says, except where something newer arrived since `mark()`. */
+  /** Replaces all rows with those of the history, except where something newer arrived since `mark()`. */
   load(rows: readonly Row[]): void {
     for (const id of [...this.rows.keys()]) if (!this.changed.has(id)) this.rows.delete(id);
     for (const row of rows) {

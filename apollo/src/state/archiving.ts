@@ -5,13 +5,13 @@ import type { Row } from '../api/types.js';
 
 export const UNDO_MS = 5_000;
 
-/** Where the rows are taken from, and come back to. */
+/** The list that rows are removed from and restored to. */
 export interface Rows {
   remove(ids: readonly string[]): Row[];
   restore(rows: readonly Row[]): void;
 }
 
-/** What is on its way out of the history; `rows` are those that were loaded. */
+/** Ids to archive; `rows` are those of them that were loaded. */
 interface Batch {
   ids: readonly string[];
   rows: readonly Row[];
@@ -19,16 +19,16 @@ interface Batch {
 
 export interface Failure {
   readonly ids: readonly string[];
-  /** We may not; trying again is of no use. */
+  /** We lack the permission; retrying is pointless. */
   readonly isForbidden: boolean;
 }
 
-/** Selecting rows and archiving them, which can be undone for 5 s before Athena is told. */
+/** Selects and archives rows. Archiving can be undone for 5 s, after which the request is sent. */
 export class Archiving implements ReactiveController {
   selected: ReadonlySet<string> = new Set();
   failure: Failure | undefined;
   private batch: Batch | undefined;
-  /** Sent, not answered yet. */
+  /** Requests without a response yet. */
   private readonly sent = new Set<Batch>();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -67,7 +67,7 @@ export class Archiving implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** Takes the selected rows away at once; tells Athena only when nobody wanted them back for 5 s. */
+  /** Removes the selected rows at once; the request follows after 5 s without an undo. */
   archiveSelected(): readonly string[] {
     const ids = [...this.selected];
     this.selected = new Set();
@@ -90,7 +90,7 @@ export class Archiving implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** Tells Athena now. Resolved, never rejected, when it answered or could not be reached. */
+  /** Sends the request now. Resolves, and never rejects, after the response or a failure. */
   readonly commit = async (): Promise<void> => {
     clearTimeout(this.timer);
     const { batch } = this;
@@ -100,7 +100,7 @@ export class Archiving implements ReactiveController {
     await this.send(batch);
   };
 
-  /** What failed, again, and without waiting: it was meant. */
+  /** Repeats what failed, without time to undo. */
   retry(): void {
     const { failure } = this;
     if (failure === undefined) return;
@@ -119,7 +119,7 @@ export class Archiving implements ReactiveController {
     return this.batches().some(({ ids }) => ids.includes(id));
   }
 
-  /** Whether this row was taken away. Its latest state is kept, in case it comes back. */
+  /** Whether this row is being archived. Its latest state is kept, in case it is restored. */
   absorb(row: Row): boolean {
     for (const batch of this.batches()) {
       if (!batch.ids.includes(row.id)) continue;
@@ -129,7 +129,7 @@ export class Archiving implements ReactiveController {
     return false;
   }
 
-  /** They left the history, by whatever hand: nothing of them comes back. */
+  /** These were archived, by any client: they are not restored. */
   gone(ids: readonly string[]): void {
     const left = new Set(ids);
     for (const batch of this.batches()) {
@@ -146,7 +146,7 @@ export class Archiving implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** Another history: what was meant for the old one is neither sent nor brought back. */
+  /** The history was replaced: rows of the old one are neither archived nor restored. */
   forget(): void {
     clearTimeout(this.timer);
     this.batch = this.failure = undefined;
@@ -164,7 +164,7 @@ export class Archiving implements ReactiveController {
     try {
       await this.client().archive(batch.ids);
     } catch (error) {
-      // Not when another history came meanwhile, or others archived them.
+      // Not if the history was replaced meanwhile, or other clients archived them.
       if (this.sent.has(batch) && batch.ids.length > 0) this.failed(batch, error);
     } finally {
       this.sent.delete(batch);

@@ -1,8 +1,8 @@
-/** Longer than a frame: hidden tabs get no frames at all, and must not let work pile up. */
+/** Longer than a frame. Hidden tabs get no frames at all, but items must not pile up. */
 const AT_MOST_MS = 250;
 
 /**
- * Collects, and hands over once a frame: 500 changes in a second are 60 updates of the page, not 500.
+ * Collects items and flushes them once per frame: 500 changes in a second make 60 updates of the page, not 500.
  */
 export class FrameBatch<T> {
   private items: T[] = [];

@@ -4,7 +4,7 @@ import { ActiveSet } from './active.js';
 import { FrameBatch } from './batch.js';
 import { Toasts } from './toasts.js';
 
-/** More running ones than this are not counted. */
+/** Running transactions are counted up to this number. */
 export const MOST_COUNTED = 99;
 
 interface Received {
@@ -14,22 +14,22 @@ interface Received {
 
 export interface Readers {
   wantsToasts(): boolean;
-  /** Asks the history for those that are running. */
+  /** Fetches the running transactions from the history. */
   running(query: URLSearchParams, limit: number): Promise<Page>;
   changed(rows: readonly Row[]): void;
   archived(ids: readonly string[]): void;
   reset(): void;
-  /** Toasts or counts are others. */
+  /** Toasts or counts have changed. */
   updated(): void;
-  /** For the host page. */
+  /** Fires an event for the host page. */
   emit(type: string, detail: unknown): void;
 }
 
-/** What becomes of the live messages: toasts, the count at the bell, the panel's list, events for the page. */
+/** Distributes live messages: toasts, the count at the bell, the panel's list, events for the page. */
 export class Feed {
   readonly toasts = new Toasts();
   readonly active = new ActiveSet();
-  /** Counts up when `toasts` changed within. */
+  /** Incremented when `toasts` may have changed internally. */
   revision = 0;
   private readonly batch = new FrameBatch<Received>((items) => this.apply(items));
   private replayed: Row[] = [];
@@ -41,7 +41,7 @@ export class Feed {
     this.batch.add({ message, replay });
   }
 
-  /** Another Athena. */
+  /** The connection is to another Athena now. */
   clear(): void {
     this.toasts.clear();
     this.active.remove([...this.active.ids]);
@@ -66,7 +66,7 @@ export class Feed {
         this.replayed = [];
         if (!this.counted) void this.countActive();
       } else if (message.kind === 'reset') {
-        rows = []; // of the history before
+        rows = []; // they belong to the previous history
         this.reset();
       }
     }
@@ -90,7 +90,7 @@ export class Feed {
     this.readers.emit('athena-reset', {});
   }
 
-  /** What is running was there before us, so it has to be asked for once. */
+  /** Transactions were running before we connected, so they must be fetched once. */
   private async countActive(): Promise<void> {
     this.counted = true;
     this.active.mark();
@@ -99,7 +99,7 @@ export class Feed {
       this.active.load(page.rows);
       this.readers.updated();
     } catch {
-      this.counted = false; // asked again after the next connection
+      this.counted = false; // retried after the next connection
     }
   }
 }

@@ -1,6 +1,6 @@
 import { STATUSES, type Row, type Status } from '../api/types.js';
 
-/** What the panel shows. Empty strings and an empty list mean: all. Days are local, `YYYY-MM-DD`, both inclusive. */
+/** The panel's filters. Empty strings and an empty list mean all. Days are local, `YYYY-MM-DD`, both inclusive. */
 export interface Filters {
   readonly status: readonly Status[];
   readonly type: '' | Row['type'];
@@ -28,7 +28,7 @@ export const countFilters = (filters: Filters): number =>
 
 export const isFiltered = (filters: Filters): boolean => countFilters(filters) > 0 || filters.search !== '';
 
-/** Every parameter of ours begins so; the rest of the page's address belongs to the page. */
+/** Prefix of all our parameters; the rest of the page's URL belongs to the page. */
 const PREFIX = 'apollo-';
 const NAMES = ['type', 'sub_type', 'component_id', 'by', 'search', 'from', 'to'] as const;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
@@ -53,7 +53,7 @@ export function fromAddress(address: URL): Filters {
   };
 }
 
-/** The same address with these filters in it, everything else untouched. */
+/** The same URL with these filters, everything else unchanged. */
 export function toAddress(address: URL, filters: Filters): URL {
   const result = new URL(address);
   const set = (name: string, value: string): void => {
@@ -65,13 +65,13 @@ export function toAddress(address: URL, filters: Filters): URL {
   return result;
 }
 
-/** Local midnight of a day, plus some days, in ms; NaN for what is no day. */
+/** Local midnight of a day, plus some days, in ms; NaN if it is not a day. */
 function midnight(day: string, plusDays: number): number {
   const [year = NaN, month = NaN, date = NaN] = day.split('-').map(Number);
   return new Date(year, month - 1, date + plusDays).getTime();
 }
 
-/** As the API takes them: `GET /notifications`. */
+/** As query parameters of `GET /notifications`. */
 export function toQuery(filters: Filters): URLSearchParams {
   const query = new URLSearchParams();
   if (filters.status.length > 0) query.set('status', filters.status.join(','));
@@ -83,12 +83,12 @@ export function toQuery(filters: Filters): URLSearchParams {
   return query;
 }
 
-/** Like Athena: the case of A to Z does not matter, that of all else does. */
+/** Like Athena: ignores the case of A to Z only. */
 const fold = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 const ADDRESS = /([^\s@<>()[\],;:"]+)(@[^\s@<>()[\],;:"]+)/g;
 
-/** Like Athena, which stores and compares no address that can be read: `athena/domain/masking.py`. */
+/** Like Athena, which stores and compares only masked addresses: `athena/domain/masking.py`. */
 const masked = (text: string): string =>
   text.replace(ADDRESS, (_, local: string, domain: string) => {
     const letters = [...local];
@@ -98,7 +98,7 @@ const masked = (text: string): string =>
     return letters.slice(0, first).join('') + hidden + letters.slice(letters.length - last).join('') + domain;
   });
 
-/** Whether a live row belongs into the list; undefined when only Athena can tell (live rows carry no component). */
+/** Whether a live row passes the filters; undefined when only Athena can tell (live rows have no component). */
 export function matches(filters: Filters, row: Row): boolean | undefined {
   if (filters.status.length > 0 && !filters.status.includes(row.status)) return false;
   if (filters.type !== '' && filters.type !== row.type) return false;

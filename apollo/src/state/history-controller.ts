@@ -7,24 +7,24 @@ import { NO_FILTERS, matches, toQuery, type Filters } from './filters.js';
 import { HistoryList } from './history.js';
 
 export const PAGE = 50;
-/** Where only Athena can tell whether a new row fits the filters, it is asked at most so often. */
+/** Where only Athena can tell whether a new row passes the filters, it is asked at most once in this time. */
 const PEEK_MS = 2_000;
-/** More live changes than this while a page is loading are left to the next one. */
+/** The most live changes buffered while a page loads; any others are left to the next page. */
 const MOST_MEANWHILE = 1_000;
 
-/** The panel's data: pages and live changes, without what is being archived. */
+/** The panel's data: pages and live changes, without rows that are being archived. */
 export class HistoryController implements ReactiveController {
   readonly list = new HistoryList();
   filters: Filters = NO_FILTERS;
-  /** The first page is on its way. */
+  /** The first page is being fetched. */
   loading = false;
   loadingMore = false;
   error: ApiError | undefined;
   readonly archiving: Archiving;
   private request: AbortController | undefined;
-  /** Live changes while the first page is on its way: it may be older than they are. */
+  /** Live changes while the first page is being fetched, which may be older than they are. */
   private meanwhile: Row[] = [];
-  /** Rows of which only Athena can tell whether they fit. */
+  /** Rows for which only Athena can tell whether they pass the filters. */
   private unclear = new Set<string>();
   private peekTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -35,13 +35,13 @@ export class HistoryController implements ReactiveController {
     host.addController(this);
     this.archiving = new Archiving(host, client, {
       remove: (ids) => this.list.remove(ids),
-      // By now the filters may be others.
+      // The filters may have changed since.
       restore: (rows) => this.list.restore(rows.filter((row) => matches(this.filters, row) !== false)),
     });
   }
 
   hostConnected(): void {
-    if (this.loading) void this.load(); // taken out of the page while it was on its way
+    if (this.loading) void this.load(); // removed from the page during the request
   }
 
   hostDisconnected(): void {
@@ -54,7 +54,7 @@ export class HistoryController implements ReactiveController {
   async load(filters: Filters = this.filters): Promise<void> {
     this.filters = filters;
     this.loading = true;
-    this.loadingMore = false; // its request goes with the list it belongs to
+    this.loadingMore = false; // its request is aborted with the list it belongs to
     this.meanwhile = [];
     this.error = undefined;
     this.host.requestUpdate();
@@ -79,7 +79,7 @@ export class HistoryController implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** @param reading somebody looks at the list: new rows have to wait */
+  /** @param reading the user is looking at the list: new rows must wait */
   changed(rows: readonly Row[], reading: boolean): void {
     for (const row of rows) {
       if (this.archiving.absorb(row)) continue;
@@ -94,7 +94,7 @@ export class HistoryController implements ReactiveController {
     this.host.requestUpdate();
   }
 
-  /** Lets the new rows in. */
+  /** Adds the new rows to the list. */
   showNew(): void {
     if (!this.list.settle()) void this.load();
     this.host.requestUpdate();
@@ -114,7 +114,7 @@ export class HistoryController implements ReactiveController {
     }
   }
 
-  /** The rows of a page, without those that were taken away here. */
+  /** The rows of a page, without those that are being archived here. */
   private wanted(page: Page): Row[] {
     return page.rows.filter((row) => !this.archiving.isAway(row.id));
   }
@@ -129,7 +129,7 @@ export class HistoryController implements ReactiveController {
       for (const row of this.wanted(page)) if (unclear.has(row.id)) this.list.apply(row, true);
       this.host.requestUpdate();
     } catch {
-      // The next change asks again.
+      // Retried after the next change.
     }
   }
 }

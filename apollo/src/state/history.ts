@@ -1,8 +1,8 @@
 import { isActive, type Row } from '../api/types.js';
 
-/** More rows than this are never kept, nor shown, at once. */
+/** The most rows kept, and shown, at a time. */
 export const MOST_ROWS = 500;
-/** More new rows than this do not wait one by one: the list is fetched anew instead. */
+/** With more new rows than this, the list is fetched again instead of merging them. */
 export const MOST_NEW = 200;
 
 /** Athena's order (docs/api.md): active first, newest started first; then by `ts_display`, newest first; ties by id. */
@@ -19,21 +19,21 @@ export interface Group {
 }
 
 /**
- * The rows of the panel. What is loaded changes in place and stays where it is, so that nothing moves while one reads;
- * what is new waits until it is let in.
+ * The rows of the panel. Loaded rows are updated in place and keep their position, so that nothing moves while the user
+ * reads; new rows wait until `settle()`.
  */
 export class HistoryList {
   private rows: Row[] = [];
   private fresh = new Map<string, Row>();
   private index = new Map<string, number>();
-  /** Those that stood among the running ones when the list was last put in order. */
+  /** Ids of rows that were running when the list was last sorted. */
   private running = new Set<string>();
-  /** Loaded ones that changed so that the filters no longer want them. */
+  /** Ids of loaded rows that no longer pass the filters. */
   private leaving = new Set<string>();
   next: string | undefined;
-  /** Rows above the first were given up to stay within bounds. */
+  /** Rows before the first were dropped to stay within `MOST_ROWS`. */
   cutAbove = false;
-  /** So much is new that it is better fetched than merged. */
+  /** There are too many new rows to merge: fetch the list again. */
   overflow = false;
 
   get length(): number {
@@ -59,7 +59,7 @@ export class HistoryList {
     this.reindex();
   }
 
-  /** The page behind. What changed its place meanwhile is not shown twice. */
+  /** Adds the next page. Rows that have moved meanwhile are not shown twice. */
   append(rows: readonly Row[], next: string | undefined): void {
     for (const row of rows) {
       if (!this.index.has(row.id)) this.rows.push(row);
@@ -74,7 +74,7 @@ export class HistoryList {
     this.reindex();
   }
 
-  /** What is known of it here, be it shown or waiting. */
+  /** The known state of a row, whether it is shown or waiting. */
   get(id: string): Row | undefined {
     const at = this.index.get(id);
     return at === undefined ? this.fresh.get(id) : this.rows[at];
@@ -82,12 +82,12 @@ export class HistoryList {
 
   /**
    * A live change to a loaded row shows at once; a new row waits.
-   * @param isWanted it passes the filters; undefined: that cannot be told, and nothing comes or goes for it
+   * @param isWanted whether it passes the filters; undefined if unknown: then it neither adds nor removes a row
    */
   apply(row: Row, isWanted: boolean | undefined): void {
     const at = this.index.get(row.id);
     const known = this.get(row.id);
-    // Live rows lack what only the history knows (description, component).
+    // Live rows lack members that only the history has (description, component).
     const merged = { ...known, ...row };
     if (at !== undefined) {
       this.rows[at] = merged;
@@ -101,7 +101,7 @@ export class HistoryList {
     }
   }
 
-  /** Lets the new ones in and those go that no longer fit, and puts all in order. False: too many, fetch the first page anew. */
+  /** Adds new rows, drops those that no longer pass the filters, and sorts. False: too many, fetch the first page. */
   settle(): boolean {
     if (this.overflow || this.cutAbove || this.rows.length + this.fresh.size > MOST_ROWS) return false;
     const staying = this.rows.filter((row) => !this.leaving.has(row.id));
@@ -123,15 +123,14 @@ export class HistoryList {
     return removed;
   }
 
-  /** Puts back what `remove` took away. */
+  /** Puts back rows returned by `remove`. */
   restore(rows: readonly Row[]): void {
     this.rows = [...this.rows, ...rows.filter((row) => !this.index.has(row.id))].sort(compare);
     this.reindex();
   }
 
   /**
-   * Running ones first, then by local day, as loaded. One that ended while it is looked at stays in its group until the
-   * list is put in order again.
+   * Running rows first, then by local day, as loaded. A row that ends stays in its group until the next sort.
    */
   groups(): Group[] {
     const groups: { day: Group['day']; rows: Row[] }[] = [];

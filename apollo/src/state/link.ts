@@ -1,4 +1,4 @@
-/** `#tx=ID`: a link to one transaction. Where the page uses the hash for itself, `?apollo-tx=ID` does the same. */
+/** `#tx=ID`: a link to one transaction. Where the page uses the hash itself, `?apollo-tx=ID` does the same. */
 
 const HASH = /^#tx=(.+)$/;
 const PARAMETER = 'apollo-tx';

@@ -7,8 +7,8 @@ export interface Title {
 }
 
 /**
- * Takes `"<description>: <last message>"` apart. The history says what the description is; live messages do not, and
- * descriptions may hold ": " themselves, so what an earlier state was called decides before the first ": " does.
+ * Splits `"<description>: <last message>"`. The history has the description, live messages do not. Descriptions may
+ * contain ": " themselves, so a title known from an earlier state takes precedence over splitting at the first ": ".
  */
 export function split(row: Row, known?: string): Title {
   for (const description of [row.description, known]) {

@@ -3,18 +3,18 @@ import { split } from './title.js';
 
 export const MOST_TOASTS = 4;
 export const SUCCESS_MS = 10_000;
-/** A running toast that was quiet for so long gives its place to a new one. */
+/** A running toast that has not changed for this long gives its place to a new one. */
 export const STALE_MS = 5_000;
-/** Bounds on what is remembered; what falls out is still in the history. */
+/** Bounds memory; dropped toasts are still in the history. */
 const MOST_WAITING = 1_000;
 
 export interface Toast {
   readonly row: Row;
   readonly title: string;
   readonly text: string;
-  /** When it last changed, by our clock, in ms. */
+  /** When it last changed, by the local clock, in ms. */
   readonly at: number;
-  /** How long a success has been there while somebody could see it, in ms. */
+  /** How long a success has been visible, in ms. */
   readonly shownMs: number;
 }
 
@@ -25,13 +25,13 @@ export interface Summary {
 }
 
 /**
- * Which toasts there are: one a transaction, updated in place, at most four, the rest counted. Pure: `now` comes from
- * outside. Places are stable, since a toast that moves while one reads it (or aims at its button) is worse than none.
+ * The toasts: one per transaction, updated in place, at most four, the rest counted. Pure: `now` is a parameter. Toasts
+ * keep their places, since one that moves while the user reads it (or aims at its button) is worse than none.
  */
 export class Toasts {
   private shown: Toast[] = [];
   private waiting = new Map<string, Toast>();
-  /** Closed by hand while running: heard of again only when they end. */
+  /** Closed by the user while running: shown again only when they end. */
   private closed = new Set<string>();
   summary: Summary | undefined;
 
@@ -66,7 +66,7 @@ export class Toasts {
     else this.wait(toast);
   }
 
-  /** What a reconnect replayed: few are shown as if live, many as one summary. */
+  /** Rows replayed by a reconnect: a few are shown as if live, many as one summary. */
   replay(rows: readonly Row[], now: number): void {
     const latest = new Map(rows.map((row) => [row.id, row]));
     if (rows.length <= 3) {
@@ -78,14 +78,14 @@ export class Toasts {
       if (row.status === 'success') summary.finished += 1;
       else if (row.status === 'error') summary.failed += 1;
       else summary.running += 1;
-      // What is on the screen already must not go on showing an old state.
+      // Toasts on the screen must not keep an old state.
       if (this.shown.some((toast) => toast.row.id === row.id)) this.apply(row, now);
       else this.waiting.delete(row.id);
     }
     this.summary = summary;
   }
 
-  /** Lets time pass: successes leave, waiting ones move up. `held` are hovered or focused; all are when hidden. */
+  /** Advances time: successes disappear, waiting toasts move up. `held`: hovered or focused ones stay. */
   tick(now: number, elapsedMs: number, held: (id: string) => boolean): void {
     this.shown = this.shown
       .map((toast) =>
@@ -117,7 +117,7 @@ export class Toasts {
     this.fill();
   }
 
-  /** How many there is room for. */
+  /** Sets how many fit. */
   limit(most: number): void {
     this.most = most;
     while (this.shown.length > most) {
@@ -128,7 +128,7 @@ export class Toasts {
     this.fill();
   }
 
-  /** The panel shows them all now. */
+  /** The panel now shows them all. */
   clearWaiting(): void {
     this.waiting.clear();
   }
@@ -148,7 +148,7 @@ export class Toasts {
     }
   }
 
-  /** A failure gets a place whatever it takes; others only that of a toast that was quiet for a while. */
+  /** A failure always gets a place; others only get that of a running toast unchanged for `STALE_MS`. */
   private makeRoom(row: Row, now: number): boolean {
     const others = this.shown.filter((toast) => toast.row.status !== 'error');
     const victim =
@@ -164,7 +164,7 @@ export class Toasts {
   private wait(toast: Toast): void {
     this.waiting.set(toast.row.id, toast);
     if (this.waiting.size <= MOST_WAITING) return;
-    // Failures are the last that may fall out.
+    // Failures are dropped last.
     for (const [id, waiting] of this.waiting) {
       if (waiting.row.status === 'error') continue;
       this.waiting.delete(id);

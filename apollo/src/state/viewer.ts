@@ -1,13 +1,13 @@
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
 import type { Client, Viewer } from '../api/client.js';
 
-/** Who is signed in, what that allows, and signing out. */
+/** The signed-in user, their permissions, and signing out. */
 export class ViewerController implements ReactiveController {
   who: Viewer | undefined;
   signOutFailed = false;
   private request: AbortController | undefined;
 
-  /** @param signedOut Athena knows us no longer */
+  /** @param signedOut called when the session has ended */
   constructor(
     private readonly host: ReactiveControllerHost,
     private readonly client: () => Client,
@@ -16,7 +16,7 @@ export class ViewerController implements ReactiveController {
     host.addController(this);
   }
 
-  /** As long as nobody knows, yes: then Athena says no. */
+  /** True while the role is unknown: then Athena decides. */
   get mayArchive(): boolean {
     return this.who === undefined || this.who.role === 'manager';
   }
@@ -30,13 +30,13 @@ export class ViewerController implements ReactiveController {
     const request = (this.request = new AbortController());
     const who = await this.client()
       .viewer(request.signal)
-      .catch(() => undefined); // asked again after the next connection
+      .catch(() => undefined); // retried after the next connection
     if (request.signal.aborted) return;
-    this.who = who ?? this.who; // not forgotten since Athena could not be asked
+    this.who = who ?? this.who; // a failed request does not discard what we know
     this.host.requestUpdate();
   }
 
-  /** Another Athena, or somebody else. */
+  /** Another Athena or another user. */
   forget(): void {
     this.who = undefined;
   }

@@ -371,13 +371,13 @@ describe('signed out', () => {
   test('a request answered 401: is that so of all?', async () => {
     const { ws, connector, isSignedOut } = setup();
     ws.ready();
-    connector.suspect();
-    connector.suspect();
+    connector.verifySession();
+    connector.verifySession();
     await settle();
     expect(isSignedOut).toHaveBeenCalledTimes(1);
     expect(ws.last.isClosed).toBe(false);
     isSignedOut.mockResolvedValue(true);
-    connector.suspect();
+    connector.verifySession();
     await settle();
     expect(ws.last.isClosed).toBe(true);
     expect(connector.state.phase).toBe('signed-out');

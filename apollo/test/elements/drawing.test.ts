@@ -53,7 +53,7 @@ test('updates before the paint draw no further rows', () => {
 test('who goes there has all with the next update', () => {
   const { drawing, update, paint } = list(45);
   update();
-  drawing.rush();
+  drawing.drawAll();
   expect(update()).toEqual(ids(45));
   expect(paint()).toBeUndefined();
 });

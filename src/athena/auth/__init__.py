@@ -1,1 +1,1 @@
-"""Who may do what: keys, sessions, tokens and tickets, origins, limits, and the record of what was done."""
+"""Access control: keys, sessions, tokens, tickets, allowed origins, limits and the audit log."""

@@ -1,6 +1,6 @@
-"""Access control of one node: the keys, sessions, tickets and tokens it knows, and the thread that writes them down.
+"""Access control of one node: the keys, sessions, tickets and tokens it knows, and the thread that stores them.
 
-Every request is decided from memory. Whether another process has written to the file is checked every second: after
+Every request is decided from memory. The file is checked every second for writes by other processes: after
 `athena keys revoke`, new requests with that key are refused within about a second, and live connections that use it are
 closed within five (docs/security.md).
 """
@@ -32,7 +32,7 @@ from athena.config import Config
 from athena.datadir import unusable
 from athena.errors import BadCredentials, StoreUnavailable
 
-if TYPE_CHECKING:  # with cryptography: 10 MB that only an Athena needs which checks tokens
+if TYPE_CHECKING:  # imports cryptography: 10 MB, needed only to check tokens
     from athena.auth.tokens import TokenVerifier
 
 log = logging.getLogger("athena.auth")
@@ -40,13 +40,13 @@ log = logging.getLogger("athena.auth")
 LOOK_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 MIN_REREAD_SECONDS = 0.2
-"""The least time between two reads that unknown keys ask for."""
+"""The least time between two rereads of the file that unknown keys cause."""
 
 T = TypeVar("T")
 
 
 class NewSession(NamedTuple):
-    """A session, and the one time that its secret is seen. `expires` is UTC Unix ms."""
+    """A new session, with its secret, which is not stored. `expires` is UTC Unix ms."""
 
     secret: str
     identity: Identity
@@ -54,7 +54,7 @@ class NewSession(NamedTuple):
 
 
 class Access:
-    """Start it, ask it, and close it. `authorized` and its like raise `BadCredentials`."""
+    """Authenticates requests, and opens and ends sessions. The lookups raise `BadCredentials`."""
 
     def __init__(self, config: Config, store: AuthStore, tokens: TokenVerifier | None) -> None:
         """Raises `DataDirectoryUnusable`."""
@@ -77,21 +77,21 @@ class Access:
         self._thread = ThreadPoolExecutor(1, "athena-auth")  # for `store`
         self._reader = AuthStore(config.data)  # for the event loop's own thread
         self._next_reread = 0.0
-        self._signed_out: deque[bytes] = deque()  # sessions that are over, and still on disk
-        self._file_problem: str | None = None  # what is to be said of the file while it is not in its place
+        self._signed_out: deque[bytes] = deque()  # sessions that have ended and are still on disk
+        self._file_problem: str | None = None  # the error to report while the file is moved or replaced
         self.trouble: str | None = None
-        """Why what others write cannot be followed at this time; None while it can."""
+        """Why writes by other processes cannot be seen at present; None while they can."""
 
-    # ---- who is it ---------------------------------------------------------------------------------------------------
+    # ---- authentication ----------------------------------------------------------------------------------------------
     def check(self) -> None:
-        """Raise `StoreUnavailable` when nobody can be told to be good: somebody has moved or replaced the file, so that
-        whoever revokes a key now, does it where we would never see it."""
+        """Raise `StoreUnavailable` when the file has been moved or replaced: a key revoked in the new file would stay
+        valid here, so no credentials can be trusted."""
         if self._file_problem is not None:
             raise StoreUnavailable(self._file_problem)
 
     def authorized(self, authorization: str) -> Identity:
-        """Whose credentials an `Authorization` header has. Those of a key are taken apart and proved once: after that,
-        one hash of the whole header finds its owner, which is what most requests of a producer cost."""
+        """The identity that an `Authorization` header proves. A header with a key is parsed and verified once; after
+        that, one hash of the whole header finds its identity, so most requests of a producer cost only that."""
         digest = fingerprint(authorization)
         identity = self._keys.recall(digest)
         if identity is None:
@@ -101,7 +101,7 @@ class Access:
         return identity
 
     def recall(self, digest: bytes) -> Identity | None:
-        """The identity whose key a header with this fingerprint has proved before; None when it has to be checked."""
+        """The identity that a header with this fingerprint has proved before; None when it must be checked."""
         return None if self._file_problem is not None else self._keys.recall(digest)
 
     def _credentials(self, authorization: str) -> Identity:
@@ -117,7 +117,7 @@ class Access:
         raise BadCredentials("Bearer or Basic credentials")
 
     def bearer(self, secret: str) -> Identity:
-        """Whose key, session or token this is."""
+        """The identity of a key, session or token."""
         if secret.startswith("ath_"):
             return self.key(secret)
         if secret.startswith(SESSION_PREFIX):
@@ -136,7 +136,7 @@ class Access:
         return identity
 
     def _reread_keys(self) -> None:
-        """A key that was made just now is good at once. Unknown ones cost a few reads a second, however many come."""
+        """Reread the keys, so that a new key works at once. All unknown keys together cause a few reads a second."""
         now = time.monotonic()
         if now < self._next_reread:
             return
@@ -154,7 +154,7 @@ class Access:
         return identity
 
     def ticket(self, secret: str) -> Identity:
-        """Who a ticket is for. It is used up now."""
+        """Redeem a ticket: the identity it was issued for."""
         ticket = self.tickets.redeem(secret)
         if ticket is None:
             raise BadCredentials("a ticket")
@@ -163,8 +163,8 @@ class Access:
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
     async def sign_in(self, key: str | None, link: str | None, count: Callable[[Identity], None]) -> NewSession:
-        """A session for whoever has a key or a link. `count` hears whose that is, and may refuse."""
-        self.check()  # before anything is used up
+        """Exchange a key or a link for a session. `count` is called with the issuer's identity, and may refuse."""
+        self.check()  # before the link is redeemed
         if link is None:
             issuer = self.key(key or "")
             count(issuer)
@@ -176,7 +176,7 @@ class Access:
         return await self.open_session(ticket.name, ticket.role, ticket.issuer)
 
     async def exchange(self, ticket: str, role: Role | None, count: Callable[[Identity], None]) -> NewSession:
-        """The same for a ticket; with `role`, only if the ticket is for just that."""
+        """Exchange a ticket for a session; with `role`, only if the ticket is for exactly that role."""
         self.check()
         redeemed = self.tickets.redeem(ticket)
         if redeemed is None or role not in (None, redeemed.role):
@@ -185,7 +185,7 @@ class Access:
         return await self.open_session(redeemed.name, redeemed.role, redeemed.issuer)
 
     def local_link(self) -> str | None:
-        """The secret of a link to sign in with as the owner of the data directory; None when its key is gone."""
+        """The secret of a sign-in link for the owner of the data directory; None when the owner's key is gone."""
         key = read_key(self._directory)
         owner = None if key is None else self._keys.find(key)
         return None if owner is None else self.links.issue(owner.name, owner.role, owner)[0]
@@ -206,22 +206,22 @@ class Access:
             await self._delete_signed_out()
 
     async def _delete_signed_out(self) -> None:
-        """Take those who have signed out from the disk, too, or a restart would let them in again. What fails is tried
-        again."""
+        """Delete signed-out sessions from the disk too, or they would be valid again after a restart. Failures are
+        retried."""
         while self._signed_out:
             digest = self._signed_out[0]
             await self._in_thread(lambda: self._store.remove_session(digest))  # noqa: B023 - awaited here
             if self._signed_out and self._signed_out[0] == digest:
                 self._signed_out.popleft()
 
-    # ---- what is written down ----------------------------------------------------------------------------------------
+    # ---- storage -----------------------------------------------------------------------------------------------------
     async def record(self, who: str, address: str, action: str, detail: str = "") -> None:
-        """Put something that was done into the audit log, on disk when this returns."""
+        """Add an action to the audit log; it is on disk when this returns."""
         self.audit.record(who, address, action, detail)
         await self._write_audit()
 
     async def run(self) -> None:
-        """Follow what others write, and write down what is noted. Until it is cancelled."""
+        """Follow writes by other processes, and store pending changes, until cancelled."""
         fetching = asyncio.create_task(self._tokens.run()) if self._tokens is not None else None
         tidied = asyncio.get_running_loop().time()
         try:
@@ -245,7 +245,7 @@ class Access:
                 fetching.cancel()
 
     async def close(self) -> None:
-        """Write down what is left, and let go of the file."""
+        """Store what is pending, and close the file."""
         self.audit.close()
         for work, lost in (
             (self._write_audit, "the last entries of the audit log are lost"),
@@ -270,7 +270,7 @@ class Access:
         self._stale = await self._in_thread(self._store.changed) or self._stale
         if self._stale:
             self._keys.replace(await self._in_thread(self._store.keys))
-            self._stale = False  # only now: a read that failed is tried again, or a revoked key would stay good
+            self._stale = False  # only now: a failed read must be retried, or a revoked key would stay valid
 
     async def _write_audit(self) -> None:
         if entries := self.audit.take():

@@ -1,4 +1,4 @@
-"""Where a request comes from: the peer's address, or what a configured proxy says about it."""
+"""The address of a client: the peer's, or the one that a trusted proxy reports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from athena.errors import StartupError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as hosts see them that have IPv6 alone (RFC 6052)."""
+"""IPv4 addresses as seen by IPv6-only hosts (RFC 6052)."""
 
 
 class ClientAddress(NamedTuple):
@@ -22,7 +22,7 @@ class ClientAddress(NamedTuple):
 
 
 class Proxies:
-    """The proxies whose `X-Forwarded-*` headers are believed; anyone else's are ignored."""
+    """The proxies whose `X-Forwarded-*` headers are trusted; those of other peers are ignored."""
 
     def __init__(self, networks: Sequence[str]) -> None:
         try:
@@ -34,8 +34,8 @@ class Proxies:
         return bool(self._networks)
 
     def resolve(self, peer: str, scheme: str, forwarded_for: str, forwarded_proto: str) -> ClientAddress:
-        """Who is asking. Read from the right: each proxy adds the address it saw, and what is left of the first
-        address that is no proxy of ours could have been written by anybody."""
+        """The client's address and scheme. `forwarded_for` is read from the right: each proxy appends the address it
+        saw, so anything left of the first address that is not a trusted proxy may be forged."""
         if not self._trusts(peer):
             return ClientAddress(peer, scheme)
         address = peer
@@ -54,8 +54,8 @@ class Proxies:
 
 
 def counted_as(address: str) -> str:
-    """What a limit counts an address as: itself, or an IPv6 address's /64. That much is a single subnet (RFC 4291
-    section 2.5.1), and whoever has it may take a new address for each attempt."""
+    """The key under which limits count an address: the address itself, or the /64 of an IPv6 address. A /64 is a
+    single subnet (RFC 4291 section 2.5.1), in which a client can take a new address for each attempt."""
     if ":" not in address:
         return address
     parsed = _parsed(address)

@@ -1,4 +1,4 @@
-"""The audit log: sign-ins, denials, key changes, archive, purge. Who, when, from where; only ever added to."""
+"""The audit log: sign-ins, denials, key changes, archive, purge. Who, when, from where; append-only."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from athena.auth.identity import now_ms
 from athena.auth.store import Entry
 
 WINDOW_MS = 60_000
-"""Equal denials within this time are one entry and one count: a flood must not fill the disk."""
+"""Equal denials within this time become one entry and one count, so that a flood cannot fill the disk."""
 
 MOST_KINDS = 1_000
-"""Different denials that are told apart within a window."""
+"""Distinct denials within a window; any others are counted together."""
 
 Kind = tuple[str, str, str]
 
 
 class AuditLog:
-    """Collects entries until somebody writes them down (`take`)."""
+    """Collects entries until they are taken to be stored (`take`)."""
 
     def __init__(self, now: Callable[[], float] = now_ms) -> None:
         self._now = now
@@ -26,11 +26,11 @@ class AuditLog:
         self._window_ends = 0.0
 
     def record(self, who: str, address: str, action: str, detail: str = "") -> None:
-        """Something that was done."""
+        """Add an action that succeeded."""
         self._entries.append(Entry(int(self._now()), who, address, action, "ok", detail))
 
     def deny(self, who: str, address: str, action: str, detail: str = "") -> None:
-        """Something that was refused. Repetitions within a minute are counted, and told at its end."""
+        """Add an action that was refused. Repetitions within a minute are counted, and reported when it ends."""
         self._close_window()
         kind = (who, address, action)
         if kind not in self._repeated and len(self._repeated) >= MOST_KINDS:
@@ -42,17 +42,17 @@ class AuditLog:
         self._entries.append(Entry(int(self._now()), *kind, "denied", detail))
 
     def take(self) -> list[Entry]:
-        """What is to be written now."""
+        """Remove and return the entries to store now."""
         self._close_window()
         taken, self._entries = self._entries, []
         return taken
 
     def give_back(self, entries: list[Entry]) -> None:
-        """They could not be written."""
+        """Return entries that could not be stored."""
         self._entries = entries + self._entries
 
     def close(self) -> None:
-        """Tell all counts: this is the end."""
+        """Report all counts; nothing more will be added."""
         self._window_ends = 0.0
         self._close_window()
 

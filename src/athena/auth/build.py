@@ -1,4 +1,4 @@
-"""Access control as the settings want it."""
+"""Builds access control from the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from athena.errors import StartupError
 
 
 def build_access(config: Config) -> Access | None:
-    """Access control, unless there is to be none. Raises a `StartupError` for settings that contradict each other."""
+    """Access control, or None if it is switched off. Raises `StartupError` for settings that contradict each other."""
     if config.auth == "none":
         return None
     tokens = None

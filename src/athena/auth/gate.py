@@ -1,7 +1,7 @@
-"""The decision about every request and every handshake: who is asking, from which page, and may they?
+"""Authorizes every request and every handshake: who is the caller, from which page, and is the action allowed?
 
-Without I/O, so that it costs microseconds: it reads what was sent, what is in memory and the monotonic clock, redeems
-tickets, and queues entries for the audit log.
+No I/O, so it takes microseconds: it reads the request, the state in memory and the monotonic clock, redeems tickets,
+and queues entries for the audit log.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from athena.errors import BadCredentials, CredentialsInUrl, Forbidden, OriginNot
 
 COOKIE = "athena_session"
 SUBPROTOCOL = "athena"
-"""What a browser offers beside `athena.bearer.<secret>`: a WebSocket's handshake has no other place for it."""
+"""Offered by browsers beside `athena.bearer.<secret>`: they cannot set headers on a WebSocket handshake."""
 
 _BEARER_PROTOCOL = "athena.bearer."
 _COOKIES = re.compile(r"(?:^|;)\s*(__Host-)?athena_session=([^;\s]+)")
@@ -43,14 +43,14 @@ RELEVANT = frozenset(
     }
 )
 OF_HANDSHAKES = RELEVANT - {b"sec-fetch-site", b"x-athena-page"}
-"""What is looked at of a handshake. It is no request of a page for its own data: browsers name the page in `Origin`,
-always."""
+"""The headers that count in a handshake. The two left out only identify a page that sends no `Origin`, and browsers
+always send one with a handshake."""
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Limits(NamedTuple):
-    """Requests a second for viewers and for those who report, with bursts of `burst_seconds` worth; connections."""
+    """Requests a second for viewers and for producers, with bursts of `burst_seconds` worth; live connections."""
 
     viewer_rate: float
     producer_rate: float
@@ -60,19 +60,19 @@ class Limits(NamedTuple):
 
 
 MOST_SEARCHES = 8
-"""Searches of one key, its sessions' included, that are read or wait to be."""
+"""Searches of one key, including those of its sessions, that are running or queued."""
 
 Headers = Mapping[bytes, str]
-"""The headers that count, by their names in lower case."""
+"""The relevant headers, by lower-case name."""
 
 
 def relevant(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes] = RELEVANT) -> Headers:
-    """Of `headers` (names in lower case), those with one of `names`."""
+    """Those of `headers` (lower-case names) whose name is in `names`."""
     return {name: value.decode("latin-1") for name, value in headers if name in names}
 
 
 class Caller:
-    """What a request says about who asks. `peer` gives the address at the other end, if anybody wants to know."""
+    """What a request says about its caller. `peer` returns the peer's address, and is called only when it is needed."""
 
     __slots__ = ("_address", "_headers", "_peer", "_scheme", "method", "query")
 
@@ -85,7 +85,7 @@ class Caller:
         self._address: str | None = None  # of the peer, once it was asked for: later the connection may be over
 
     def header(self, name: bytes) -> str:
-        """A header's value, empty when it is not there."""
+        """The value of a header, empty when it is absent."""
         return self._headers.get(name, "")
 
     @property
@@ -102,18 +102,18 @@ class Caller:
         return proxies.resolve(peer, self._scheme, self.header(b"x-forwarded-for"), self.header(b"x-forwarded-proto"))
 
     def parameter(self, name: str) -> str | None:
-        """The last one of that name, as everywhere."""
+        """A query parameter; the last one if the name is repeated, as everywhere."""
         return dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
 
 
 class Gate:
-    """Lets in, or raises: `Unauthorized`, `Forbidden`, `OriginNotAllowed`, `TooManyRequests`, `CredentialsInUrl`.
+    """Admits a caller or raises `Unauthorized`, `Forbidden`, `OriginNotAllowed`, `TooManyRequests`, `CredentialsInUrl`.
 
-    `access` is None when there is no access control; then all are `NOBODY`, and only pages and names are looked at.
+    `access` is None without access control: then every caller is `NOBODY`, and only origins and host names are checked.
     """
 
     def __init__(self, access: Access | None, origins: Origins, proxies: Proxies, limits: Limits, attempts: float):
-        """`attempts`: bad credentials a minute from one address."""
+        """`attempts`: how often one address may send bad credentials, per minute."""
         self.access = access
         self.origins = origins
         self.proxies = proxies
@@ -124,9 +124,9 @@ class Gate:
 
     # ---- pages -------------------------------------------------------------------------------------------------------
     def listed_origin(self, caller: Caller) -> str | None:
-        """The origin of the page that asks, if it is one of the allow-list; None for our own pages and for programs.
+        """The origin of the requesting page if it is on the allow-list; None for our own pages and for programs.
 
-        Raises `OriginNotAllowed` for every other page.
+        Raises `OriginNotAllowed` for any other page.
         """
         host = caller.header(b"host")
         if not self.origins.host_is_ours(host):
@@ -144,9 +144,9 @@ class Gate:
 
     # ---- callers -----------------------------------------------------------------------------------------------------
     def admit(self, caller: Caller, action: Action, streams: bool = False) -> Identity:
-        """Who is asking, if they may do `action`. `streams`: tickets count, and so do WebSocket subprotocols.
+        """The caller's identity, if it may do `action`. `streams`: also accept tickets and WebSocket subprotocols.
 
-        The page has to be looked at before (`listed_origin`).
+        Call `listed_origin` first, to check the page.
         """
         self.check_query(caller, streams)
         if self.access is None:
@@ -166,8 +166,8 @@ class Gate:
         return identity
 
     def recall(self, digest: bytes | None, action: Action) -> Identity | None:
-        """The identity behind an `Authorization` header with this fingerprint, if it was proved before and may do
-        `action`; None when `admit` has to decide."""
+        """The identity that an `Authorization` header with this fingerprint has proved before, if it may do `action`;
+        None when `admit` must decide."""
         if self.access is None:
             return NOBODY
         identity = None if digest is None else self.access.recall(digest)
@@ -190,15 +190,17 @@ class Gate:
     def cookie(self, caller: Caller) -> str | None:
         """The session's secret, if the request carries one."""
         found = dict(_COOKIES.findall(caller.header(b"cookie")))
-        # Only this very host can have set the first; the other, any page of a sibling domain, so under TLS it is none.
+        # Only this very host can set a __Host- cookie. Any page of a sibling domain can set the other one, so under TLS
+        # it is ignored.
         encrypted = caller.source(self.proxies)[1] == "https"
         return found.get("__Host-") or (None if encrypted else found.get(""))
 
     def _check_page(self, caller: Caller) -> None:
-        """A browser sends its cookie whoever makes it ask, so the page must be known. Browsers name it in `Origin`; for
-        a page's own GETs they leave that out and say `Sec-Fetch-Site: same-origin` (Fetch Metadata); but not over plain
-        http, where Apollo says `X-Athena-Page`: a page elsewhere would need a permission to say so, which none gets."""
-        if caller.origin:  # then it was looked at
+        """Require that the page is known, since browsers attach the cookie to requests from any page. They name the
+        page in `Origin`; for same-origin GETs they omit it and send `Sec-Fetch-Site: same-origin` (Fetch Metadata), but
+        not over plain http. There Apollo sends `X-Athena-Page`: another origin would need a CORS permission to send it,
+        which none gets."""
+        if caller.origin:  # already checked by listed_origin
             return
         named = caller.header(b"sec-fetch-site") == "same-origin" or caller.header(b"x-athena-page")
         if caller.method in _SAFE and named:
@@ -207,7 +209,7 @@ class Gate:
         raise OriginNotAllowed("a cookie without Origin")
 
     def check_query(self, caller: Caller, streams: bool = False) -> None:
-        """Refuse secrets in an address, where logs and histories keep them; but for the ticket of a stream."""
+        """Refuse secrets in a URL, where logs and browser histories keep them, except the ticket of a stream."""
         query = caller.query
         if not query or not (_SECRET.search(query) or ("%" in query and _SECRET.search(unquote(query)))):
             return
@@ -221,13 +223,13 @@ class Gate:
 
     # ---- limits ------------------------------------------------------------------------------------------------------
     def count(self, identity: Identity) -> None:
-        """One more request of this identity, and of those who vouched for it. (Not a live connection: how many there
-        may be has a limit of its own.)"""
+        """Count one request of this identity and of those that vouched for it. Raises `TooManyRequests`. (Live
+        connections have a limit of their own.)"""
         if identity is NOBODY:
             return
         now = time.monotonic()
         one: Identity | None = identity
-        while one is not None:  # or whoever has a key could have as much again by each session
+        while one is not None:  # or each session would multiply the rate of its key
             bucket = one.bucket
             if bucket is None:
                 limits = self._limits
@@ -240,8 +242,8 @@ class Gate:
 
     @contextmanager
     def searching(self, identity: Identity) -> Iterator[None]:
-        """Somebody searches for as long as this lasts: that may read much, and goes on when they have left. Raises
-        `TooManyRequests` where they, or others with the same key, do already."""
+        """Count a search while the block runs: it may read much, and continues after the client has disconnected.
+        Raises `TooManyRequests` when `MOST_SEARCHES` with the same key are under way already."""
         *_, root = identity.chain()
         going_on = self._searches.get(root, 0)
         if going_on >= MOST_SEARCHES:
@@ -259,12 +261,12 @@ class Gate:
         return TooManyRequests("attempts with bad credentials", wait) if wait else None
 
     def failed_sign_in(self, caller: Caller, error: BadCredentials) -> BadCredentials | TooManyRequests:
-        """What to answer to a sign-in that failed."""
+        """Record a failed sign-in; returns the error to answer with."""
         self.deny("somebody", caller, "sign in", str(error))
         return self._limited(caller) or error
 
     def connect(self, identity: Identity, caller: Caller) -> Permit:
-        """Take a place for a live connection; its `release` gives it back. Raises `TooManyRequests`."""
+        """Take a slot for a live connection; `release` on the result frees it. Raises `TooManyRequests`."""
         address = caller.source(self.proxies)[0]
         counted = address not in ("", "::1") and not address.startswith("127.")
         if identity.connections >= self._limits.per_identity:
@@ -274,19 +276,19 @@ class Gate:
             raise TooManyRequests("live connections from this address", 30)
         identity.connections += 1
         if not counted:
-            return identity  # shared by all of them: a connection costs nothing
+            return identity  # itself the permit, so that a connection needs no object of its own
         self._open[where] = self._open.get(where, 0) + 1
         return ConnectionSlot(identity, where, self._open)
 
-    # ---- the record --------------------------------------------------------------------------------------------------
+    # ---- audit log ---------------------------------------------------------------------------------------------------
     def deny(self, who: str, caller: Caller, action: str, detail: str = "") -> None:
-        """Note in the audit log that somebody was refused."""
+        """Record a refusal in the audit log."""
         if self.access is not None:
             self.access.audit.deny(who, caller.source(self.proxies)[0], action, detail)
 
 
 class ConnectionSlot:
-    """A live connection's place among those of its identity and address."""
+    """A live connection's slot in the limits of its identity and its address."""
 
     __slots__ = ("_address", "_identity", "_open")
 

@@ -1,4 +1,4 @@
-"""Somebody who was let in: what they may do, and until when."""
+"""An authenticated caller: what it may do, and until when."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def now_ms() -> float:
 class Identity:
     """One key, session or token, shared by all requests and connections that use it.
 
-    It ends by itself at `until` (UTC Unix ms), at once by `end()`, and when the one that vouched for it (`parent`)
-    ends: a session does not outlive the key that it was made with. Live connections keep asking `ended()`.
+    It ends at `until` (UTC Unix ms), on `end()`, or when the identity that vouched for it (`parent`) ends: a session
+    does not outlive the key it was made with. Live connections poll `ended()`.
     """
 
     __slots__ = ("bucket", "connections", "id", "kind", "label", "name", "parent", "role", "scope", "until")
@@ -39,14 +39,14 @@ class Identity:
         *,
         subject: str | None = None,
     ) -> None:
-        """`subject` tells it from others of its kind where `id_` does not, being masked; only its hash is kept."""
+        """`subject` identifies it among its kind where `id_` cannot, because that is masked; only its hash is kept."""
         self.kind = kind
         self.id = id_
         self.name = name
         self.role = role
         self.until = until
         self.parent = parent
-        self.label = f"{kind} {id_} ({name})" if id_ else kind  # made once: each request is logged with it
+        self.label = f"{kind} {id_} ({name})" if id_ else kind  # made once, because every request is logged with it
         said = f"{kind} {id_ if subject is None else subject}"
         self.scope = hashlib.sha256(said.encode("utf-8", "surrogatepass")).digest()
         self.connections = 0
@@ -67,18 +67,18 @@ class Identity:
         return False
 
     def chain(self) -> Iterator[Identity]:
-        """Itself, and those who vouched for it, the nearest first."""
+        """This identity and those that vouched for it, nearest first."""
         one: Identity | None = self
         while one is not None:
             yield one
             one = one.parent
 
     def end(self) -> None:
-        """Not good any more, from now on, wherever it is in use."""
+        """Invalidate it at once, wherever it is in use."""
         self.until = 0.0
 
     def release(self) -> None:
-        """A live connection of this identity is gone."""
+        """A live connection of this identity has closed."""
         self.connections -= 1
 
     def __str__(self) -> str:
@@ -87,4 +87,4 @@ class Identity:
 
 
 NOBODY = Identity("nobody", "", "everyone on this machine", "manager")
-"""Who asks when there is no access control."""
+"""Every caller, when there is no access control."""

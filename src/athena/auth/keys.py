@@ -1,4 +1,4 @@
-"""API keys in memory, so that a request costs no read: the database is asked only after somebody has written to it."""
+"""API keys in memory, so that requests need no read: the database is read only after a write."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class _Known(NamedTuple):
 
 
 MOST_PROVED = 1_000
-"""Ways of showing a key that are remembered at a time (a producer shows its own in one way); then all are forgotten."""
+"""Verified headers that are remembered (a producer always sends the same one); beyond that, all are forgotten."""
 
 
 class KeyRing:
-    """The keys that are good now."""
+    """The keys that are valid now."""
 
     def __init__(self) -> None:
         self._keys: dict[str, _Known] = {}
@@ -28,7 +28,7 @@ class KeyRing:
         self._proved: dict[bytes, Identity] = {}
 
     def replace(self, stored: Iterable[StoredKey]) -> None:
-        """Take over what is stored. The identity of a key that is gone ends, and with it all that uses it."""
+        """Replace all keys by the stored ones. The identity of a missing key ends, with everything that uses it."""
         now = now_ms()
         good = {key.id: key for key in stored if key.is_good(now)}
         for key_id in self._keys.keys() - good.keys():
@@ -39,11 +39,11 @@ class KeyRing:
                 self._keys[key.id] = _Known(key.fingerprint, Identity("key", key.id, key.name, key.role, until))
 
     def knows(self, key: ApiKey) -> bool:
-        """Whether there is a key of this id; says nothing about its secret."""
+        """Whether a key with this id exists; the secret is not checked."""
         return key.id in self._keys
 
     def find(self, key: ApiKey) -> Identity | None:
-        """Whose key this is; None when it is none of ours, revoked or expired."""
+        """The identity of a key; None when it is unknown, revoked or expired."""
         known = self._keys.get(key.id)
         if known is None or not matches(key.secret, known.fingerprint) or known.identity.ended():
             return None
@@ -51,7 +51,7 @@ class KeyRing:
         return known.identity
 
     def recall(self, digest: bytes) -> Identity | None:
-        """Whose key was shown in the way that `digest` is the fingerprint of; None when that must be looked at."""
+        """The identity that a header with the fingerprint `digest` has proved; None when it must be checked."""
         identity = self._proved.get(digest)
         if identity is None or identity.ended():
             return None
@@ -59,17 +59,17 @@ class KeyRing:
         return identity
 
     def remember(self, digest: bytes, identity: Identity) -> None:
-        """It was looked at, and is this one's."""
+        """Remember that a header with the fingerprint `digest` proves this identity."""
         if len(self._proved) >= MOST_PROVED:
             self._proved.clear()
         self._proved[digest] = identity
 
     def by_id(self, key_id: str) -> Identity | None:
-        """The identity of a key, without proof: for those that it vouched for."""
+        """The identity of a key, without proof: for the sessions that it vouched for."""
         known = self._keys.get(key_id)
         return None if known is None else known.identity
 
     def take_used(self) -> set[str]:
-        """The ids used since this was last asked."""
+        """The ids used since the last call."""
         used, self._used = self._used, set()
         return used

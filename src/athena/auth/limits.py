@@ -1,4 +1,4 @@
-"""Token buckets: so many at once, and so many a second on average."""
+"""Token buckets: they limit the size of a burst and the average rate."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 MOST_ADDRESSES = 10_000
-"""Addresses that are remembered at a time; the least recently seen ones are forgotten."""
+"""Addresses that are remembered; the least recently seen are dropped first."""
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gains `rate` of them a second; each thing that is allowed takes one."""
+    """Holds up to `burst` tokens and gains `rate` of them a second; each allowed action takes one."""
 
     __slots__ = ("burst", "rate", "seen", "tokens")
 
@@ -22,7 +22,7 @@ class TokenBucket:
         self.seen = now
 
     def take(self, now: float) -> float:
-        """0 when it is allowed, else the seconds until it will be. `now` is a monotonic clock in seconds."""
+        """Take a token: 0 if the action is allowed, else the seconds until it will be. `now` is monotonic, in s."""
         self.tokens = min(self.burst, self.tokens + (now - self.seen) * self.rate)
         self.seen = now
         if self.tokens >= 1:
@@ -32,7 +32,7 @@ class TokenBucket:
 
 
 class AddressLimit:
-    """A bucket for each address, made when it is first needed. Memory is bounded."""
+    """One bucket for each address, created on first use. Memory is bounded."""
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -41,7 +41,7 @@ class AddressLimit:
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, address: str) -> int:
-        """0 when one more is allowed, else whole seconds until then."""
+        """0 when one more action is allowed, else the whole seconds until it will be."""
         now = self._clock()
         bucket = self._buckets.pop(address, None) or TokenBucket(self._rate, self._burst, now)
         self._buckets[address] = bucket  # at the end: the order is that of last use

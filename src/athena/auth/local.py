@@ -1,4 +1,4 @@
-"""The first key: made when there is none, and kept where only the owner of the data directory can read it."""
+"""The first key: created when there is none, in a file that only the owner of the data directory can read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ NAME = "this machine"
 
 
 def make_key(store: AuthStore, name: str, role: Role, expires: int | None = None) -> ApiKey:
-    """A new key, stored. What is returned is the only time that the secret is seen."""
+    """Create and store a key. The returned secret cannot be read again later: only its hash is stored."""
     key = new_key()
     store.add_key(StoredKey(key.id, mask_emails(name), role, fingerprint(key.secret), int(now_ms()), expires))
     return key
 
 
 def ensure_key(store: AuthStore, directory: Path) -> bool:
-    """On the first start, make a manager key -> whether this was it. Raises `DataDirectoryUnusable`."""
+    """Create a manager key if there are no keys -> whether it did. Raises `DataDirectoryUnusable`."""
     if store.keys():
         return False
     key = make_key(store, NAME, "manager")
     store.add_audit([Entry(int(now_ms()), "the first start", "", "create a key", "ok", f"{key.id} ({NAME}), manager")])
     try:
-        # Made with its mode, not changed to it: there is no moment in which others could open it.
+        # Created with its final mode: a later chmod would leave a moment in which others could open it.
         (directory / FILE).unlink(missing_ok=True)
         file = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "w") as stream:
@@ -42,7 +42,7 @@ def ensure_key(store: AuthStore, directory: Path) -> bool:
 
 
 def read_key(directory: Path) -> ApiKey | None:
-    """The key of the first start, if it is there and we may read it."""
+    """The key from the first start, if its file exists and is readable."""
     try:
         return parse_key((directory / FILE).read_text().strip())
     except OSError:

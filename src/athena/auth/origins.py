@@ -1,4 +1,4 @@
-"""Which web pages may speak to Athena: its own, and those on the allow-list. RFC 6454; OWASP ASVS 4.4.2."""
+"""Which web pages may use Athena: its own, and those on the allow-list. RFC 6454; OWASP ASVS 4.4.2."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def normalized(origin: str) -> str:
 
 
 class Origins:
-    """The decision, exact and whole: no patterns, no suffixes, so that nothing can look like what is allowed."""
+    """Compares whole origins exactly: no patterns or suffixes, so no look-alike can match."""
 
     def __init__(self, allowed: Sequence[str], public_url: str, loopback_only: bool) -> None:
-        """`loopback_only`: without access control, the name in the address bar must be this machine's own. Else a page
-        elsewhere could have its name resolved to 127.0.0.1 (DNS rebinding) and count as Athena's own."""
+        """`loopback_only`: without access control, the Host header must name this machine. Otherwise a foreign site
+        could resolve its own name to 127.0.0.1 (DNS rebinding) and pass as Athena's own page."""
         self.allowed = frozenset(_setting("--allow-origin", origin) for origin in allowed)
         self._public = _setting("--public-url", public_url) if public_url else None
         self._loopback_only = loopback_only
@@ -37,8 +37,8 @@ class Origins:
         return origin in self.allowed
 
     def is_own(self, origin: str, scheme: str, host: str) -> bool:
-        """Whether a page of `origin` came from the very address that it now asks: `scheme` and `host` are those of the
-        request."""
+        """Whether a page of `origin` was served from the address it now requests; `scheme` and `host` are the
+        request's."""
         if origin == self._public:
             return True
         try:
@@ -58,9 +58,9 @@ def _setting(flag: str, origin: str) -> str:
         raise StartupError(f"{flag}: {error}") from None
 
 
-@lru_cache(maxsize=64)  # nearly all requests name the same one
+@lru_cache(maxsize=64)  # nearly all requests name the same host
 def _is_this_machine(host: str) -> bool:
-    """Whether a Host header names the machine itself, whoever resolves it."""
+    """Whether a Host header names this machine, independently of any resolver."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         if name == "localhost" or name.endswith(".localhost"):  # RFC 6761: never resolved elsewhere

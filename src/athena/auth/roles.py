@@ -1,4 +1,4 @@
-"""What can be allowed, and to whom: the whole of it in one table."""
+"""The roles and what each may do, in one table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROLES: dict[Role, tuple[Action, ...]] = {
     "reporter": ("view", "report"),
     "manager": ("view", "report", "manage"),
 }
-"""From the least to the most: each role may do what the one before it may."""
+"""From the least to the most privileged: each role may do everything that the one before it may."""
 
 
 def covers(role: Role, other: Role) -> bool:

@@ -1,4 +1,4 @@
-"""Making secrets, and keeping only what cannot be turned back into them."""
+"""Creating secrets, and storing only their hashes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 KEY = re.compile(r"ath_(?P<id>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})\Z")
 PREFIXES = ("ath_", "ats_", "att_", "atl_")
-"""How keys, sessions, tickets and sign-in links begin, so that a leaked one is recognised for what it is."""
+"""Prefixes of keys, sessions, tickets and sign-in links, so that a leaked one can be recognised."""
 
 SHAPE = re.compile(r"ath_[0-9a-f]{12}_[A-Za-z0-9_-]*|(?:ats|att|atl)_[A-Za-z0-9_-]{20,}")
-"""What a secret of ours looks like, whole or cut short, wherever it stands."""
+"""Matches our secrets anywhere in a text, whole or truncated."""
 
 
 class ApiKey(NamedTuple):
-    """`ath_<id>_<secret>`: 48 bits to find it by, 256 random bits to prove it by."""
+    """`ath_<id>_<secret>`: a 48-bit id for the lookup, and a secret of 256 random bits."""
 
     id: str
     secret: str
@@ -36,19 +36,19 @@ def parse_key(text: str) -> ApiKey | None:
 
 
 def new_token(prefix: str) -> str:
-    """A secret of 256 random bits behind a prefix that tells what it is."""
+    """A secret of 256 random bits, after a prefix that tells its kind."""
     return prefix + secrets.token_urlsafe(32)
 
 
 def fingerprint(secret: str) -> bytes:
-    """What is stored in a secret's place.
+    """The hash that is stored instead of a secret.
 
-    One round of SHA-256 is enough for 256 random bits: there is no dictionary to try, unlike with passwords
-    (OWASP Password Storage Cheat Sheet speaks of what people choose).
+    One round of SHA-256 is enough for 256 random bits: unlike for passwords chosen by people (the subject of the OWASP
+    Password Storage Cheat Sheet), there is no dictionary to try.
     """
     return hashlib.sha256(secret.encode()).digest()
 
 
 def matches(secret: str, stored: bytes) -> bool:
-    """Compare in a time that does not depend on where they differ."""
+    """Compare in constant time."""
     return hmac.compare_digest(fingerprint(secret), stored)

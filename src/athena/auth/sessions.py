@@ -1,6 +1,6 @@
-"""Sessions: a secret in a cookie or in a page's memory that stands for somebody who has proved who they are.
+"""Sessions: a secret, in a cookie or in a page's memory, that stands for a user who has signed in.
 
-They are kept on disk too, so that a restart of Athena signs nobody out.
+They are also kept on disk, so that a restart of Athena signs no one out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class _Session:
 
 
 class Sessions:
-    """The sessions that are good now. Idle ones end after `idle` seconds without a request, all after `lifetime`.
+    """The sessions that are valid now. They end after `idle` seconds without a request, at the latest after `lifetime`.
 
-    An open stream is no request: whoever only leaves a page open is away.
+    An open stream does not count as a request: a user who only leaves a page open is away.
     """
 
     def __init__(self, idle: float, lifetime: float) -> None:
@@ -38,8 +38,8 @@ class Sessions:
         self._sessions: dict[bytes, _Session] = {}
 
     def load(self, stored: Iterable[StoredSession], keys: KeyRing) -> None:
-        """What was there before a restart, each after the one that vouched for it. Those whose key or session is gone
-        are left out."""
+        """Load the sessions from before a restart; each must come after the session that vouched for it. Those whose
+        key or session is gone are left out."""
         loaded: dict[str, Identity] = {}
         for session in stored:
             if session.parent_id is not None:
@@ -50,7 +50,7 @@ class Sessions:
                 loaded[session.id] = self._add(session, parent)
 
     def create(self, name: str, role: Role, parent: Identity | None) -> tuple[str, StoredSession, Identity]:
-        """A new session -> its secret, what to store of it, and who it stands for."""
+        """Create a session -> its secret, the record to store, and its identity."""
         secret = new_token(PREFIX)
         now = int(now_ms())
         expires = int(min(now + self._lifetime_ms, _vouched_until(parent)))
@@ -68,7 +68,7 @@ class Sessions:
         return secret, stored, self._add(stored, parent)
 
     def find(self, secret: str) -> Identity | None:
-        """Whose session this is; its idle time begins anew. None when it is over or unknown."""
+        """The identity of a session, whose idle time starts again; None when it has ended or is unknown."""
         session = self._sessions.get(fingerprint(secret))
         if session is None:
             return None
@@ -81,7 +81,7 @@ class Sessions:
         return session.identity
 
     def remove(self, secret: str) -> bytes | None:
-        """Sign out: ends it wherever it is in use -> its fingerprint, None when there is no such session."""
+        """End a session wherever it is in use -> its fingerprint, None when there is no such session."""
         session = self._sessions.pop(fingerprint(secret), None)
         if session is None:
             return None
@@ -89,7 +89,7 @@ class Sessions:
         return session.stored.fingerprint
 
     def take_used(self) -> list[tuple[int, bytes]]:
-        """(time, fingerprint) of those used since this was last asked; forgets those that are over."""
+        """(time, fingerprint) of the sessions used since the last call; forgets those that have ended."""
         for digest in [digest for digest, session in self._sessions.items() if session.identity.ended()]:
             del self._sessions[digest]
         used = [(int(session.last_used), digest) for digest, session in self._sessions.items() if session.touched]
@@ -105,14 +105,14 @@ class Sessions:
 
 
 def _behind(identity: Identity | None, kind: Kind) -> str | None:
-    """The nearest key or session in the chain of those who vouched."""
+    """The id of the nearest key or session among the identities that vouched."""
     while identity is not None and identity.kind != kind:
         identity = identity.parent
     return None if identity is None else identity.id
 
 
 def _vouched_until(identity: Identity | None) -> float:
-    """When the key or token at the end of that chain ends: a token is not known any more after a restart."""
+    """When the key or token at the end of that chain expires: after a restart, a token is no longer known."""
     while identity is not None and identity.kind not in ("key", "token"):
         identity = identity.parent
     return FOREVER if identity is None else identity.until

@@ -1,7 +1,7 @@
 """What access control keeps on disk: keys, sessions and the audit log, in `auth.db` beside the history.
 
-A file of its own: a purge or a restore of the history must not touch who may do what, nor the record of it.
-`athena keys` opens it while the server runs; the server notices (`changed`).
+A separate file, because purging or restoring the history must change neither access control nor the audit log.
+`athena keys` writes to it while the server runs; the server notices (`changed`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class StoredKey(NamedTuple):
 
 
 class StoredSession(NamedTuple):
-    """A session without its secret. `id` is for speaking of it, `key_id` the key that vouched for it, `parent_id` the
-    session that did, if one stands between them."""
+    """A session without its secret. `id` names it in logs, `key_id` is the key that vouched for it, `parent_id` the
+    session in between, if there is one."""
 
     fingerprint: bytes
     id: str
@@ -67,8 +67,8 @@ class Entry(NamedTuple):
 
 
 class AuthStore:
-    """One connection, for one thread at a time. Each method is one durable commit. Raises `apsw.Error`, and
-    `StoreUnavailable` for what is to be written while its files are not in their place."""
+    """One connection, for one thread at a time. Each write is one durable commit. Raises `apsw.Error`; writes also
+    raise `StoreUnavailable` when the files have been moved or replaced."""
 
     def __init__(self, directory: Path, must_exist: bool = False) -> None:
         """Open or create. Raises `DataDirectoryUnusable`, `StoreTooNew`."""
@@ -79,13 +79,13 @@ class AuthStore:
                     str(directory), "there are no keys", "give the one that Athena serves: --data"
                 )
             if not path.exists() and path.with_name("auth.db-wal").exists():
-                # It may be that of a running server, and SQLite would remove it beside a database that is empty.
+                # The log may belong to a running server, and SQLite would delete it beside an empty database.
                 why = "auth.db is gone, and its log (auth.db-wal) is still there"
                 raise DataDirectoryUnusable(str(directory), why, "put it back, or remove the log, too")
             make_directory(directory)
-            # SQLite makes the -wal and -shm with the mode of the file itself: for the owner's eyes alone, too. A file
-            # that is there may be in use by this very process: to close any descriptor of it would end SQLite's locks,
-            # and the next program that looks would take the log away (https://sqlite.org/howtocorrupt.html, 2.2).
+            # SQLite creates -wal and -shm with the mode of the database, so they are private to the owner too. An
+            # existing file may be in use by this very process: closing any descriptor of it would drop SQLite's locks,
+            # and the next program to open it would delete the log (https://sqlite.org/howtocorrupt.html, 2.2).
             if not path.exists():
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 give_to_owner(path)
@@ -101,12 +101,12 @@ class AuthStore:
         self._db.close()
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` when what others write cannot be seen here: somebody has moved or replaced the
-        files."""
+        """Raise `StoreUnavailable` when the files have been moved or replaced, so that writes by other processes cannot
+        be seen here."""
         self._files.check()
 
     def changed(self) -> bool:
-        """Whether somebody else, such as `athena keys`, has written since this was last asked."""
+        """Whether another process, such as `athena keys`, has written since the last call."""
         before, self._version = self._version, self._data_version()
         return before != self._version
 
@@ -125,7 +125,7 @@ class AuthStore:
         self._to_write().execute(SQL["add_key"], key[:6])
 
     def revoke_key(self, key_id: str, now: int) -> bool:
-        """-> whether there was such a key, and it was not revoked before."""
+        """-> whether the key existed and was not already revoked."""
         self._to_write().execute(SQL["revoke_key"], (now, key_id))
         return self._db.changes() == 1
 
@@ -142,7 +142,7 @@ class AuthStore:
     def tidy(
         self, used_keys: Sequence[tuple[int, str]], used_sessions: Sequence[tuple[int, bytes]], now: int, idle: int
     ) -> None:
-        """Note when keys and sessions were last used, and forget sessions that are over: ended, or not used since
+        """Store when keys and sessions were last used, and delete sessions that have expired or were not used since
         `idle` (ms)."""
         with self._to_write():
             self._db.executemany(SQL["touch_key"], used_keys)
@@ -156,7 +156,7 @@ class AuthStore:
             self._db.executemany(SQL["add_audit"], masked)
 
     def audit(self, since: int, limit: int) -> list[Entry]:
-        """The newest entries not before `since`, newest first."""
+        """At most `limit` entries from `since` on, newest first."""
         return [Entry(*cast(Any, row)) for row in self._db.execute(SQL["audit"], (since, limit))]
 
 
@@ -166,7 +166,7 @@ def _storable(text: str) -> str:
 
 
 def count_good(directory: Path) -> int | None:
-    """How many keys are good now, without changing anything; None when there is no file of them yet. Raises
+    """The number of keys that are valid now, read without changing anything; None when there is no file yet. Raises
     `DataDirectoryUnusable`."""
     path = directory / "auth.db"
     try:

@@ -1,6 +1,6 @@
-"""Secrets that are good once, and not for long: tickets for a page's user, and links to sign in with.
+"""Short-lived, single-use secrets: tickets for a page's user, and sign-in links.
 
-They live in memory: a restart ends those that are on their way, and whoever holds one asks for another.
+They are kept in memory only: after a restart, a client that holds one must request another.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from athena.auth.roles import Role
 from athena.auth.secrets import fingerprint, new_token
 
 MOST = 100_000
-"""Tickets that are remembered at a time; the oldest go first."""
+"""Tickets that are remembered; the oldest are dropped first."""
 
 
 class Ticket(NamedTuple):
-    """Who it is for, who vouched, and until when (UTC Unix ms) it can be used."""
+    """Whom it is for, who issued it, and until when (UTC Unix ms) it can be redeemed."""
 
     name: str
     role: Role
@@ -27,7 +27,7 @@ class Ticket(NamedTuple):
 
 
 class Tickets:
-    """`issue` makes one, `redeem` takes it back, once."""
+    """`issue` creates a ticket, `redeem` accepts it once."""
 
     def __init__(self, prefix: str, lifetime: float, now: Callable[[], float] = now_ms) -> None:
         """`lifetime` is in seconds."""
@@ -37,7 +37,7 @@ class Tickets:
         self._open: OrderedDict[bytes, Ticket] = OrderedDict()
 
     def issue(self, name: str, role: Role, issuer: Identity) -> tuple[str, float]:
-        """-> the secret, and until when it is good."""
+        """-> the secret, and when it expires (UTC Unix ms)."""
         until = self._now() + self._lifetime * 1000
         secret = new_token(self._prefix)
         self._forget_old()
@@ -45,13 +45,13 @@ class Tickets:
         return secret, until
 
     def redeem(self, secret: str) -> Ticket | None:
-        """The ticket, if it is good. From here on it is not."""
+        """The ticket, if it is valid. Afterwards it no longer is."""
         ticket = self._open.pop(fingerprint(secret), None)
         if ticket is None or self._now() >= ticket.until or ticket.issuer.ended(self._now):
             return None
         return ticket
 
     def _forget_old(self) -> None:
-        """All live equally long, so the oldest is the first to be over."""
+        """All have the same lifetime, so the oldest expires first."""
         while self._open and (len(self._open) >= MOST or next(iter(self._open.values())).until <= self._now()):
             self._open.popitem(last=False)

@@ -1,7 +1,7 @@
 """JSON Web Tokens of a company's identity provider (RFC 7519, with the advice of RFC 8725).
 
-Issuer, audience and algorithms are fixed by the settings; nothing in a token decides where keys are fetched from, or
-how it is checked. Checking does no I/O: the provider's keys are fetched beforehand, by `refresh`.
+The settings fix issuer, audience and algorithms; nothing in a token decides where keys are fetched from or how it is
+checked. Checking does no I/O: `refresh` fetches the provider's keys beforehand.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from athena.errors import BadCredentials, Forbidden, StartupError
 log = logging.getLogger("athena.auth")
 
 MOST_TOKENS = 10_000
-"""Tokens that were good and are remembered, so that each is checked once."""
+"""Valid tokens that are remembered, so that each is verified once."""
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 30.0
-"""The least time between two fetches that an unknown key id asks for, and after one that failed."""
+"""The least time between two fetches caused by unknown key ids, and after a failed fetch."""
 
 LEEWAY_SECONDS = 10
 FETCH_SECONDS = 5.0
 LATEST_SECONDS = 253_402_300_799
-"""The end of the year 9999; a token may say more than a float can hold."""
+"""The end of the year 9999; a token may hold a number larger than a float can."""
 
 MOST_BYTES = 1024 * 1024
 
@@ -47,7 +47,7 @@ KIND = "a token"
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token has to be like. `roles` maps values of the claim `role_claim` to roles; the greatest one counts."""
+    """What a token must satisfy. `roles` maps values of the claim `role_claim` to roles; the highest one counts."""
 
     issuer: str
     audience: str
@@ -59,14 +59,14 @@ class TokenRules:
 
 
 class _Good(NamedTuple):
-    """A token that was checked: whose it is, and by which key it is signed."""
+    """A verified token: its identity, and the key that signed it."""
 
     identity: Identity
     key_id: str
 
 
 class TokenVerifier:
-    """Checks tokens. Raises `StartupError` for rules that contradict each other."""
+    """Verifies tokens. Raises `StartupError` for rules that contradict each other."""
 
     def __init__(self, rules: TokenRules) -> None:
         self._rules = rules
@@ -78,7 +78,7 @@ class TokenVerifier:
         _check(rules)
 
     def identify(self, token: str) -> Identity:
-        """Whose token this is. Raises `BadCredentials`, or `Forbidden` when it gives no role."""
+        """The identity of a token. Raises `BadCredentials`, or `Forbidden` when it grants no role."""
         digest = fingerprint(token)
         known = self._good.get(digest)
         if known is not None and not known.identity.ended():
@@ -106,8 +106,8 @@ class TokenVerifier:
             raise BadCredentials(KIND) from None
 
     def _key_for(self, token: str) -> jwt.PyJWK:
-        """The provider's key that a token names. An unknown one is fetched for later, if the token says that it is from
-        our issuer: anybody can write a key id."""
+        """The provider's key that a token names. An unknown key triggers a fetch for later tokens, but only if the
+        token claims to be from our issuer, since anyone can make up a key id."""
         key = self._keys.get(str(jwt.get_unverified_header(token).get("kid", "")))
         if key is not None:
             return key
@@ -130,13 +130,13 @@ class TokenVerifier:
 
     # ---- the provider's keys -----------------------------------------------------------------------------------------
     async def run(self) -> None:
-        """Keep the provider's keys fresh, until it is cancelled."""
+        """Keep the provider's keys fresh, until cancelled."""
         while self._rules.jwks_url:
             pause = RETRY_SECONDS
             try:
                 await asyncio.to_thread(self.refresh)
                 pause = REFRESH_SECONDS
-            except Exception as error:  # whatever the network or the provider does, the keys we have stay good
+            except Exception as error:  # whatever fails, the keys we have stay valid
                 log.warning("the identity provider's keys cannot be had: %s", error)
             self._wanted.clear()
             try:
@@ -157,7 +157,7 @@ class TokenVerifier:
         keys = jwt.PyJWKSet.from_json(body.decode()).keys
         self._keys = {key.key_id: key for key in keys if key.key_id and key.public_key_use in (None, "sig")}
         for digest, good in list(self._good.items()):
-            if good.key_id not in self._keys:  # it was withdrawn: what it signed counts no more
+            if good.key_id not in self._keys:  # the key was withdrawn: what it signed is no longer valid
                 good.identity.end()
                 self._good.pop(digest, None)
 
@@ -182,7 +182,7 @@ def _check(rules: TokenRules) -> None:
         raise StartupError("expected either --jwks-url or --jwt-secret-file, got both or none")
     if any(name.lower() == "none" for name in rules.algorithms) or not rules.algorithms:
         raise StartupError("--jwt-algorithms: expected algorithms that sign, got none")
-    if rules.jwks_url and symmetric:  # else a public key could be taken for a shared secret
+    if rules.jwks_url and symmetric:  # else a public key could be used as a shared secret
         raise StartupError(f"--jwt-algorithms: expected asymmetric ones with --jwks-url, got {', '.join(symmetric)}")
     if rules.secret_file and len(symmetric) != len(rules.algorithms):
         raise StartupError("--jwt-algorithms: expected HS256, HS384 or HS512 with --jwt-secret-file")
@@ -191,7 +191,7 @@ def _check(rules: TokenRules) -> None:
 
 
 def _is_safe(url: str) -> bool:
-    """https, or plain http on this very machine."""
+    """Whether it is https, or plain http on this machine."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return True

@@ -1,4 +1,4 @@
-"""The commands of access control, with their options and help: `keys`, `audit`, `sign-in`."""
+"""The access control commands, with their options and help: `keys`, `audit`, `sign-in`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RoleName(StrEnum):
 
 
 def _lifetime(text: str | None) -> int | None:
-    """The milliseconds from now that a text such as 90m, 12h, 30d or a date to come stands for."""
+    """The milliseconds from now until a time such as 90m, 12h, 30d or a future date."""
     from athena.cli.history import AGO, moment
 
     if text is None:
@@ -50,7 +50,7 @@ def _lifetime(text: str | None) -> int | None:
 
 
 def _ago(text: str | None, flag: str) -> int | None:
-    """The milliseconds that a text such as 90m, 2h, 7d stands for."""
+    """The milliseconds from a time such as 90m, 2h, 7d ago until now."""
     from athena.cli.history import moment
 
     now = int(time.time() * 1000)
@@ -78,7 +78,7 @@ def create(
     ] = None,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Make a key and print it, this once: only a hash of it is stored."""
+    """Make a key and print it. It is shown only now: just a hash of it is stored."""
     from athena.cli import keys as keys_
 
     keys_.create(Path(data), name, role.value, _lifetime(expires))
@@ -86,7 +86,7 @@ def create(
 
 @keys.command("list")
 def list_(as_json: AsJson = False, data: Data = DEFAULT_DATA) -> None:
-    """All keys: for whom, until when, when last used. Not their secrets, which nobody has."""
+    """List all keys: for whom, until when, when last used. Their secrets are not stored."""
     from athena.cli import keys as keys_
 
     keys_.show(Path(data), as_json)
@@ -110,7 +110,7 @@ def audit(
     as_json: AsJson = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """See who signed in, was refused, changed keys, archived or purged: when, and from where."""
+    """Show who signed in, was refused, changed keys, archived or purged: when, and from where."""
     from athena.cli import keys as keys_
 
     ago = _ago(since, "--from")

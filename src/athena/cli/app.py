@@ -1,4 +1,4 @@
-"""The command line: every command with its options and help. What a command does is in the module of its name."""
+"""The command line: every command with its options and help. Each is implemented in the module of its name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ access.register(app)
 
 
 def main() -> None:
-    """The entry point. Ends with status 1 and one line for what Athena reports as a failure, 2 for wrong usage."""
+    """The entry point. Exits with status 1 and a one-line message on failure, 2 on wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a locale without "…" is no failure
@@ -74,10 +74,10 @@ def _common(
 
 @app.command()
 def watch(url: Url = DEFAULT_URL) -> None:
-    """See what is going on, live.
+    """Show running transactions, live.
 
-    One line a transaction, updated in place; finished ones scroll away. When the output is no terminal: one plain line
-    a change, `HH:MM:SS status [step/total] message (id)`. Reconnects and resumes by itself; Ctrl-C ends it.
+    One line per transaction, updated in place; finished ones scroll away. If the output is not a terminal, one plain
+    line per change: `HH:MM:SS status [step/total] message (id)`. Reconnects and resumes by itself; Ctrl-C ends it.
     """
     from athena.cli.watch import watch as watch_
 
@@ -85,7 +85,7 @@ def watch(url: Url = DEFAULT_URL) -> None:
 
 
 def _filter(flag: str, metavar: str, help_: str) -> Any:
-    """An option that narrows the history; not given, it does not."""
+    """An option that filters the history."""
     return typer.Option(flag, metavar=metavar, help=help_, show_default=False)
 
 
@@ -134,7 +134,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as the API gives them.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """See what was: active ones first, then the newest.
+    """Show the history: active ones first, then the newest.
 
     With a TX_ID: that transaction with all its changes.
     """
@@ -168,7 +168,7 @@ def _moment(text: str | None, flag: str) -> int | None:
 
 
 def _text_within(limit: int) -> Callable[[str | None], str | None]:
-    """An option's callback: text of 1 to `limit` characters."""
+    """An option's callback that accepts 1 to `limit` characters."""
 
     def checked(text: str | None) -> str | None:
         if text is not None and not 1 <= len(text) <= limit:
@@ -179,7 +179,7 @@ def _text_within(limit: int) -> Callable[[str | None], str | None]:
 
 
 def _label(metavar: str, help_: str, *flags: str) -> Any:
-    """An option for a short text that Athena keeps with the transaction."""
+    """An option for a short text that is stored with the transaction."""
     return typer.Option(*flags, metavar=metavar, callback=_text_within(256), help=help_, show_default=False)
 
 
@@ -198,8 +198,8 @@ def run(
     """Run any command as a transaction.
 
     Lines `::step K message` or `::step K/N message` in its output set the step and are not printed; everything else
-    passes through untouched. Its exit code decides success or error, and is the exit code of `athena run`. Athena being
-    down never breaks or delays the command.
+    passes through untouched. Its exit code decides success or error, and is the exit code of `athena run`. The command
+    is never broken or delayed, even if Athena is down.
 
     For example: athena run -d "install a package" --steps 3 -- ./install.sh
     """
@@ -224,9 +224,9 @@ CopyFile = Annotated[Path, typer.Argument(metavar="FILE", show_default=False)]
 
 @app.command()
 def backup(file: CopyFile, data: access.Data = access.DEFAULT_DATA) -> None:
-    """Copy the history to a new file, while the server runs or not.
+    """Copy the history to a new file, whether or not the server runs.
 
-    The copy is equal to the history at one moment; producers do not wait for it. Keys and the audit log are not in it.
+    The copy is the history at one moment; producers do not wait for it. It contains no keys and no audit log.
     """
     from athena.cli.backup import backup as backup_
 
@@ -239,9 +239,9 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Put the history that is there aside.")] = False,
     data: access.Data = access.DEFAULT_DATA,
 ) -> None:
-    """Put a copy in the place of the history. The server must not be running.
+    """Restore the history from a copy. The server must not be running.
 
-    Every page of the copy is checked first; when it cannot be taken, nothing is changed.
+    Every page of the copy is checked first; if it cannot be used, nothing is changed.
     """
     from athena.cli.backup import put_back
 
@@ -255,11 +255,11 @@ def doctor(
     thorough: Annotated[bool, typer.Option("--thorough", help="Read every page of the history's file.")] = False,
     as_json: access.AsJson = False,
 ) -> None:
-    """Look at all that Athena needs, try it, and say what to do about what is not right.
+    """Check everything that Athena needs, and say how to fix what is wrong.
 
     The data directory, SQLite, the history, the disk, limits and the clock of this machine; then, if a server answers,
-    a real transaction that has to arrive over every transport. Changes nothing but for that, and archives it. Ends with
-    status 1 if something has failed.
+    a real transaction, which must arrive over every transport and is archived afterwards. Nothing else is changed.
+    Exits with status 1 if a check has failed.
     """
     from athena.cli.doctor import doctor as doctor_
 

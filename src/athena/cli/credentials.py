@@ -1,4 +1,4 @@
-"""Where the commands find a key: `ATHENA_KEY`, or the one of a data directory that is being served on this machine."""
+"""How the commands find a key: `ATHENA_KEY`, or the key in a data directory that is served on this machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from athena.config import BY_NAME
 
 
 def find_key(url: str) -> str | None:
-    """The key for the Athena at `url`; None when there is none to be found, which is fine without access control."""
+    """The key for the Athena at `url`; None if none is found, which is fine without access control."""
     if given := os.environ.get(BY_NAME["key"].variable, "").strip():
         return given
     if not _on_this_machine(url):
         return None
-    from athena.auth.local import read_key  # with the database: only where there may be a key to read
+    from athena.auth.local import read_key  # imports the database, so only where there may be a key to read
 
     data = os.environ.get(BY_NAME["data"].variable) or str(BY_NAME["data"].default)
     directory = datadir.find_served(url, Path(data))

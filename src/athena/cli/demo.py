@@ -1,6 +1,6 @@
-"""`athena demo`: a few realistic transactions, side by side, to see what Athena shows.
+"""`athena demo`: a few realistic transactions at the same time, to see what Athena shows.
 
-Each scenario is a list of (seconds from its start, what is reported); `timeline` merges them into one.
+Each scenario is a list of (seconds from its start, edit); `timeline` merges them into one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from athena.config import BY_NAME
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One transaction: how it is opened, and what is reported when (seconds after the opening, members of an edit).
+    """One transaction: how it is opened, and its edits as (seconds after the opening, members of the edit).
 
-    Without edits it is a generic notice: nothing that goes on, just something that has happened.
+    Without edits it is a generic notice: an event rather than a process.
     """
 
     name: str
@@ -93,7 +93,7 @@ def _renewal() -> Scenario:
 SCENARIOS = (_deployment(), _import(), _provisioning(), _report(), _renewal())
 
 LENGTH = max(scenario.begins_at + seconds for scenario in SCENARIOS for seconds, _ in scenario.edits)
-"""Seconds that the demo takes."""
+"""The duration of the demo in seconds."""
 
 
 def timeline(scenarios: tuple[Scenario, ...]) -> Iterator[tuple[float, Scenario, dict[str, Any] | None]]:
@@ -108,14 +108,14 @@ def timeline(scenarios: tuple[Scenario, ...]) -> Iterator[tuple[float, Scenario,
 
 
 def demo(url: str, speed: float, say: Callable[[str], None] = print) -> None:
-    """Report the scenarios to the Athena at `url`, `speed` times as fast as they are written. Raises `ClientError`.
+    """Report the scenarios to the Athena at `url`, at `speed` times their own pace. Raises `ClientError`.
 
-    Interrupted, it ends what it has begun as an error.
+    If interrupted, it finishes the open transactions as errors.
     """
     run = uuid.uuid4().hex[:8]
     where = "" if url == BY_NAME["url"].default else f" --url {url}"
     with Client(url, key=find_key(url)) as client:
-        client.notifications(limit=1)  # say at once when nobody is there
+        client.notifications(limit=1)  # fail early if Athena is not running
         say(f"Four transactions and a notice, about {LENGTH / speed:.0f} s. See them live with: athena watch{where}")
         unfinished: set[str] = set()
         try:
@@ -135,7 +135,7 @@ def _perform(client: Client, prefix: str, speed: float, unfinished: set[str], sa
             client.notify(scenario.opening)
             say(f"  {scenario.opening['message']} (a notice)")
         elif edit is None:
-            unfinished.add(tx_id)  # before it is opened: an interrupt may come while the answer is on its way
+            unfinished.add(tx_id)  # before the request: an interrupt may arrive before the response
             client.open({"tx_id": tx_id, **scenario.opening})
             say(f"  {scenario.opening['description']}: started ({tx_id})")
         else:
@@ -150,6 +150,6 @@ def _interrupt(client: Client, unfinished: set[str]) -> None:
         try:
             client.edit(tx_id, status="error", athena_msg="the demo was interrupted")
         except Refused:
-            continue  # not opened yet, or over already
+            continue  # not opened yet, or already finished
         except ClientError:
             return  # they will time out by themselves

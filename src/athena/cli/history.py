@@ -1,4 +1,4 @@
-"""`athena history`: the past as a table, as JSON lines, or one transaction with all its changes."""
+"""`athena history`: the history as a table or as JSON lines, or one transaction with all its changes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from athena.client import Client
 from athena.client.http import Parameter
 
 WIDE = 130
-"""Columns that a terminal needs to show everything of a row side by side."""
+"""Columns that a terminal needs to show all of a row on one line."""
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
 
 AGO = re.compile(r"(\d{1,9})\s?([smhdw])")
-"""A time before now, or a length of time."""
+"""A time ago, or a duration."""
 
 
 def moment(text: str, now: int) -> int:
-    """Unix milliseconds of `2026-01-31`, `2026-01-31 14:00`, `2026-01-31T14:00:00Z` (local time if it names no zone),
-    or of a time ago: `90m`, `2h`, `7d`. `now` in Unix ms. Raises `ValueError` whose text says what is expected.
+    """Parse `2026-01-31`, `2026-01-31 14:00`, `2026-01-31T14:00:00Z` (local time if it has no zone), or a time ago such
+    as `90m`, `2h`, `7d`, to Unix ms. `now` is in Unix ms. Raises `ValueError` whose text says what is expected.
     """
     if found := AGO.fullmatch(text.strip()):
         return max(0, now - int(found[1]) * UNITS_MS[found[2]])
@@ -69,12 +69,12 @@ def transaction(url: str, tx_id: str, as_json: bool) -> None:
 
 
 def print_json(row: Row) -> None:
-    """One line of JSON, in ASCII: no terminal and no locale can take it amiss."""
+    """Print one line of JSON in ASCII, which is safe in any terminal and locale."""
     print(json.dumps(row))
 
 
 def print_table(table: Table | Text) -> None:
-    """Print it as wide as the terminal; without one, so that nothing is ever cut, wrapped or padded."""
+    """Fit the table to the terminal; if there is none, cut, wrap and pad nothing."""
     console = Console(highlight=False)
     if console.is_terminal:
         console.print(table)
@@ -86,7 +86,7 @@ def print_table(table: Table | Text) -> None:
 
 
 def _table(rows: Iterable[Row], narrow: bool) -> Table:
-    """`narrow` puts who and id below the message, so that they fit an ordinary terminal."""
+    """`narrow` puts the id and `by` below the message, so that the table fits an ordinary terminal."""
     columns = ("STATUS", "WHEN", "TOOK", "STEP", "MESSAGE", "BY", "ID")
     table = _columns(*(columns[:5] if narrow else columns))
     now = int(time.time() * 1000)

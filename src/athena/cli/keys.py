@@ -1,4 +1,4 @@
-"""`athena keys` and `athena audit`: on the data directory itself, whether or not a server is running there."""
+"""`athena keys` and `athena audit`: they work on the data directory, whether or not a server is running."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from athena.database import explain
 from athena.errors import KeyNotChanged, NoSuchKey
 
 WHOLE = 500
-"""Columns in which every key has room."""
+"""A width in columns that fits every key."""
 
 
 def create(data: Path, name: str, role: Role, lifetime_ms: int | None) -> None:
-    """Make a key, and print it: once."""
+    """Make a key and print it."""
     is_new = not (data / "auth.db").exists()
     with closing(AuthStore(data)) as store, _changing("no key was made"):
         expires = None if lifetime_ms is None else int(now_ms()) + lifetime_ms
@@ -39,7 +39,7 @@ def create(data: Path, name: str, role: Role, lifetime_ms: int | None) -> None:
 
 
 def revoke(data: Path, key_id: str) -> None:
-    """End a key, and all that uses it."""
+    """Revoke a key, with everything that uses it."""
     key_id = key_id.removeprefix("ath_").partition("_")[0]
     with closing(AuthStore(data, must_exist=True)) as store:
         with _changing(f"{key_id} is NOT revoked, and still good"):
@@ -63,7 +63,7 @@ def _changing(state: str) -> Iterator[None]:
 
 
 def show(data: Path, as_json: bool) -> None:
-    """All keys, without their secrets."""
+    """Print all keys, without their secrets."""
     with closing(AuthStore(data, must_exist=True)) as store:
         keys = store.keys()
     if as_json:
@@ -86,7 +86,7 @@ def show(data: Path, as_json: bool) -> None:
 
 
 def audit(data: Path, since: int, limit: int, as_json: bool) -> None:
-    """What was done and refused, oldest first."""
+    """Print the newest entries of the audit log, oldest first."""
     with closing(AuthStore(data, must_exist=True)) as store:
         entries = store.audit(since, limit)
     for entry in reversed(entries):
@@ -105,7 +105,7 @@ def _state(key: StoredKey) -> str:
 
 
 def _note(store: AuthStore, action: str, detail: str) -> None:
-    """Who may write to the data directory is who may do this: the account of this process."""
+    """Add to the audit log under the account of this process: write access to the directory is the authorization."""
     try:
         account = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

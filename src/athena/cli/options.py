@@ -1,4 +1,4 @@
-"""Options of the command line that are made from the table of settings, so that there is one table."""
+"""Command-line options generated from the table of settings, so that there is only one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ METAVARS = {str: "TEXT", int: "INTEGER", float: "NUMBER", bool: None}
 
 
 def setting_option(setting: Setting, callback: Callable[..., Any] | None = None) -> Any:
-    """The Typer option of one setting: its flag, environment variable, default and help are those of the table."""
+    """The Typer option of one setting, with the flag, environment variable, default and help from the table."""
     return typer.Option(
         setting.flag,
         envvar=setting.variable,
@@ -24,7 +24,7 @@ def setting_option(setting: Setting, callback: Callable[..., Any] | None = None)
 
 
 def _checked_url(url: str) -> str:
-    from athena.client import InvalidUrl  # with urllib3 and websockets: only for the commands that need them
+    from athena.client import InvalidUrl  # imports urllib3 and websockets: only for the commands that need them
     from athena.client.http import base_url
 
     try:

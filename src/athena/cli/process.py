@@ -1,10 +1,10 @@
 """Runs a command as if Athena were not there: same terminal, same input, same signals, same output, same exit status.
 
-Only its standard output takes a detour through a pipe, so that `::step` lines can be taken out of it.
+Only its standard output goes through a pipe, so that `::step` lines can be removed from it.
 
-Signals. SIGINT, SIGTERM and their like are blocked here and taken one by one (`sigwaitinfo`), because only then the
-kernel tells where each came from: what the terminal sent (Ctrl-C), the command has received itself, since it is in the
-same process group, and a second one would make many programs stop without cleaning up. All others are passed on.
+Signals: SIGINT, SIGTERM and the like are blocked here and accepted one at a time (`sigwaitinfo`), because only then the
+kernel reports the sender. A signal from the terminal (Ctrl-C) has already reached the command, which is in the same
+process group; a second one would make many programs stop without cleaning up. All others are forwarded.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from athena.cli.steps import Step, StepFilter
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 SI_KERNEL = 0x80
-"""`si_code` of a signal that the kernel sent, as the terminal driver does for Ctrl-C (Linux, sigaction(2))."""
+"""`si_code` of a signal sent by the kernel, such as the terminal driver's for Ctrl-C (Linux, sigaction(2))."""
 
 PROMPT_DELAY = 0.1
-"""Seconds that an unfinished `:` or `::st` at the start of a line waits to become a step, before it passes."""
+"""Seconds that an incomplete `:` or `::st` at the start of a line is held back, in case it becomes a step."""
 
 LINGER = 1.0
-"""Seconds after the command's end for which output of processes that it left behind still passes."""
+"""Seconds after the command's end during which output of its background processes still passes."""
 
 STDOUT = 1
 CHUNK = 64 * 1024
@@ -39,17 +39,17 @@ CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """The signals that are taken instead of obeyed, and the mask from before, which is the command's."""
+    """The signals that are accepted synchronously, and the previous mask, which the command inherits."""
 
     taken: frozenset[signal.Signals]
     inherited_mask: frozenset[int]
 
     def arrived(self) -> bool:
-        """Takes one that waits, if there is one."""
+        """Consume a pending signal -> whether there was one."""
         return signal.sigtimedwait(self.taken, 0) is not None
 
     def wait_unless_one_arrives(self, waiting: Callable[[float], bool], timeout: float = math.inf) -> bool:
-        """Call `waiting(seconds)` until it answers True: True. A signal, or `timeout` seconds, end that: False."""
+        """Call `waiting(seconds)` until it returns True -> True; a signal or `timeout` seconds end that -> False."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and not self.arrived():
             if waiting(0.05):
@@ -59,9 +59,9 @@ class Signals:
 
 @contextlib.contextmanager
 def blocked_signals() -> Iterator[Signals]:
-    """Inside, signals wait to be taken. What was ignored from the start (nohup) stays ignored."""
+    """Block the forwarded signals inside. Those that were ignored from the start (nohup) stay ignored."""
     taken = frozenset(number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN)
-    # A parent that ignores SIGCHLD would make the exit status of our child disappear (wait(2), NOTES).
+    # If our parent ignores SIGCHLD, so do we, and the child's exit status would be lost (wait(2), NOTES).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, taken | {signal.SIGCHLD})
     signals = Signals(taken, frozenset(before))
@@ -69,15 +69,15 @@ def blocked_signals() -> Iterator[Signals]:
         yield signals
     finally:
         while signals.arrived():
-            pass  # A Ctrl-C too late for the command must not replace its exit status.
+            pass  # A Ctrl-C after the command's end must not replace its exit status.
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Command:
     """One running command. Start it inside `blocked_signals()`, before any other thread.
 
-    `on_step` is called from another thread for each step in its output. `output_lost` is the system's word for why
-    output could not be written, unless just nobody wanted more of it. Raises `OSError` if it cannot be started.
+    `on_step` is called from another thread for each step in its output. `output_lost` is the system's message if output
+    could not be written, None if merely its reader has gone. Raises `OSError` if the command cannot be started.
     """
 
     def __init__(self, arguments: Sequence[str], signals: Signals, on_step: Callable[[Step], None]) -> None:
@@ -87,15 +87,15 @@ class Command:
         self._output, output_of_command = os.pipe()
         self._ended, self._end = os.pipe()
         try:
-            # Unlike subprocess this passes on all inheritable files (the job server of make, 3>file, …), and it can
-            # give the command an unblocked signal mask without running code between fork and exec.
+            # Unlike subprocess, this passes on all inheritable descriptors (make's job server, 3>file, …) and sets the
+            # command's signal mask without running code between fork and exec.
             self.pid = os.posix_spawnp(
                 arguments[0],
                 list(arguments),
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, output_of_command, STDOUT)],
                 setsigmask=signals.inherited_mask,
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # which Python ignores, but no other program expects to
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores these; other programs expect the default
             )
         except OSError:
             for descriptor in (self._output, self._ended, self._end):
@@ -107,9 +107,9 @@ class Command:
         self._pump.start()
 
     def wait(self) -> int:
-        """Pass signals on until the command has ended and its output is written.
+        """Forward signals until the command has ended and its output is written.
 
-        Answers its exit status, or -n if signal n ended it.
+        Returns its exit status, or -n if signal n ended it.
         """
         while True:
             received = signal.sigwaitinfo(self._signals.taken | {signal.SIGCHLD})
@@ -130,7 +130,7 @@ class Command:
 
     # ---- the output's thread -----------------------------------------------------------------------------------------
     def _pump_output(self) -> None:
-        """Copy output until it ends, or `LINGER` seconds after the command has, or until nobody reads ours."""
+        """Copy output until it ends, until `LINGER` seconds after the command's end, or until our reader has gone."""
         steps = StepFilter()
         open_until: float | None = None
         try:
@@ -149,7 +149,7 @@ class Command:
             write_all(STDOUT, passed)
             self._announce(found)
         except OSError as error:
-            # Closing our end tells the command in the way it is used to (SIGPIPE), if it writes any more.
+            # Closing our end reports this to the command as usual, by SIGPIPE on its next write.
             if error.errno != errno.EPIPE:
                 self.output_lost = str(error.strerror)
         finally:
@@ -157,7 +157,7 @@ class Command:
             os.close(self._ended)
 
     def _readable(self, steps: StepFilter, open_until: float | None) -> list[int]:
-        """Waits for output or for the command's end. Empty when something has been held back for too long."""
+        """Wait for output or for the command's end. Empty when text was held back for long enough, or time is up."""
         timeout = PROMPT_DELAY if steps.holds_beginning else None
         if open_until is None:
             return select.select([self._output, self._ended], [], [], timeout)[0]
@@ -170,7 +170,7 @@ class Command:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data` now, also to a terminal that somebody has made non-blocking. Raises `OSError`."""
+    """Write all of `data`, even to a terminal that another process has made non-blocking. Raises `OSError`."""
     rest = memoryview(data)
     while rest:
         try:

@@ -1,8 +1,8 @@
-"""Reports a running command to Athena from a thread of its own, so that Athena can never break or delay the command.
+"""Reports a running command to Athena from a separate thread, so that Athena can never break or delay the command.
 
-`Progress` turns steps into whole states, `Reporter` delivers them: in order while Athena answers; after an outage only
-the latest, since each state says all there is to say. It opens the transaction whenever Athena comes up, repeats the
-state as a heartbeat while nothing happens, and gives up only when Athena understood and refused.
+`Progress` turns steps into complete states, `Reporter` delivers them: in order while Athena responds, and after an
+outage only the latest, since every state is complete. It opens the transaction as soon as Athena is up, repeats the
+state as a heartbeat while nothing happens, and gives up only when Athena refuses the request.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from athena.cli.text import harmless, shortened
 from athena.client import Backoff, Client, ClientError, Refused
 
 TIMEOUT_MS = 45_000
-"""A command whose machine dies is an error this long after its last report (ms)."""
+"""If the machine dies, the transaction becomes an error this long after the last report (ms)."""
 
 HEARTBEAT = 15.0
-"""Seconds without a report after which the state is repeated: two may get lost before the transaction times out."""
+"""Seconds without a report after which the state is repeated; two can be lost before the transaction times out."""
 
 LONGEST_PAUSE = 10.0
-"""Ceiling of the pauses between attempts (s), well inside the transaction's timeout."""
+"""Upper bound of the backoff between attempts (s), well within the transaction's timeout."""
 
 QUEUE_LENGTH = 100
-"""States that may wait. When more come, the oldest are left out: they are overtaken anyway."""
+"""States that may be queued. Beyond that, the oldest are dropped: newer ones supersede them."""
 
 MESSAGE_LIMIT = 1024
-"""Characters that Athena takes (see the API's limits)."""
+"""The longest message that Athena accepts, in characters (see the API's limits)."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All there is to say about the command at one moment."""
+    """The complete state of the command at one moment."""
 
     status: str = "pending"
     on_step: int | None = None
@@ -48,7 +48,7 @@ class State:
         return self.status != "pending"
 
     def as_edit(self) -> dict[str, Any]:
-        """The members of an edit; what is not known is left out."""
+        """The members of an edit; unknown values are left out."""
         edit = {
             "status": self.status,
             "on_step": self.on_step,
@@ -59,13 +59,13 @@ class State:
 
 
 class Progress:
-    """Folds what a command says into states that Athena accepts: steps never fall, and never exceed their total."""
+    """Turns a command's steps into states that Athena accepts: steps never fall or exceed their total."""
 
     def __init__(self, total_steps: int | None = None) -> None:
         self.state = State(total_steps=total_steps)
 
     def step(self, step: Step) -> State:
-        """A step was reached. One lower than before changes the message only; one above the total raises the total."""
+        """A step was reached. A lower one than before changes only the message; one above the total raises that."""
         on_step = max(step.on_step, self.state.on_step or 0)
         total_steps = step.total_steps or self.state.total_steps
         message = self.state.message if step.message is None else shortened(harmless(step.message), MESSAGE_LIMIT)
@@ -73,7 +73,7 @@ class Progress:
         return self.state
 
     def finish(self, error: str | None) -> State:
-        """The command has ended: well (None), which completes its steps if their number is known, or with `error`."""
+        """The command has ended, with `error` or with success (None), which completes the steps of a known total."""
         total_steps = self.state.total_steps
         if error is None:
             on_step = self.state.on_step if total_steps is None else total_steps
@@ -84,7 +84,7 @@ class Progress:
 
 
 class Outbox:
-    """The states that wait for delivery; bounded. Not thread-safe by itself."""
+    """The bounded queue of states to deliver. Not thread-safe."""
 
     def __init__(self, length: int = QUEUE_LENGTH) -> None:
         self._states: deque[State] = deque(maxlen=length)
@@ -97,7 +97,7 @@ class Outbox:
         return self._states.popleft() if self._states else None
 
     def put_back(self, state: State) -> None:
-        """`state` could not be delivered: keep the newest of all, the others are overtaken."""
+        """`state` could not be delivered: keep only the newest one, which supersedes all others."""
         newest = self._states[-1] if self._states else state
         self._states.clear()
         self._states.append(newest)
@@ -107,12 +107,12 @@ class Outbox:
 
 
 class Reporter:
-    """Delivers states to Athena in the background, from `start()` on until a final one is delivered or refused.
+    """Delivers states to Athena in the background, from `start()` until a final one is delivered or refused.
 
-    `opening` is the body that opens the transaction, with `tx_id`: opening twice is the same transaction. `report()`
-    never waits. `opened` tells whether Athena has the transaction. `ended` is set when no more will be tried. `problem`
-    says why the latest state is not with Athena, and is None if it is. `find_key` is asked for another key when Athena
-    refuses that of `client`.
+    `opening` is the body that opens the transaction; its `tx_id` makes that idempotent. `report()` never blocks.
+    `opened` tells whether Athena has the transaction. `ended` is set when no more attempts will be made. `problem` says
+    why the latest state was not delivered; None if it was. `find_key` is called for another key when Athena refuses
+    that of `client`.
     """
 
     def __init__(
@@ -142,14 +142,14 @@ class Reporter:
 
     @property
     def tx_id(self) -> str:
-        """The transaction's id; another one after Athena had to take the command for dead (see `_continue_as_new`)."""
+        """The transaction's id; it changes if Athena has timed the transaction out (see `_continue_as_new`)."""
         return str(self._opening["tx_id"])
 
     def start(self) -> None:
         self._thread.start()
 
     def report(self, state: State) -> None:
-        """Deliver `state` as soon as possible. A final one hurries everything, and is the last."""
+        """Queue `state` for delivery. A final one is the last, and cuts the current backoff short."""
         with self._changed:
             self._outbox.put(state)
             self._latest = state
@@ -159,7 +159,7 @@ class Reporter:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Try no more; what is on its way may still arrive."""
+        """Make no more attempts; a request in flight may still arrive."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -185,7 +185,7 @@ class Reporter:
         self.ended.set()
 
     def _next(self, due: float) -> State | None:
-        """The oldest state that waits, or at `due` the latest once more; None to stop."""
+        """The oldest queued state, or at `due` the latest one again; None to stop."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._outbox) > 0 or self._stopped, max(0.0, due - time.monotonic()))
             return None if self._stopped else self._outbox.take() or self._latest
@@ -199,7 +199,7 @@ class Reporter:
         self._client.edit(self.tx_id, **state.as_edit())
 
     def _pause(self, state: State) -> None:
-        """Wait before the next attempt; new steps do not shorten that, the end of the command does."""
+        """Wait before the next attempt; the end of the command shortens that, new steps do not."""
         with self._changed:
             self._outbox.put_back(state)
             hurried_before, self._hurry = self._hurry, False
@@ -223,7 +223,7 @@ class Reporter:
         return not state.final
 
     def _has_another_key(self) -> bool:
-        """Look for the key again: there is none to be found while Athena is down, or before its first start."""
+        """Look for the key again: it could not be found while Athena was down, or before its first start."""
         key = self._find_key()
         if key in (None, self._client.key):
             return False
@@ -231,9 +231,9 @@ class Reporter:
         return True
 
     def _continue_as_new(self) -> None:
-        """Athena took the command for dead, after an outage or a suspended machine longer than the timeout.
+        """Athena timed the transaction out, after an outage or a suspension of the machine.
 
-        That end is final, so what is still going on becomes a new transaction: its real result must not get lost.
+        That is final, so the command continues as a new transaction: its real result must not be lost.
         """
         self._reopened += 1
         self._opening["tx_id"] = f"{self._first_id}-{self._reopened + 1}"

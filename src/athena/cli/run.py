@@ -1,4 +1,4 @@
-"""`athena run`: any command as a transaction. Its output, input, signals and exit status are as without Athena."""
+"""`athena run`: any command as a transaction, with the output, input, signals and exit status it has without Athena."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ REQUEST_TIMEOUT = 3.0
 """Seconds for one attempt to report."""
 
 FINAL_GRACE = 5.0
-"""Seconds that the command's result has to reach Athena, after the command has ended."""
+"""Seconds that the result may take to reach Athena after the command's end."""
 
 UNREACHED_GRACE = 2.0
-"""The same, when Athena was never reached: then nobody waits for this result."""
+"""The same, if Athena was never reached."""
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
-"""What shells answer (POSIX, 2.8.2 Exit Status for Commands)."""
+"""The exit statuses of shells (POSIX, 2.8.2 Exit Status for Commands)."""
 
 
 def run(
@@ -38,9 +38,9 @@ def run(
     by: str | None = None,
     component_id: str | None = None,
 ) -> int:
-    """Run `command`, report it to the Athena at `url`, and answer the exit status: the command's own, 128+n if signal
-    n ended it, 127 if it was not found, 126 if it cannot be executed; 1 if it ended well, but its output is lost since
-    ours could not be written (a full disk).
+    """Run `command`, report it to the Athena at `url`, and return the exit status: the command's own, 128+n if signal
+    n ended it, 127 if it was not found, 126 if it cannot be executed, 1 if it succeeded but its output could not be
+    written (a full disk).
     """
     _occupy_closed_descriptors()
     progress = Progress(steps)
@@ -62,7 +62,7 @@ def run(
 
 def _opening(description: str, steps: int | None, by: str | None, component_id: str | None) -> dict[str, Any]:
     members = {
-        # Made here, so that opening again after a lost answer is the same transaction.
+        # Generated here, so that opening again after a lost response is idempotent.
         "tx_id": f"run-{uuid.uuid4().hex[:16]}",
         "description": harmless(description),
         "by": by and harmless(by),
@@ -97,7 +97,7 @@ def _not_started(name: str, error: OSError) -> tuple[int, str | None]:
 
 
 def _await_delivery(reporter: Reporter, signals: Signals) -> None:
-    """Give the result a few seconds to arrive. A signal (Ctrl-C) ends the wait."""
+    """Wait a few seconds for the result to be delivered. A signal (Ctrl-C) ends the wait."""
     signals.wait_unless_one_arrives(reporter.ended.wait, FINAL_GRACE if reporter.opened else UNREACHED_GRACE)
     if reporter.problem is not None or not reporter.ended.is_set():
         reporter.stop()
@@ -106,7 +106,7 @@ def _await_delivery(reporter: Reporter, signals: Signals) -> None:
 
 
 def _occupy_closed_descriptors() -> None:
-    """If we were started with standard input, output or error closed (`>&-`), no pipe of ours may take their place."""
+    """Open closed standard descriptors (`>&-`) on /dev/null, so that none of our pipes gets their numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)

@@ -1,4 +1,4 @@
-"""`athena seed`: a made-up history in an empty data directory."""
+"""`athena seed`: a generated history in an empty data directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from athena.store.seed import seed as fill
 
 
 def seed(directory: Path, rows: int, days: int) -> None:
-    """Write the rows, with a bar in a terminal, and say how fast that was."""
+    """Write the rows, with a progress bar in a terminal, and print how fast that was."""
     began = time.monotonic()
     console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,4 +1,4 @@
-"""`athena serve`: its flags are the rows of `athena.config.SETTINGS` that concern the server."""
+"""`athena serve`: its flags are the server's settings in `athena.config.SETTINGS`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from athena.loading import no_collection
 def serve(**flags: Any) -> None:
     """Run the server.
 
-    It prints where it listens, and runs until SIGTERM or Ctrl-C, which end it cleanly. The history is in the data
-    directory; start it there again, and it is as it was.
+    It prints where it listens, and runs until SIGTERM or Ctrl-C, which end it cleanly. The history is kept in the data
+    directory, and is still there after a restart.
     """
     with no_collection():
-        from athena.node import run  # the whole server: the other commands start without it
+        from athena.node import run  # the whole server, which the other commands do not load
 
     raise typer.Exit(run(resolve(flags)))
 

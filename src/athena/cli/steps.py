@@ -1,6 +1,6 @@
 """The `::step` lines in a command's output: `::step 2 unpacking`, `::step 2/9 unpacking`, `::step 2`.
 
-`StepFilter` takes them out of a stream of bytes and lets everything else pass, at once and unchanged.
+`StepFilter` removes them from a stream of bytes and passes everything else on, at once and unchanged.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 PREFIX = b"::step "
 LONGEST_LINE = 64 * 1024
-"""A line that starts like a step and is longer than this (bytes) is no step."""
+"""A line longer than this (bytes) is not a step."""
 
 _STEP = re.compile(rb"::step +(\d{1,9})(?:/(\d{1,9}))?(?:\s+(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one `::step` line says."""
+    """The contents of one `::step` line."""
 
     on_step: int
     total_steps: int | None = None
@@ -25,7 +25,7 @@ class Step:
 
 
 def parse_step(line: bytes) -> Step | None:
-    """The step that `line` (without its newline) sets, or None if it is not written as one."""
+    """The step that `line` (without its newline) sets, or None if it is not a step line."""
     found = _STEP.fullmatch(line)
     if found is None:
         return None
@@ -38,11 +38,11 @@ def parse_step(line: bytes) -> Step | None:
 
 
 class StepFilter:
-    """Splits output into what passes and the steps in it, whatever the pieces it arrives in.
+    """Separates output into steps and all other bytes, independent of how it is split into chunks.
 
-    Only the beginning of a line that may still become a step is held back, until it cannot, until its newline comes,
-    or until the caller says by `release()` that it has waited long enough. Apart from whole step lines, the bytes that
-    go in come out, in order.
+    Only the beginning of a line that may still become a step is held back: until it cannot, until its newline arrives,
+    or until the caller has waited long enough and calls `release()`. Except for complete step lines, all bytes come
+    out as they went in, in order.
     """
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class StepFilter:
 
     @property
     def holds_beginning(self) -> bool:
-        """Whether something is held that is shorter than `::step `: a prompt such as `:` would look like that."""
+        """Whether less than `::step ` is held back: it may be a prompt such as `:`."""
         return 0 < len(self._held) < len(PREFIX)
 
     def feed(self, data: bytes) -> tuple[bytes, list[Step]]:
-        """What passes now, and the steps that were completed, in order."""
+        """The bytes that pass now, and the steps completed by `data`, in order."""
         passed: list[bytes] = []
         found: list[Step] = []
         data = self._held + data
@@ -78,13 +78,13 @@ class StepFilter:
         return b"".join(passed), found
 
     def release(self) -> bytes:
-        """Let go what is held: it is ordinary output after all."""
+        """Return the held bytes: they are ordinary output after all."""
         held, self._held = self._held, b""
         self._at_line_start = self._at_line_start and not held
         return held
 
     def end(self) -> tuple[bytes, list[Step]]:
-        """The output has ended. A last step needs no newline."""
+        """The output has ended. Its last step needs no newline."""
         step = parse_step(self._held)
         if step is None:
             return self.release(), []
@@ -96,7 +96,7 @@ class StepFilter:
         return length <= LONGEST_LINE and PREFIX.startswith(data[position : position + min(length, len(PREFIX))])
 
     def _pass_to_candidate(self, data: bytes, position: int, passed: list[bytes]) -> int:
-        """Pass everything up to the next line that begins with a colon; answers where that is."""
+        """Pass everything up to the next line that begins with a colon; returns its position."""
         newline = data.find(b"\n:", position)
         stop = len(data) if newline < 0 else newline + 1
         passed.append(data[position:stop])

@@ -1,4 +1,4 @@
-"""How the commands write things: text from elsewhere made harmless, times, steps, and one colour per status."""
+"""How the commands format output: sanitized external text, times, steps, and one colour per status."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from datetime import datetime
 from typing import Any
 
 STATUS_STYLES = {"pending": "cyan", "undoing": "yellow", "success": "green", "error": "red"}
-"""Rich styles. The word is always shown too, so nothing depends on seeing colours."""
+"""Rich styles. The status is always shown in words too, so nothing depends on colour."""
 
 ACTIVE = ("pending", "undoing")
 
-# C0 and C1 controls (a terminal obeys them: ESC [ …), line and paragraph separators, bidirectional overrides (they
-# reorder what stands around them), and lone surrogates (JSON can carry them, UTF-8 cannot).
+# C0 and C1 controls (terminals obey them: ESC [ …), line and paragraph separators, bidirectional overrides (they
+# reorder the text around them), and lone surrogates (JSON can carry them, UTF-8 cannot).
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def harmless(text: object) -> str:
-    """`text` on one line, with everything replaced by `�` that would do more to a terminal than show a character.
+    """`text` on one line, with every character that a terminal would not simply display replaced by `�`.
 
-    White space becomes a space. The result is not Rich markup either: put it into a `rich.text.Text`, which has none.
+    White space becomes a space. Rich markup is not escaped: put the result into a `rich.text.Text`, which has none.
     """
     return _UNSAFE.sub(lambda found: " " if found[0] in "\t\n\v\f\r\x85\u2028\u2029" else "\ufffd", str(text))
 
 
 def complain(text: str) -> None:
-    """One line on standard error, made harmless; lost if nobody reads there. Never raises."""
+    """Print one sanitized line to standard error; it is lost if that cannot be written. Never raises."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(harmless(text), file=sys.stderr, flush=True)
@@ -48,12 +48,12 @@ def steps(row: Mapping[str, Any]) -> str:
 
 
 def whole_number(value: object) -> int | None:
-    """`value` if it is an integer (as JSON has them: `true` is none), else None."""
+    """`value` if it is an integer (a JSON `true` is not), else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def duration(milliseconds: int | None) -> str:
-    """`7 s`, `3:07` (minutes), `2:03:07` (hours), `5 d 2:03:07`; empty for None, 0 for a clock that runs behind."""
+    """`7 s`, `3:07` (minutes), `2:03:07` (hours), `5 d 2:03:07`; empty for None, `0 s` for a lagging clock."""
     if milliseconds is None:
         return ""
     minutes, seconds = divmod(max(0, milliseconds) // 1000, 60)
@@ -67,7 +67,7 @@ def duration(milliseconds: int | None) -> str:
 
 
 def local_time(milliseconds: int | None, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """A moment in this machine's time zone; empty for None or for what no calendar holds."""
+    """A time in this machine's time zone; empty for None or if it is out of range."""
     if milliseconds is None:
         return ""
     try:

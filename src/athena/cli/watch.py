@@ -1,7 +1,7 @@
-"""`athena watch`: what is going on, live in the terminal; one plain line a change when the output is no terminal.
+"""`athena watch`: running transactions, live in the terminal; one plain line per change if the output is no terminal.
 
-`Board` is what is shown: it takes rows and messages and knows no terminal. `LiveDisplay` draws it in place, `PlainLog`
-writes lines. `watch` feeds either one from the history and then from the live stream, at the history's cursor.
+`Board` is the state to show: it takes rows and messages and knows no terminal. `LiveDisplay` draws it in place,
+`PlainLog` writes lines. `watch` feeds them from the history, then from the live stream, at the history's cursor.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from athena.cli.text import ACTIVE, STATUS_STYLES, complain, duration, harmless,
 from athena.client import Archived, Change, Client, Disconnected, Event, LiveStream, Ready, Reset
 
 MOST_ROWS = 1000
-"""Transactions kept in memory; of more, those that started last. Terminals show fewer still. At most what one page of
-the history holds."""
+"""Transactions kept in memory; beyond that, those that started last. Terminals show fewer. At most one page of the
+history."""
 
 TICK = 0.5
-"""Seconds between redraws while nothing happens (elapsed times go on)."""
+"""Seconds between redraws while nothing happens, since elapsed times advance."""
 
 FASTEST_REDRAW = 0.05
-"""Seconds between redraws when much happens: a burst is drawn once."""
+"""The least seconds between redraws: a burst of changes is drawn once."""
 
 BAR_WIDTH = 20
 STDIN = 0
@@ -41,9 +41,9 @@ Row = Mapping[str, Any]
 
 
 class Board:
-    """The transactions that are going on, in order of their start.
+    """The running transactions, in order of their start.
 
-    A row that does not differ from what was last seen of it is no news.
+    A row is news only if it differs from what was last seen of it.
     """
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Board:
         self.connection_lost: str | None = None
 
     def replace(self, rows: list[Row]) -> list[Row]:
-        """Show what `rows` say, the newest part of the history in its order, and nothing else; answers the news:
-        what is going on, and what has finished since it was last shown as going on."""
+        """Replace the state by `rows`, the newest part of the history in its order. Returns the news: running rows, and
+        those that have finished since they were last shown as running."""
         before, self.active = self.active, {}
         news = []
         for row in reversed(rows):
@@ -66,7 +66,7 @@ class Board:
         return news
 
     def change(self, message: Row) -> bool:
-        """A transaction or notice changed; answers whether there is anything new to show."""
+        """A transaction or notice changed; returns whether that is news."""
         key = _id(message)
         if message.get("status") not in ACTIVE:
             self.active.pop(key, None)
@@ -92,20 +92,20 @@ def _shown(row: Row) -> tuple[object, ...]:
 
 
 class Display(Protocol):
-    """Where the board is shown."""
+    """What shows the board."""
 
     def news(self, row: Row) -> None:
         """`row` is new or has changed."""
 
     def connection(self, lost: str | None) -> None:
-        """The connection was lost, for this reason, or is there again (None)."""
+        """The connection was lost, for this reason, or is back (None)."""
 
     def refresh(self) -> None:
         """Time has passed."""
 
 
 class PlainLog:
-    """One line a change: `14:03:07 pending [2/9] install a package: unpacking (run-1)`. Flushed at once."""
+    """One line per change: `14:03:07 pending [2/9] install a package: unpacking (run-1)`. Flushed at once."""
 
     def __init__(self, write: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self._write = write
@@ -127,7 +127,7 @@ class PlainLog:
 
 
 def plain_line(row: Row, now: int) -> str:
-    """`HH:MM:SS status [step/total] message (id)`, the step only if one is known. `now` in Unix ms."""
+    """`HH:MM:SS status [step/total] message (id)`; without the step if it is unknown. `now` is in Unix ms."""
     position = f" [{steps(row)}]" if steps(row) else ""
     return (
         f"{local_time(now, '%H:%M:%S')} {harmless(row.get('status'))}{position} "
@@ -136,8 +136,8 @@ def plain_line(row: Row, now: int) -> str:
 
 
 class Interrupts:
-    """SIGINT (Ctrl-C) and SIGTERM end the command with status 128+n, but never in the middle of drawing: what is on the
-    screen must be known, or the wrong lines would be erased at the end.
+    """SIGINT (Ctrl-C) and SIGTERM end the command with status 128+n, but not in the middle of drawing: the contents of
+    the screen must be known, or the wrong lines would be erased at the end.
     """
 
     def __init__(self) -> None:
@@ -161,9 +161,9 @@ class Interrupts:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """What arrives inside takes effect at the end."""
+        """Signals that arrive inside take effect at the end."""
         self._deferring = True
-        # Blocked too, so that none cuts a write short: the rest of it would be lost in the buffers of sys.stdout.
+        # Also blocked, so that none interrupts a write: the rest would be lost in the buffers of sys.stdout.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, self._before)
         try:
             yield
@@ -175,7 +175,7 @@ class Interrupts:
 
 
 class LiveDisplay:
-    """Draws the active transactions in place, at the bottom; finished ones are written above them and scroll away."""
+    """Draws active transactions in place at the bottom; finished ones are printed above and scroll away."""
 
     def __init__(self, board: Board, live: Live, interrupts: Interrupts) -> None:
         self._board = board
@@ -202,13 +202,13 @@ class LiveDisplay:
             if self._finished:
                 lines = Text("\n").join(self._finished)
                 self._finished.clear()
-                console.print(lines)  # which draws the rest anew below them
+                console.print(lines)  # which redraws the rest below them
             else:
                 self._live.refresh()
 
 
 def finished_line(row: Row) -> Text:
-    """A finished transaction or a notice, as it stays in the terminal's scroll-back."""
+    """A finished transaction or a notice, as printed to the terminal's scroll-back."""
     completed = whole_number(row.get("ts_completed")) or whole_number(row.get("ts_display"))
     line = Text()
     line.append(f"{local_time(completed, '%H:%M:%S'):8} ", "dim")
@@ -220,7 +220,7 @@ def finished_line(row: Row) -> Text:
 
 
 def rendered(board: Board, height: int, now: int) -> Group:
-    """The active transactions in at most `height` lines, newest start last; `now` in Unix ms."""
+    """The active transactions in at most `height` lines, the last started at the bottom; `now` is in Unix ms."""
     rows = list(board.active.values())
     hidden = max(0, len(rows) - max(1, height - 1))
     table = Table.grid(padding=(0, 1), expand=True)
@@ -259,15 +259,15 @@ def _footer(board: Board, hidden: int) -> Text:
 
 
 def elapsed(row: Row, until: int | None) -> int | None:
-    """Milliseconds from the row's start to `until`; None if either is not known."""
+    """Milliseconds from the row's start to `until`; None if either is unknown."""
     started = whole_number(row.get("ts_started"))
     return None if started is None or until is None else max(0, until - started)
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
 def watch(url: str) -> None:
-    """Show what is going on until interrupted. Raises `ClientError` when Athena cannot be reached at the beginning, and
-    whenever it refuses the key; else it reconnects by itself."""
+    """Show running transactions until interrupted. Raises `ClientError` when Athena cannot be reached at the start, or
+    whenever it refuses the key; otherwise reconnects by itself."""
     board = Board()
     with Client(url, key=find_key(url)) as client, _display(board) as display:
 
@@ -297,7 +297,7 @@ def _show(event: Event, board: Board, display: Display) -> None:
         case Ready():
             display.connection(None)
         case Disconnected(_, _, refusal) if refusal is not None and refusal.http_status in (401, 403):
-            raise refusal  # the key was revoked: trying again would change nothing
+            raise refusal  # the key was revoked: retrying is pointless
         case Disconnected(why):
             display.connection(why)
         case Reset():
@@ -323,13 +323,13 @@ def _display(board: Board) -> Iterator[Display]:
 
 @contextmanager
 def _keys_kept_out() -> Iterator[None]:
-    """Inside, the keyboard does nothing to the screen: it shows no keys (a `^C` would land in the middle of what is
-    drawn), and Ctrl-C does not throw away what was written and is not yet shown (termios(3), NOFLSH).
+    """Keep the keyboard from changing the screen: keys are not echoed (a `^C` would land in the middle of the drawing),
+    and Ctrl-C does not discard output that is not yet shown (termios(3), NOFLSH).
     """
     try:
         before = termios.tcgetattr(STDIN)
     except termios.error:
-        yield  # the keyboard is elsewhere
+        yield  # standard input is not a terminal
         return
     quiet = [*before[:3], (before[3] & ~termios.ECHO) | termios.NOFLSH, *before[4:]]
     termios.tcsetattr(STDIN, termios.TCSADRAIN, quiet)

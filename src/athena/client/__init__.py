@@ -1,4 +1,4 @@
-"""A client of Athena's HTTP API, and a live stream that survives lost connections.
+"""A client for Athena's HTTP API, and a live stream that survives lost connections.
 
 with Client("http://127.0.0.1:8787") as client:
     client.open({"tx_id": "backup-7", "description": "nightly backup", "total_steps": 2})

@@ -1,12 +1,12 @@
-"""What can go wrong between a client and Athena, apart from the errors of the server (athena.errors).
+"""The errors of the client; those of the server are in athena.errors.
 
-Each sentence says what was expected, what came, and what to do.
+Each message says what was expected, what happened instead, and what to do.
 
 ClientError
-├── InvalidUrl     the address cannot be that of an Athena
-├── Unreachable    no connection, or no answer in time; nothing is known about what was sent
-├── NotAthena      something else answers at this address
-└── Refused        Athena answered with an error; `http_status`, `error_code` and `answer` are the answer's
+├── InvalidUrl     the URL cannot be that of an Athena server
+├── Unreachable    no connection, or no response in time; the request may or may not have arrived
+├── NotAthena      something else responds at this URL
+└── Refused        Athena responded with an error: `http_status`, `error_code` and the whole `answer`
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """Base of what can go wrong between this client and Athena."""
+    """Base class of the client's errors."""
 
 
 class InvalidUrl(ClientError):
-    """The address cannot be that of an Athena."""
+    """The URL cannot be that of an Athena server."""
 
     def __init__(self, url: str) -> None:
         super().__init__(f"expected an address such as http://127.0.0.1:8787, got {url[:200]!r}")
 
 
 class Unreachable(ClientError):
-    """No connection, or no answer in time. Whether what was sent arrived is not known."""
+    """No connection, or no response in time. The request may or may not have arrived."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
@@ -37,14 +37,14 @@ class Unreachable(ClientError):
 
 
 class NotAthena(ClientError):
-    """Something else answers at this address."""
+    """Something else responds at this URL."""
 
     def __init__(self, url: str, got: str) -> None:
         super().__init__(f"expected Athena at {url}, got {got}; say where it is with --url or ATHENA_URL")
 
 
 class Refused(ClientError):
-    """Athena answered with an error. `str(error)` is its sentence; `answer` is the whole JSON object."""
+    """Athena responded with an error. `str(error)` is its message, `answer` the whole JSON object."""
 
     def __init__(self, http_status: int, answer: dict[str, Any]) -> None:
         sentence = str(answer.get("error") or f"Athena answered with HTTP status {http_status}")

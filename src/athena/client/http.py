@@ -1,4 +1,4 @@
-"""Athena's HTTP API: one method a call, JSON objects in and out."""
+"""Athena's HTTP API: one method per call, JSON objects in and out."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from athena.client.errors import InvalidUrl, NotAthena, Refused, Unreachable
 
 API = "/api/v3"
 LARGEST_PAGE = 1000
-"""Rows that one answer holds at most."""
+"""The most rows in one response."""
 
 JsonObject = dict[str, Any]
 Parameter = str | int | bool | None
 
 
 class Client:
-    """Athena's HTTP API over kept-alive connections; may be shared by threads.
+    """Athena's HTTP API over keep-alive connections; threads may share it.
 
-    `key` is an API key or a token, for an Athena with access control; it may be set anew at any time. `timeout` is in
-    seconds, for connecting and for each wait on an answer. All methods raise `ClientError`.
+    `key` is an API key or a token, for a server with access control; it may be replaced at any time. `timeout` is in
+    seconds, for connecting and for each read. All methods raise `ClientError`.
 
-    When a connection is lost before the answer, GET, PUT and what has an Idempotency-Key are sent once more; nothing
-    else is repeated. `open` without a `tx_id` and `notify` always have a key, one of their own unless `key` is given.
-    To try again after `Unreachable` without doing it twice, give the same `key` and content both times.
+    When a connection is lost before the response, GET, PUT and requests with an Idempotency-Key are sent once more;
+    other requests are not repeated. `open` without a `tx_id` and `notify` always send a key, a new one unless `key` is
+    given. To retry after `Unreachable` without a duplicate, pass the same `key` and content both times.
     """
 
     def __init__(self, url: str, *, key: str | None = None, timeout: float = 10.0) -> None:
@@ -58,13 +58,13 @@ class Client:
         self._pool.clear()
 
     def open(self, transaction: Mapping[str, Any], *, key: str | None = None) -> JsonObject:
-        """Open a transaction; answers it. With a `tx_id` it may be repeated: the same content gives the same answer."""
+        """Open a transaction and return it. With a `tx_id` this is idempotent: same content, same response."""
         if transaction.get("tx_id") is None:
             key = key or new_key()
         return self.request("POST", "/webhooks/txs", body=transaction, key=key)
 
     def edit(self, tx_id: str, **changes: Any) -> JsonObject:
-        """Edit a transaction: `status`, and optionally `athena_msg`, `on_step`, `total_steps`, `description`."""
+        """Edit a transaction: `status` and, optionally, `athena_msg`, `on_step`, `total_steps`, `description`."""
         return self.request("PUT", f"/webhooks/txs/{quote(tx_id, safe='')}", body=changes)
 
     def transaction(self, tx_id: str) -> JsonObject:
@@ -72,12 +72,12 @@ class Client:
         return self.request("GET", f"/webhooks/txs/{quote(tx_id, safe='')}")
 
     def notify(self, notice: Mapping[str, Any], *, key: str | None = None) -> str:
-        """Send a generic notice (`status` and `message`, …); answers its id."""
+        """Send a generic notice (`status`, `message`, …); returns its id."""
         return str(self.request("POST", "/notifications", body=notice, key=key or new_key())["id"])
 
     def notifications(self, **parameters: Parameter) -> JsonObject:
-        """One page of the history: `{"total", "returning", "notifications", "cursor", "next"}`; the parameters are the
-        API's (`from_` stands for `from`), and None leaves one out.
+        """One page of the history: `{"total", "returning", "notifications", "cursor", "next"}`. The parameters are the
+        API's (`from_` stands for `from`); those that are None are omitted.
         """
         page = self.request(
             "GET", "/notifications", parameters={name.rstrip("_"): value for name, value in parameters.items()}
@@ -88,7 +88,7 @@ class Client:
         return page
 
     def history(self, most: int, **parameters: Parameter) -> Iterator[JsonObject]:
-        """At most `most` rows of the history in its order, fetched in pages that do not shift when new rows arrive."""
+        """At most `most` rows of the history, in its order; the pages do not shift when new rows arrive."""
         following: str | None = None
         while most > 0:
             page = self.notifications(**parameters, limit=min(most, LARGEST_PAGE), next=following)
@@ -106,7 +106,7 @@ class Client:
         body: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> JsonObject:
-        """Any other call; `path` is relative to `/api/v3`, `key` an Idempotency-Key. Answers the JSON object."""
+        """Any other call; `path` is relative to `/api/v3`, `key` an Idempotency-Key. Returns the JSON object."""
         target = f"{self.url}{API}{path}"
         if query := _query(parameters or {}):
             target += f"?{query}"
@@ -130,7 +130,7 @@ class Client:
         try:
             return self._pool.request(method, target, json=body, headers=headers, redirect=False)
         except urllib3.exceptions.ProtocolError as error:
-            # Athena closes idle connections; one may be on its way out while it is used again (RFC 9112 §9.3.1).
+            # Athena closes idle connections, possibly just as one is reused (RFC 9112 §9.3.1).
             repeatable = method in ("GET", "PUT") or key is not None
             if not repeatable or not isinstance(error.__context__, ConnectionError):
                 raise
@@ -138,17 +138,17 @@ class Client:
 
 
 def new_key() -> str:
-    """An Idempotency-Key that nobody else has: 128 random bits."""
+    """A unique Idempotency-Key: 128 random bits."""
     return secrets.token_hex(16)
 
 
 def authorization(key: str | None) -> dict[str, str]:
-    """The header that proves who asks."""
+    """The header that authenticates the caller."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def base_url(url: str) -> str:
-    """`url` without a slash at its end. Raises `InvalidUrl` unless it is http or https with a host."""
+    """`url` without a trailing slash. Raises `InvalidUrl` unless it is http or https with a host."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -166,7 +166,7 @@ def _query(parameters: Mapping[str, Parameter]) -> str:
 
 
 def json_object(content: bytes) -> JsonObject | None:
-    """The JSON object that `content` is, or None if it is anything else."""
+    """`content` as a JSON object, or None if it is anything else."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
@@ -175,7 +175,7 @@ def json_object(content: bytes) -> JsonObject | None:
 
 
 def why(error: BaseException) -> str:
-    """The system's own words for a failed connection, without the libraries' wrapping."""
+    """The operating system's message for a failed connection, without the libraries' wrapping."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

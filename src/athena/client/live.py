@@ -1,4 +1,4 @@
-"""Athena's live messages over a WebSocket, across lost connections and restarts of the server."""
+"""Athena's live messages over a WebSocket, across lost connections and server restarts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from athena.client.http import API, JsonObject, authorization, base_url, json_ob
 
 
 class Backoff:
-    """Delays between attempts, exponential with full jitter: each is evenly spread over 0 to a ceiling that doubles
-    from `first` to `longest` (seconds), so that clients which lost the same server do not return all at once.
+    """Delays between attempts, exponential with full jitter: each is uniform between 0 and a ceiling that doubles from
+    `first` to `longest` (seconds), so that clients that lost the same server do not all reconnect at once.
     """
 
     def __init__(self, first: float = 0.5, longest: float = 30.0, uniform: Callable[[], float] = random.random) -> None:
@@ -50,29 +50,29 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """These notifications were taken out of the history's default view."""
+    """These notifications were removed from the history's default view."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The position is unknown there: what was shown may be gone, and changes may have been missed."""
+    """The server does not know our cursor: what was shown may be gone, and changes may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What was missed has been delivered; from here on it is live."""
+    """All missed messages have been delivered; later ones are live."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection was lost or could not be made. The stream tries again by itself in `retry_in` seconds."""
+    """The connection was lost or could not be made. The stream retries by itself in `retry_in` seconds."""
 
     why: str
     retry_in: float
     refusal: Refused | None = None
-    """What Athena answered instead, if it did: with the same key, 401 and 403 will stay so."""
+    """Athena's error response, if there was one; 401 and 403 are permanent for the same key."""
 
 
 Event = Change | Archived | Reset | Ready | Disconnected
@@ -81,9 +81,9 @@ Event = Change | Archived | Reset | Ready | Disconnected
 class LiveStream:
     """Athena's live messages over a WebSocket, in order, without gaps, across lost connections and restarts.
 
-    It starts at the cursor `after`, or from now on if there is none, and resumes at the last cursor it saw. `refetch`
-    is called on the next `receive()` after a `Reset`: it fetches the history anew and answers the cursor to go on from;
-    a `ClientError` of its counts as a failed connection and is tried again. Without it, the stream just goes on.
+    It starts at the cursor `after`, or now if there is none, and resumes at the last cursor it saw. `refetch` is called
+    by the next `receive()` after a `Reset`: it fetches the history again and returns the cursor to continue from; if it
+    raises a `ClientError`, that counts as a failed connection and is retried. Without it, the stream just continues.
 
     One thread at a time may receive; any thread may `close()`.
     """
@@ -110,7 +110,7 @@ class LiveStream:
         self._closed = threading.Event()
         self._connection: websockets.sync.client.ClientConnection | None = None
         self._cleanup = contextlib.ExitStack()  # of the connection
-        self._swapping = threading.Lock()  # of these two, which any thread may close
+        self._swapping = threading.Lock()  # guards these two, which any thread may close
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +121,7 @@ class LiveStream:
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
-        """Events for ever, until `close()`."""
+        """Events until `close()`."""
         while not self._closed.is_set():
             if (event := self.receive(3600.0)) is not None:
                 yield event
@@ -132,9 +132,9 @@ class LiveStream:
         self._disconnect()
 
     def receive(self, timeout: float) -> Event | None:
-        """The next event, or None after `timeout` seconds (attempts to connect may add theirs) or once closed.
+        """The next event, or None after `timeout` seconds (plus the time for connecting) or once closed.
 
-        Connects first, and again, where needed. Raises nothing but what `refetch` raises beside `ClientError`.
+        Connects and reconnects as needed. Raises only what `refetch` raises, except `ClientError`.
         """
         deadline = time.monotonic() + timeout
         while not self._closed.is_set():
@@ -164,7 +164,7 @@ class LiveStream:
             if self._refetch is not None and self._refetch_due:
                 self.cursor = self._refetch()
                 self._refetch_due = False
-            # `?after=` with nothing behind it: from now on, and the `ready` that answers says where that is.
+            # An empty `?after=` starts now; the `ready` that follows carries the cursor.
             connection = websockets.sync.client.connect(
                 f"{self._live_url}?after={quote(self.cursor or '', safe='')}",
                 additional_headers=self._headers,
@@ -176,7 +176,7 @@ class LiveStream:
             )
             with self._swapping:
                 self._connection = self._cleanup.enter_context(connection)
-            if self._closed.is_set():  # meanwhile; whoever did it found no connection to close
+            if self._closed.is_set():  # closed meanwhile, by a thread that found no connection to close
                 self._disconnect()
         except Unreachable as error:
             return self._lost(error.why)
@@ -202,14 +202,14 @@ class LiveStream:
         cleanup.close()
 
     def _understood(self, text: str | bytes) -> Event | None:
-        """The event of one message; None if it is of a type that this client does not know."""
+        """The event of one message; None for a type that this client does not know."""
         message = json_object(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text) or {}
         if isinstance(cursor := message.get("cursor"), str):
             self.cursor = cursor
         kind = message.get("type")
         if kind == "reset":
             return self._on_reset()
-        # Only now: a server that accepts and then closes at once must not be asked again without pause.
+        # Only after a message: a server that accepts and closes at once must not be retried without delay.
         self._backoff.reset()
         if kind in ("webhook_tx", "notification"):
             return Change(message)
@@ -220,7 +220,7 @@ class LiveStream:
 
     def _on_reset(self) -> Reset:
         if self._refetch is not None:
-            # A new connection at the refetched cursor: what this one would bring may be older than what was fetched.
+            # Reconnect at the refetched cursor: messages of this connection may be older than the fetched state.
             self._refetch_due = True
             self._lost("reset")
         return Reset()

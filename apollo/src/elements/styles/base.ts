@@ -3,8 +3,8 @@ import { css, unsafeCSS } from 'lit';
 const family = unsafeCSS("'IBM Plex Sans', system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif");
 
 /**
- * For the outermost of our own shadow roots. A page's `* { … }` reaches our host element, beats its `:host` rules and
- * would be inherited from there, so inheritance ends one level below. Custom properties pass: the tokens come so.
+ * For the outermost of our own shadow roots. A page's `* { … }` matches our host element, overrides its `:host` rules
+ * and would be inherited, so inheritance stops one level below. Custom properties, and so the tokens, still pass.
  */
 export const sealed = css`
   :host {
@@ -13,7 +13,7 @@ export const sealed = css`
   }
 `;
 
-/** What all of Apollo's elements share. */
+/** Shared by all Apollo elements. */
 export const base = css`
   *,
   *::before,
@@ -70,7 +70,7 @@ export const base = css`
     color: var(--cds-link-primary-hover);
     text-decoration: underline;
   }
-  /* Text from outside: its direction is its own, and 1,024 letters without a space break somewhere. */
+  /* External text: it has its own direction, and may need to break within 1,024 letters without a space. */
   .foreign {
     unicode-bidi: isolate;
     overflow-wrap: anywhere;

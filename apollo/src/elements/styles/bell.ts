@@ -2,7 +2,7 @@ import { css } from 'lit';
 import { base } from './base.js';
 import { tokens } from './tokens.js';
 
-/** The outermost element: what it hands down, and the bell. */
+/** The outermost element: inherited properties, and the bell. */
 export const bell = [
   css`
     :host {

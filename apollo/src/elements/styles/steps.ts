@@ -1,6 +1,6 @@
 import { css } from 'lit';
 
-/** For who draws `steps`. */
+/** For elements that render `steps`. */
 export const steps = css`
   .steps {
     display: flex;

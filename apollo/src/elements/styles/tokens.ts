@@ -1,8 +1,8 @@
 import { css, unsafeCSS, type CSSResult } from 'lit';
 
 /**
- * The tokens of Carbon's themes White and Gray 100 that Apollo uses, all set at Apollo's own root: inherited custom
- * properties are the one way in which a host page's styles could reach in.
+ * The tokens of Carbon's White and Gray 100 themes that Apollo uses, all set at Apollo's root: otherwise the host
+ * page's styles could reach in through inherited custom properties.
  */
 const light = `
   color-scheme: light;
@@ -91,7 +91,7 @@ const dark = `
   --apollo-shadow: 0 2px 6px rgba(0, 0, 0, 0.8), 0 0 0 1px #393939;
 `;
 
-/** Important: a rule of the page such as `* { --cds-… }` would win against `:host` otherwise. Of two that are important,
+/** `!important`, because a page rule such as `* { --cds-… }` would otherwise override `:host`. If both are important,
  * the inner one wins (CSS Cascading Level 4, section 6.1). */
 const firm = (theme: string): CSSResult => unsafeCSS(theme.replaceAll(';\n', ' !important;\n'));
 

@@ -1,4 +1,4 @@
-"""`athena doctor`: looks at all that an Athena needs, tries it, and says what to do about what is not right."""
+"""`athena doctor`: checks everything that Athena needs, and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH = 16
 
 
 def doctor(url: str, data: Path, thoroughly: bool, as_json: bool) -> int:
-    """Make every check and print what it finds, as it comes -> the exit status: 1 if anything has failed."""
+    """Run every check, printing findings as they arrive -> the exit status: 1 if anything has failed."""
     worst = Level.OK
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings(url, data, thoroughly):
@@ -35,7 +35,7 @@ def doctor(url: str, data: Path, thoroughly: bool, as_json: bool) -> int:
 
 
 def findings(url: str, data: Path, thoroughly: bool) -> Iterator[Finding]:
-    """All of them: the machine first, then the server, if there is one."""
+    """All findings: the machine first, then the server, if there is one."""
     yield from machine.data_directory(data)
     yield machine.sqlite()
     yield from machine.history(data, thoroughly)

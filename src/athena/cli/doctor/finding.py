@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Level(IntEnum):
-    """From good to bad."""
+    """Severity, in ascending order."""
 
     OK = 0
     WARNING = 1
@@ -19,7 +19,7 @@ class Level(IntEnum):
 
 
 class Finding(NamedTuple):
-    """`found` is what was seen, `advice` what to do about it; there is some for everything that is not OK."""
+    """`found` is what the check saw, `advice` what to do about it; only OK findings may have none."""
 
     level: Level
     subject: str

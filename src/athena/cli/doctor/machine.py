@@ -1,4 +1,4 @@
-"""What can be looked at without a server: the data directory, SQLite, the history, the disk, limits and the clock."""
+"""Checks that need no server: the data directory, SQLite, keys, the history, the disk, limits and the clock."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from athena.store.checkup import examine, sqlite_version
 MIB = 1024 * 1024
 SYNCS = 20
 SLOW_SYNC = 0.02
-"""Seconds. A single edit waits for one sync; at this many, that is what people notice."""
+"""Seconds. A single edit waits for one sync; beyond this, people notice."""
 
 LARGE_WAL = 256 * MIB
 FEW_FILES = 4096
 NETWORKS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "fuse.glusterfs", "ceph", "afs", "lustre")
-"""File systems over a network: several machines can have them, which SQLite's WAL is not made for
+"""Network file systems: several machines can mount them, which SQLite's WAL does not support
 (https://sqlite.org/wal.html, "does not work over a network filesystem")."""
 
 IN_MEMORY = ("tmpfs", "ramfs")
 BUILT = 1_735_689_600
-"""2025-01-01 in Unix seconds: a clock before this has never been set."""
+"""2025-01-01 in Unix seconds: an earlier clock has never been set."""
 
 
 def data_directory(directory: Path) -> Iterator[Finding]:
-    """Whether it is there, ours, and nobody else's."""
+    """Whether it exists, is ours, and is closed to others."""
     subject = "data directory"
     if not directory.exists():
         above = next(folder for folder in directory.absolute().parents if folder.exists())
@@ -67,7 +67,7 @@ def data_directory(directory: Path) -> Iterator[Finding]:
 
 
 def sqlite() -> Finding:
-    """Whether the library is one that is safe."""
+    """Whether the library is a safe version."""
     try:
         return ok("SQLite", sqlite_version())
     except AthenaError as error:
@@ -75,7 +75,7 @@ def sqlite() -> Finding:
 
 
 def keys(directory: Path) -> Iterator[Finding]:
-    """Whether the file of keys and sessions can be read, and whether anybody can get in by one."""
+    """Whether the file of keys and sessions is readable, and whether any key is valid."""
     subject = "keys"
     try:
         good = count_good(directory)
@@ -91,7 +91,7 @@ def keys(directory: Path) -> Iterator[Finding]:
 
 
 def history(directory: Path, thoroughly: bool) -> Iterator[Finding]:
-    """Whether it can be read, is ours, and is whole."""
+    """Whether it is readable, ours, and undamaged."""
     subject = "history"
     try:
         found = examine(directory, thoroughly)
@@ -124,7 +124,7 @@ def history(directory: Path, thoroughly: bool) -> Iterator[Finding]:
 
 
 def disk(directory: Path) -> Iterator[Finding]:
-    """Room, speed and kind."""
+    """Free space, sync speed and file system type."""
     subject = "disk"
     place = directory if directory.is_dir() else next(f for f in directory.absolute().parents if f.exists())
     usage = shutil.disk_usage(place)
@@ -163,7 +163,7 @@ def disk(directory: Path) -> Iterator[Finding]:
 
 
 def open_files() -> Finding:
-    """How many clients may connect: each takes a descriptor."""
+    """How many clients can connect: each takes a file descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return ok("open files", "no limit")
@@ -175,7 +175,7 @@ def open_files() -> Finding:
 
 
 def clock() -> Finding:
-    """Whether it has been set, and is kept."""
+    """Whether it has been set, and is synchronized."""
     now = time.time()
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < BUILT:
@@ -194,7 +194,7 @@ def _served(directory: Path) -> bool:
 
 
 def _sync_speed(place: Path) -> Finding:
-    """A commit is a write and a sync."""
+    """Measure a write and a sync, which is what a commit does."""
     took = []
     try:
         with tempfile.TemporaryFile(dir=place) as file:
@@ -220,7 +220,7 @@ def _sync_speed(place: Path) -> Finding:
 
 
 def _file_system(place: Path) -> str:
-    """Its kind, by the mount table (proc_pid_mountinfo(5)); empty where there is none."""
+    """The file system type, from the mount table (proc_pid_mountinfo(5)); empty if there is no such table."""
     try:
         table = Path("/proc/self/mountinfo").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""One real transaction, opened and finished over HTTP, that has to arrive over every transport and in the history."""
+"""One real transaction, opened and finished over HTTP, that must arrive over every transport and in the history."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from athena.client.errors import Refused
 from athena.client.http import API, authorization
 
 PATIENCE = 10.0
-"""Seconds that a message may take."""
+"""The longest that a message may take, in seconds."""
 
 
 class Wait(NamedTuple):
-    """What a listener waits for: the end of `tx_id`, told after `cursor`."""
+    """What a listener waits for: the end of `tx_id`, reported after `cursor`."""
 
     url: str
     key: str | None
     cursor: str
     tx_id: str
     until: float
-    """`time.monotonic`."""
+    """The deadline, by `time.monotonic`."""
 
     def is_over(self, message: dict[str, Any]) -> bool:
         return message.get("id") == self.tx_id and message.get("status") == "success"
@@ -39,11 +39,11 @@ class Wait(NamedTuple):
 
 
 class NotSeen(Exception):
-    """It did not come, and why."""
+    """The message did not arrive, and why."""
 
 
 def round_trip(url: str, key: str | None) -> Iterator[Finding]:
-    """Try it -> a finding for the edit, each transport and the history."""
+    """Run it -> a finding for the edit, each transport and the history."""
     tx_id = f"doctor-{secrets.token_hex(5)}"
     with Client(url, key=key, timeout=PATIENCE) as client, ThreadPoolExecutor(len(TRANSPORTS)) as pool:
         try:
@@ -83,7 +83,7 @@ def _in_history(client: Client, tx_id: str) -> Finding:
 
 
 def _tidied(client: Client, tx_id: str) -> Iterator[Finding]:
-    """Take the trial out of the everyday history; only a manager may."""
+    """Archive the test transaction, which only a manager may do."""
     try:
         client.request("POST", "/notifications/bulk", body={"notification_ids": [tx_id]})
     except ClientError as error:
@@ -100,7 +100,7 @@ def _what_to_do(error: ClientError) -> str:
 
 # ---- transports ------------------------------------------------------------------------------------------------------
 def _timed(listen: Callable[[Wait], None], wait: Wait) -> float:
-    """-> when it came (`time.monotonic`)."""
+    """-> when the message arrived (`time.monotonic`)."""
     listen(wait)
     return time.monotonic()
 

@@ -1,4 +1,4 @@
-"""What only a running server can show: who has the port, whether it is ready, and that an edit arrives everywhere."""
+"""Checks of a running server: what is on the port, whether it is ready, and that an edit arrives everywhere."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from athena.client import Client, ClientError
 from athena.client.errors import NotAthena, Refused, Unreachable
 
 MOST_SKEW = 5.0
-"""Seconds between our clock and the server's that nobody would notice."""
+"""The tolerated difference between our clock and the server's, in seconds."""
 
 
 def checks(url: str) -> Iterator[Finding]:
-    """All of them, as far as there is a server."""
+    """All checks, as far as a server responds."""
     key = find_key(url)
     try:
         with Client(url, key=key, timeout=5.0) as client:
@@ -53,7 +53,7 @@ def checks(url: str) -> Iterator[Finding]:
 
 
 def _nobody(url: str, why: str) -> Finding:
-    """Nobody answers: can a server be started there?"""
+    """No server responds: can one be started there?"""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -79,7 +79,7 @@ def _nobody(url: str, why: str) -> Finding:
 
 
 def _ready(url: str, key: str | None) -> Finding:
-    """What `/readyz` says."""
+    """The response of `/readyz`."""
     try:
         with Client(url, key=key, timeout=10.0) as client:
             client.request("GET", "/readyz")
@@ -89,7 +89,7 @@ def _ready(url: str, key: str | None) -> Finding:
 
 
 def _skew(url: str) -> Iterator[Finding]:
-    """The server's clock beside ours, as exact as a Date header: to the second."""
+    """Compare the server's clock with ours, to the second, by its Date header."""
     try:
         answer = urllib3.request("GET", f"{url}/healthz", timeout=5.0, retries=False)
         theirs = parsedate_to_datetime(answer.headers["date"]).timestamp()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { baseAddress, signInAddress, signOutAddress } from '../../src/state/place.js';
+import { baseAddress, signInAddress, signOutAddress } from '../../src/state/addresses.js';
 
 test('where Athena is: what the page says, else where the script came from', () => {
   expect(baseAddress('https://athena.example', 'https://cdn.example/apollo.js')).toBe('https://athena.example/');

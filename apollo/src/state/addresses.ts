@@ -1,6 +1,6 @@
 /**
- * Where Athena is, with a slash at the end. A script inlined or bundled by somebody else has no address of Athena's:
- * then the page's own is the best guess.
+ * Athena's base URL, with a trailing slash. The URL of an inlined or bundled script is not Athena's: then the page's
+ * origin is the best guess.
  */
 export function baseAddress(src: string, script: string): string {
   const url = new URL(src || script.replace(/[^/]*$/, ''), document.baseURI);
@@ -8,7 +8,7 @@ export function baseAddress(src: string, script: string): string {
   return url.href.endsWith('/') ? url.href : `${url.href}/`;
 }
 
-/** Athena's own page for it, which leads back here. */
+/** Athena's sign-in page, which leads back here. */
 export function signInAddress(base: string, here: URL): string {
   const address = new URL('sign-in', base);
   address.searchParams.set('next', here.pathname + here.search + here.hash);
