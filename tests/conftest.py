@@ -1,4 +1,4 @@
-"""Fixtures that any test may use. The classes behind them are in `tests/support`."""
+"""Fixtures that any test may use. Their classes are in `tests/support`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import settings
 from tests.support.server import Athena
 
-# Each run tries the same examples, however slow the machine is: what fails has failed because of a change. New ones are
+# Each run tries the same examples, however slow the machine is, so that a failure is caused by a change. New ones are
 # tried by `HYPOTHESIS_PROFILE=new make test`, and by `make fuzz`.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("new", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-# Whoever starts the tests by `nohup`, or behind `&` in a script, has them ignore what tests send to their processes: an
+# Tests started with `nohup`, or with `&` in a script, would ignore the signals that tests send to their processes: an
 # ignored signal is inherited, a handled one is not.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
@@ -27,7 +27,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 
 @pytest.fixture
 def start_athena(tmp_path: Path) -> Iterator[Callable[..., Athena]]:
-    """Starts as many servers as a test wants: `start_athena("--ping-interval", "1")`, each with its own data."""
+    """Starts any number of servers: `start_athena("--ping-interval", "1")`, each with its own data."""
     with ExitStack() as servers:
         count = 0
 

@@ -93,7 +93,7 @@ def test_a_jump_of_an_hour_is_remembered(by: int, settled: bool) -> None:
     stored = clock.follow().anchor
     clock.adopt(stored)
     assert clock.settled(DAY_MS) == settled
-    machine.put(100)  # a small one takes nothing of that back
+    machine.put(100)  # a small jump cancels nothing of that
     clock.adopt(clock.follow().anchor)
     assert clock.settled(DAY_MS) == settled
     machine.passes(DAY_MS - 1)
@@ -126,7 +126,7 @@ def test_a_machine_that_starts_soon_after_the_last_change_is_believed() -> None:
 
 
 def test_a_jump_that_is_in_the_future_now_was_just_now() -> None:
-    """The machine starts with a clock from before the time when it last jumped."""
+    """The machine starts with a clock set earlier than its last recorded jump."""
     machine = Machine()
     machine.boot(after=0)
     clock = machine.clock()

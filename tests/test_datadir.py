@@ -15,7 +15,7 @@ from athena.store.sqlite_file import lock
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, list[str]]]:
-    """Each folder that is put on disk, with the names that are in it at that moment."""
+    """Each directory that is synced, with the names in it at that moment."""
     seen: list[tuple[Path, list[str]]] = []
     fsync = os.fsync
 

@@ -20,7 +20,7 @@ from athena.store.memory import MemoryStore
 
 
 class SlowDisk(MemoryStore):
-    """A store whose commits take until the test lets them, and fail when it says so."""
+    """A store whose commits block until the test releases them, and fail on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def opening(number: int) -> Command:
 
 
 def journal_on(store: MemoryStore) -> tuple[Journal, list[dict[str, Any]]]:
-    """A journal, and the list that what it publishes goes to."""
+    """A journal, and the list that collects what it publishes."""
     pushed: list[dict[str, Any]] = []
     relay = LocalRelay()
 
@@ -210,13 +210,13 @@ def test_a_purge_keeps_its_place_in_the_order() -> None:
 
 
 def posting() -> KeyedRequest[list[Outcome]]:
-    """The same request each time, with an id of its own."""
+    """The same request each time, but as a new object with its own id."""
     command = Command(new_id(), Notice(status="success", message="m"))
     return KeyedRequest(IdempotencyKey(b"k" * 16, b"r" * 16), lambda outcomes: command.id.encode(), [command])
 
 
 def test_requests_with_one_key_that_come_at_once_are_one_event_and_one_answer() -> None:
-    """Whether they are in one commit or in following ones."""
+    """Whether they are in one commit or in consecutive ones."""
 
     async def main() -> None:
         store = SlowDisk()

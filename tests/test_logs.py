@@ -1,4 +1,4 @@
-"""Where logs are written to may be full, or stand still; what a line holds is tested in tests/access/test_logs.py."""
+"""The destination of logs may be full or stalled; a line's content is tested in tests/access/test_logs.py."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_lines_that_a_full_disk_does_not_take_are_counted_and_told_later(tmp_pat
 
 
 def test_a_pipe_that_nobody_empties_holds_up_nobody() -> None:
-    """Neither who writes nor who waits for the end; and what is kept for it is bounded."""
+    """Neither writers nor the shutdown wait for it, and the buffer for it is bounded."""
     reading, writing = os.pipe()
     output, line = Output(writing, told), "x" * 99_999 + "\n"
     for _ in range(100):
@@ -85,7 +85,7 @@ def ask(port: int, path: str) -> int:
 
 
 def test_nothing_is_written_where_there_is_no_standard_error(tmp_path: Path) -> None:
-    """Its number is that of another file then: of the database, for one."""
+    """Its descriptor number then belongs to another file, such as the database."""
     data = tmp_path / "data"
     script = f"exec {ATHENA} serve --auth none --port 0 --data {data} 2>&-"
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, env=environment()) as process:
@@ -102,7 +102,7 @@ def test_nothing_is_written_where_there_is_no_standard_error(tmp_path: Path) -> 
 
 
 def test_a_descriptor_that_does_not_block_gets_all_lines() -> None:
-    """Whoever shares it may have made it so."""
+    """Another process that shares it may have made it non-blocking."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     output, read = Output(writing, told), b""
@@ -115,7 +115,7 @@ def test_a_descriptor_that_does_not_block_gets_all_lines() -> None:
 
 
 def test_a_line_behind_one_that_was_cut_begins_on_its_own(tmp_path: Path) -> None:
-    """What is cut is missing."""
+    """The line that was cut is counted as missing."""
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""`make setup` and the Python it takes: from the scripts themselves, with a Python that only says who it is."""
+"""`make setup` and the Python it selects: the real scripts, with a fake Python that only identifies itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ esac
 
 
 class Project:
-    """A working tree with nothing but the setup, and an `apt-get` (and `sudo`) that only leaves a trace."""
+    """A working tree with only the setup, and an `apt-get` (and `sudo`) that only record their calls."""
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "a project"

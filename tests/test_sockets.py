@@ -1,4 +1,4 @@
-"""Our connections against real TCP peers, on both event loops: they keep what asyncio promises of a transport."""
+"""Our connections against real TCP peers, on both event loops: they keep asyncio's contract for transports."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from athena.sockets.connections import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Conn
 
 PATIENCE = 20.0
 MUCH = os.urandom(1 << 20) * 12
-"""More than the kernel takes for a peer that does not read."""
+"""More than the kernel buffers for a peer that does not read."""
 
 World = Coroutine[Any, Any, None]
 
 
 class Heard(asyncio.Protocol):
-    """Writes down what it is told."""
+    """Records its callbacks."""
 
     def __init__(self, keeps_open: bool = False) -> None:
         self.transport: asyncio.Transport
@@ -79,7 +79,7 @@ class Other:
 
 
 class Served:
-    """Connections, and the protocols that were made for them."""
+    """Connections, and the protocols that were created for them."""
 
     def __init__(self, make: Callable[[], asyncio.Protocol] = Heard) -> None:
         self.protocols: list[Any] = []
@@ -92,7 +92,7 @@ class Served:
         return self.protocols[-1]  # type: ignore[no-any-return]
 
     async def peer(self) -> socket.socket:
-        """A blocking socket at the other end, once its connection is made."""
+        """A blocking socket at the other end, once its connection has been accepted."""
         before = len(self.protocols)
         peer = socket.create_connection(self.listener.getsockname(), timeout=PATIENCE)
         await until(lambda: len(self.protocols) > before)
@@ -113,14 +113,14 @@ async def serving(make: Callable[[], asyncio.Protocol] = Heard) -> AsyncIterator
 
 
 async def until(true: Callable[[], object]) -> None:
-    """Let the loop turn until something is so."""
+    """Let the loop run until `true()` is true."""
     async with asyncio.timeout(PATIENCE):
-        while not true():  # noqa: ASYNC110 — what it waits for is told by nobody
+        while not true():  # noqa: ASYNC110 — there is no notification to wait for
             await asyncio.sleep(0.001)
 
 
 async def read(peer: socket.socket, size: int) -> bytes:
-    """So many bytes at the other end, read beside the loop."""
+    """`size` bytes from the other end, read outside the loop."""
 
     def all_of_it() -> bytes:
         got = bytearray()
@@ -133,7 +133,7 @@ async def read(peer: socket.socket, size: int) -> bytes:
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Callable[[World], None]:
-    """Run a coroutine on either loop, in which nothing may go wrong behind its back."""
+    """Run a coroutine on either loop, without any unhandled error in the loop."""
 
     def runs(world: World) -> None:
         wrong: list[dict[str, Any]] = []
@@ -173,7 +173,7 @@ def test_the_address_of_a_peer_is_known(run: Run) -> None:
             assert transport.get_extra_info("cipher", "none") == "none"
             peer.close()
             await served.protocols[0].over.wait()
-            assert transport.get_extra_info("peername") == ("127.0.0.1",)  # also of one that has gone
+            assert transport.get_extra_info("peername") == ("127.0.0.1",)  # also for a peer that is gone
 
     run(world())
 
@@ -222,7 +222,7 @@ def test_nothing_is_read_while_reading_is_paused(run: Run) -> None:
                 heard.transport.pause_reading()
                 assert not heard.transport.is_reading()
                 peer.sendall(b"later")
-                with await served.peer() as other:  # what is said after it is heard
+                with await served.peer() as other:  # data sent after it is received
                     other.sendall(b"now")
                     await until(lambda: served.protocols[1].data)
                 assert not heard.data
@@ -307,7 +307,7 @@ def test_those_that_read_do_not_wait_for_those_that_do_not(run: Run) -> None:
 @pytest.mark.parametrize("more", [0, SHARED_BY], ids=["a copy each", "shared"])
 def test_the_same_bytes_for_all_whatever_each_is_like(run: Run, more: int) -> None:
     """One that reads, one that does not and gets more later, one whose peer was reset, one that has been closed, one
-    that closes as soon as everything is sent, one that is no connection of ours, and `more` that read late."""
+    that closes as soon as everything is sent, one that is another kind of transport, and `more` that read late."""
 
     async def world() -> None:
         async with serving() as served:
@@ -365,7 +365,7 @@ def test_what_nobody_takes_is_kept_once_for_all(run: Run) -> None:
                     stack.enter_context(await served.peer())
                 transports = [heard.transport for heard in served.protocols]
                 broadcast = Broadcast()
-                broadcast.write(transports, MUCH)  # fills what the kernel takes
+                broadcast.write(transports, MUCH)  # fills the kernel's buffers
                 data = os.urandom(1 << 20)
                 tracemalloc.start()
                 try:
@@ -414,7 +414,7 @@ def test_what_is_large_is_one_file_for_all_that_get_it(run: Run) -> None:
 
 
 def test_what_comes_later_does_not_change_what_is_on_its_way(run: Run) -> None:
-    """The kernel sends the very pages: whoever reads late reads them late."""
+    """The kernel sends the shared pages themselves: a slow reader reads them late."""
 
     async def world() -> None:
         async with serving() as served:
@@ -497,7 +497,7 @@ def test_an_abort_drops_what_is_left(run: Run) -> None:
                 (heard,) = served.protocols
                 heard.transport.write(MUCH)
                 heard.transport.abort()
-                assert "lost" not in heard.told  # the protocol is never called back by what it calls
+                assert "lost" not in heard.told  # the protocol is never called back from within its own call
                 await heard.over.wait()
                 heard.transport.abort()
                 heard.transport.close()
@@ -559,7 +559,7 @@ def test_a_write_to_a_peer_that_was_reset_ends_it(run: Run) -> None:
         async with serving() as served:
             peer = await served.peer()
             (heard,) = served.protocols
-            heard.transport.pause_reading()  # so that nothing but writing tells
+            heard.transport.pause_reading()  # so that only a write can detect it
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peer.close()
             heard.transport.write(b"to nobody")
@@ -571,8 +571,8 @@ def test_a_write_to_a_peer_that_was_reset_ends_it(run: Run) -> None:
 
 
 def test_one_that_is_ended_by_another_hears_nothing_more(run: Run) -> None:
-    """Both have said something when they are looked at; whichever is first ends the other. The descriptor must not
-    become that of a third one meanwhile."""
+    """Both have data when they are polled; whichever is first ends the other. The descriptor must not be reused by a
+    third one meanwhile."""
 
     class Killer(Heard):
         def data_received(self, data: bytes) -> None:
@@ -648,7 +648,7 @@ def test_a_protocol_that_fails_to_begin_ends_alone(loop: Callable[[], asyncio.Ab
 
 
 def test_a_slow_peer_that_says_it_is_done_is_still_slow(run: Run) -> None:
-    """Its protocol goes on writing, and has to be told to pause."""
+    """Its protocol keeps writing, and must be told to pause."""
 
     async def world() -> None:
         async with serving() as served:

@@ -15,7 +15,7 @@ StartGuarded = Callable[..., Guarded]
 
 @pytest.fixture
 def start_guarded(tmp_path: Path) -> Iterator[StartGuarded]:
-    """Starts servers with the flags a test wants, each with its own data."""
+    """Starts servers with the flags that a test needs, each with its own data."""
     with ExitStack() as servers:
         count = 0
 
@@ -29,7 +29,7 @@ def start_guarded(tmp_path: Path) -> Iterator[StartGuarded]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """One for all tests of a module that leave its keys alone. Nothing is limited that a test might run into."""
+    """A server shared by all tests of a module that leave its keys alone. Its limits are too high to reach."""
     data = tmp_path_factory.mktemp("access") / "athena-data"
     with Guarded(data, "--viewer-rate", "100000", "--bad-credentials", "1000000") as server:
         yield server

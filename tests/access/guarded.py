@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Guarded(Athena):
-    """`keys` has a key for each role, made before the first start; `context` is for clients when it speaks TLS."""
+    """`keys` has a key for each role, created before the first start; `context` is for clients when it uses TLS."""
 
     def __init__(self, data: Path, *flags: str, port: int = 0, context: ssl.SSLContext | None = None) -> None:
         state = data.with_name(f"{data.name}.state")
@@ -55,41 +55,41 @@ class Guarded(Athena):
 
     @property
     def link(self) -> str:
-        """The secret of the sign-in link of this start."""
+        """The secret in this start's sign-in link."""
         assert "/sign-in#atl_" in self.printed[1], self.printed
         return self.printed[1].rpartition("#")[2]
 
     @property
     def manager(self) -> str:
-        """The key of the first start."""
+        """The key that the first start created."""
         return str(read_key(self.data))
 
     def cli(self, *arguments: str, cwd: Path | None = None) -> str:
-        """What an `athena` command prints, that must succeed; it knows the data directory."""
+        """The output of an `athena` command, which must succeed; it gets the data directory."""
         variables = {"ATHENA_DATA": str(self.data.resolve()), "XDG_STATE_HOME": str(self.state)}
         done = run_athena(*arguments, variables=variables, cwd=cwd)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
     def revoke(self, key: str) -> None:
-        """As another process does: on the data directory."""
+        """As another process does it: in the data directory."""
         with closing(AuthStore(self.data)) as store:
             assert store.revoke_key(key.split("_")[1], 1)
 
     def audit(self) -> list[Entry]:
-        """All entries that are on disk, oldest first, but for that of the key which the first start makes."""
+        """All entries on disk, oldest first, except the one for the key that the first start creates."""
         with closing(AuthStore(self.data)) as store:
             return [entry for entry in store.audit(0, 100_000)[::-1] if entry.who != "the first start"]
 
     def audited(self, action: str, outcome: str = "ok") -> Entry:
-        """The last entry about `action`, once it is written."""
+        """The last entry for `action`, once it is written."""
         return eventually(
             lambda: next((e for e in self.audit()[::-1] if (e.action, e.outcome) == (action, outcome)), None)
         )
 
 
 def eventually(probe: Callable[[], T | None]) -> T:
-    """What `probe` gives as soon as it is not None or False."""
+    """The first result of `probe` that is not None or False."""
     deadline, pause = Deadline(), threading.Event()
     while not (found := probe()):
         assert not deadline.passed, "it did not come"
@@ -109,7 +109,7 @@ def ask(
     key: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request on a connection of its own; header names of the answer are in lower case."""
+    """One request on a connection of its own; the response's header names are in lower case."""
     connection = connection_to(server)
     try:
         send(connection, method, path, body, {**bearer(key), **(headers or {})})
@@ -142,7 +142,7 @@ def send(
 
 
 def sign_in(server: Athena, key: str, headers: Mapping[str, str] | None = None) -> str:
-    """A session by a key -> the cookie, as a browser would send it."""
+    """Sign in with a key -> the session's cookie, as a browser would send it."""
     answer = ask(server, "POST", SESSIONS, {"key": key}, headers=headers)
     assert answer.status == 201, answer
     return answer.headers["set-cookie"].partition(";")[0]
@@ -153,7 +153,7 @@ def origin_of(server: Athena) -> str:
 
 
 def page(server: Athena, cookie: str) -> dict[str, str]:
-    """The headers of a request that Athena's own page makes."""
+    """The headers that Athena's own page sends."""
     return {"Cookie": cookie, "Origin": origin_of(server)}
 
 
@@ -169,7 +169,7 @@ def websocket(server: Athena, key: str | None = None, query: str = "", **options
 
 
 def refusal(server: Athena, key: str | None = None, query: str = "", **options: Any) -> tuple[int, str]:
-    """(status, code of the error) of a live connection that must be refused."""
+    """(status, error code) of a live connection that must be refused."""
     with pytest.raises(InvalidStatus) as refused, websocket(server, key, query, **options):
         pass
     response = refused.value.response
@@ -178,7 +178,7 @@ def refusal(server: Athena, key: str | None = None, query: str = "", **options: 
 
 @contextmanager
 def stream(server: Athena, path: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPResponse]:
-    """An open Server-Sent Events answer, begun."""
+    """An open Server-Sent Events response whose head has arrived."""
     connection = connection_to(server)
     try:
         connection.request("GET", path, headers=dict(headers))
@@ -191,7 +191,7 @@ def stream(server: Athena, path: str, headers: Mapping[str, str]) -> Iterator[ht
 
 
 def read_to_the_end(response: http.client.HTTPResponse) -> bytes:
-    """What came until the server ended or cut a stream; fails when it does neither."""
+    """Everything received until the server ended or cut a stream; fails when it does neither."""
     try:
         return response.read()
     except http.client.IncompleteRead as cut:
@@ -206,7 +206,7 @@ def _read_on(client: ClientConnection) -> None:
 
 
 def close_code(client: ClientConnection) -> int:
-    """Read to the end of a live connection -> the code that the server gave."""
+    """Read to the end of a live connection -> the server's close code."""
     with pytest.raises(ConnectionClosed) as closed:
         _read_on(client)
     assert closed.value.rcvd is not None, "cut without a close frame"

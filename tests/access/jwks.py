@@ -1,4 +1,4 @@
-"""An identity provider: keys of its own, an address that publishes them, tokens signed with them."""
+"""An identity provider: its keys, a URL that publishes them, tokens signed with them."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class SigningKey:
 
 
 def claims(lifetime: float = 300, **others: Any) -> dict[str, Any]:
-    """What a good token says; None leaves a claim out. `lifetime` in seconds."""
+    """The claims of a valid token; None omits one. `lifetime` in seconds."""
     now = time.time()
     told = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u-1", "name": "Ann", "roles": ["reporter"], "exp": now + lifetime}
     return {name: value for name, value in {**told, **others}.items() if value is not None}
 
 
 def signed(key: SigningKey, told: Mapping[str, Any] | None = None, **headers: Any) -> str:
-    """A token with further `headers`; None leaves one out."""
+    """A token with additional `headers`; None omits one."""
     said = {name: value for name, value in {"kid": key.kid, **headers}.items() if value is not None}
     return jwt.encode(dict(told or claims()), key.private, "RS256", headers=said)
 
@@ -59,7 +59,7 @@ def part(content: Any) -> str:
 
 
 class Provider:
-    """Publishes `keys` at `url`, and counts who asks. As a context manager it listens and stops."""
+    """Publishes `keys` at `url` and counts requests. Listens while it is entered as a context manager."""
 
     def __init__(self, *keys: SigningKey, port: int = 0) -> None:
         self.keys = list(keys)

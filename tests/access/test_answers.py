@@ -1,4 +1,4 @@
-"""What every answer says to browsers."""
+"""The headers for browsers that every response carries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cookie(guarded: Guarded) -> str:
 
 
 class Inline(HTMLParser):
-    """Collects what a strict policy forbids: scripts and styles inside the page, and handlers."""
+    """Collects what a strict policy forbids: inline scripts and styles, and event handlers."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def test_data_is_kept_nowhere(guarded: Guarded) -> None:
         ask(guarded, "GET", NOTIFICATIONS),
         ask(guarded, "POST", SESSIONS, {"key": key}),
         ask(guarded, "DELETE", PURGE, key=key),
-        ask(guarded, "GET", "/"),  # which leads to the page to sign in with
+        ask(guarded, "GET", "/"),  # which redirects to the sign-in page
     ):
         assert answer.headers["cache-control"] == "no-store"
     with stream(guarded, STREAM, bearer(key)) as events:
@@ -109,7 +109,7 @@ def test_a_page_without_a_session_leads_to_sign_in(guarded: Guarded, cookie: str
 
 
 def test_what_fails_inside_says_nothing_of_the_inside(start_guarded: StartGuarded) -> None:
-    """Its file is broken behind its back: a table is gone."""
+    """The file is damaged while the server runs: a table is missing."""
     server = start_guarded()
     apsw.Connection(str(server.data / "auth.db")).execute("DROP TABLE session")
     answer = ask(server, "POST", SESSIONS, {"key": server.manager})

@@ -1,4 +1,4 @@
-"""The record of who did what, and who was refused."""
+"""The audit log: who did what, and who was refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_is_done_is_written_down_with_who_when_and_from_where(start_guarded
     assert ask(server, "DELETE", PURGE, key=key, headers=CLIENT).status == 200
     assert ask(server, "POST", LINKS, key=key, headers=CLIENT).status == 201
     assert ask(server, "DELETE", CURRENT, headers=headers).status == 200
-    # On disk when they were answered: nothing is waited for.
+    # They are on disk before the response, so there is nothing to wait for.
     told = {entry.action: entry for entry in server.audit() if entry.outcome == "ok"}
     assert told.keys() == {"sign in", "archive", "purge", "make a sign-in link", "sign out"}
     for action, entry in told.items():
@@ -128,7 +128,7 @@ def test_a_flood_of_denials_is_counted(start_guarded: StartGuarded) -> None:
     server.audited("use bad credentials", "denied")
     server.stop()
     entries = [entry for entry in server.audit() if entry.action == "use bad credentials"]
-    assert len(entries) <= 4  # a minute may end meanwhile
+    assert len(entries) <= 4  # a new minute may begin meanwhile
     counts = [int(entry.detail.split()[0]) for entry in entries if "more times" in entry.detail]
     assert sum(counts) + len(entries) - len(counts) == 200
 

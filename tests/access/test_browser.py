@@ -1,4 +1,4 @@
-"""The first minutes in a browser: the printed link, the page to sign in with, and the way out."""
+"""The first minutes in a browser: the printed link, the sign-in page, and signing out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["browser", "new_screen", "playwright", "problems", "screen"]
 
 @pytest.fixture(autouse=True)
 def no_icon(problems: Problems) -> None:
-    """The page to sign in with names no icon, so that the browser asks for one."""
+    """The sign-in page names no icon, so the browser requests one."""
     problems.allow(r"404 .*/favicon\.ico")
 
 
@@ -68,7 +68,7 @@ def test_the_link_leads_to_a_page_that_is_live(start_guarded: StartGuarded, scre
     opened(server, "Deploy the shop")
     expect(screen.toast("Deploy the shop")).to_be_visible()
 
-    problems.allow("401")  # the browser's own word about the answer
+    problems.allow("401")  # the browser's own message about the response
     screen.page.goto("about:blank")
     screen.page.goto(link(server))
     expect(screen.page.get_by_role("alert")).to_contain_text("This link was used or is too old")
@@ -79,7 +79,7 @@ def test_the_link_leads_to_a_page_that_is_live(start_guarded: StartGuarded, scre
 def test_a_link_for_a_tab_that_is_there_to_sign_in(
     start_guarded: StartGuarded, screen: Screen, problems: Problems
 ) -> None:
-    """Put into its address, it loads nothing: only what is behind the # is another."""
+    """Pasted into its address bar, the link loads nothing: only the part after the # differs."""
     server = start_guarded()
     screen.page.goto(server.url)
     expect(screen.page).to_have_url(f"{server.url}/sign-in")
@@ -130,12 +130,12 @@ def test_only_who_may_archive_can_select_rows(guarded: Guarded, screen: Screen) 
         sign_in_by_form(screen.page, guarded.keys[role])
         screen.expect_state("live websocket")
         screen.open_panel()
-        expect(screen.panel.get_by_role("button", name="Sign out")).to_be_visible()  # then it knows who we are
+        expect(screen.panel.get_by_role("button", name="Sign out")).to_be_visible()  # then it knows the user
         expect(screen.row("Deploy the shop").first.get_by_role("checkbox")).to_have_count(boxes)
 
 
 def test_signing_out(start_guarded: StartGuarded, screen: Screen, problems: Problems) -> None:
-    """Here it leads to the page to sign in with, and another tab says what happened."""
+    """This tab goes to the sign-in page, and another tab says what happened."""
     server = start_guarded()
     problems.allow("401|WebSocket connection")
     screen.visit(link(server))
@@ -176,7 +176,7 @@ def test_a_key_that_is_revoked_signs_its_tabs_out(
 def test_no_link_leads_elsewhere_after_signing_in(
     guarded: Guarded, screen: Screen, problems: Problems, wanted: str
 ) -> None:
-    problems.allow("404")  # `//evil.example/` is an address of ours, where there is nothing
+    problems.allow("404")  # `//evil.example/` is a path on this server, where nothing exists
     asked: list[str] = []
     screen.page.on("request", lambda request: asked.append(request.url))
     screen.page.route("**://evil.example/**", lambda route: route.fulfill(body="phishing"))
@@ -191,7 +191,7 @@ def test_axe_finds_nothing_on_the_page_to_sign_in_with(
     guarded: Guarded, new_screen: NewScreen, problems: Problems, scheme: Literal["light", "dark"]
 ) -> None:
     problems.allow("401")
-    screen = new_screen(bypass_csp=True, color_scheme=scheme)  # only axe itself needs the policy out of its way
+    screen = new_screen(bypass_csp=True, color_scheme=scheme)  # only axe itself needs the policy disabled
     screen.page.goto(f"{guarded.url}/sign-in")
     assert violations(screen) == []
     sign_in_by_form(screen.page, str(new_key()))
@@ -202,7 +202,7 @@ def test_axe_finds_nothing_on_the_page_to_sign_in_with(
 
 
 def test_by_plain_http_beyond_this_machine(start_guarded: StartGuarded, playwright: Playwright) -> None:
-    """As in a company's own network, with --insecure: by a name that is not this machine's."""
+    """As in a company network, with --insecure: by a host name other than this machine's loopback names."""
     server = start_guarded("--host", "0.0.0.0", "--insecure")
     opened(server, "Deploy the shop")
     browser = playwright.chromium.launch(

@@ -1,4 +1,4 @@
-"""The first minutes of a new user, and what others on the same machine must not get out of them."""
+"""The first minutes of a new user, and what other accounts on the same machine must not learn from them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_link_ends_with_the_key_behind_it(start_guarded: StartGuarded) -> None
 
 @pytest.mark.parametrize("data", ["named", "found"])
 def test_the_commands_find_the_key_by_themselves(start_guarded: StartGuarded, tmp_path: Path, data: str) -> None:
-    """From another working directory, with and without being told where the data is."""
+    """From another working directory, with and without the path of the data."""
     server = start_guarded()
     variables = {"ATHENA_URL": server.url, "XDG_STATE_HOME": str(server.state)}
     if data == "named":
@@ -120,7 +120,7 @@ def test_a_command_begun_before_athena_finds_the_key_when_it_comes_up(
 
 
 class Listener(HTTPServer):
-    """Somebody else on a port: keeps what comes."""
+    """Another process on a port: records incoming requests."""
 
     def __init__(self, address: tuple[str, int], family: int = socket.AF_INET) -> None:
         self.address_family = family
@@ -169,7 +169,7 @@ def test_no_key_goes_to_another_address_with_the_same_port(start_guarded: StartG
 
 
 def refused(*flags: str, data: Path) -> str:
-    """What a start says that must fail, on one line."""
+    """The one-line output of a start that must fail."""
     done = run_athena("serve", "--port", "0", "--data", str(data), *flags)
     assert done.returncode == 1, done.stdout
     said = done.stderr.decode()
@@ -185,7 +185,7 @@ def test_without_access_control_only_loopback(tmp_path: Path) -> None:
 
 
 def test_a_link_that_leads_to_every_address_says_so(start_guarded: StartGuarded) -> None:
-    """Nobody elsewhere can follow it as it is."""
+    """The link cannot be opened from another machine as it is."""
     server = start_guarded("--host", "0.0.0.0", "--insecure")
     assert "http://0.0.0.0:" in server.printed[1]
     assert "--public-url" in server.printed[2]

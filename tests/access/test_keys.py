@@ -1,4 +1,4 @@
-"""API keys: made, used, noted, revoked."""
+"""API keys: creation, use, record of last use, revocation."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def sample(server: Guarded, name: str) -> float:
 
 
 def test_while_its_file_is_not_in_its_place_nobody_is_let_in(start_guarded: StartGuarded) -> None:
-    """A key that is revoked then, in the file that took its place, would go on to be good."""
+    """A key revoked then, in the replacement file, would otherwise stay valid."""
     server = start_guarded()
     key = server.keys["viewer"]
     aside = server.data / "aside.db"
@@ -236,7 +236,7 @@ def test_revoking_ends_all_that_is_live(start_guarded: StartGuarded) -> None:
         assert close_code(ended) == 1008
         assert b"data" not in read_to_the_end(events)
         poll.join(PATIENCE)
-        # Whether it had reached the server before or after: it is refused, and not with an empty answer.
+        # Whether it reached the server before or after: it is refused, and not with an empty response.
         assert polled[0].status == 401
         assert stays.ping().wait(PATIENCE)
     assert refusal(server, key) == (401, "bad_credentials")
@@ -258,8 +258,8 @@ db.close()
 
 
 def test_a_look_by_another_program_takes_nothing_away(start_guarded: StartGuarded) -> None:
-    """As the shell of SQLite does it, or a backup. The last one out removes the log, if it may think that it is that:
-    then a revoked key would stay good, and what is written would be lost at the next start."""
+    """As SQLite's shell or a backup does it. The last connection to close removes the log; if a program wrongly
+    believes that it is the last, a revoked key stays valid, and later writes are lost at the next start."""
     server = start_guarded()
     key = server.cli("keys", "create", "--name", "CI", "--role", "reporter").strip()
     eventually(lambda: status(server, key) == 200)

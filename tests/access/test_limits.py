@@ -1,4 +1,4 @@
-"""Limits: whoever reaches one is told so, and nobody else notices."""
+"""Limits: a client that reaches one is told so, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BEHIND = ("--behind-proxy", "127.0.0.1")
 
 
 def via(address: str) -> dict[str, str]:
-    """What the proxy on this machine says."""
+    """The header that the proxy on this machine sends."""
     return {"X-Forwarded-For": address, "X-Forwarded-Proto": "https"}
 
 
@@ -72,7 +72,7 @@ def test_requests_of_a_viewer(start_guarded: StartGuarded) -> None:
     assert [answer.status for answer in answers[:5]] == [200] * 5
     check_too_many(next(answer for answer in answers if answer.status != 200))
     with websocket(server, key):
-        pass  # a live connection is no request: how many there may be has a limit of its own
+        pass  # a live connection is not a request: it has a separate limit
     assert ask(server, "GET", NOTIFICATIONS, key=server.keys["reporter"]).status == 200
 
 
@@ -112,7 +112,7 @@ def test_wrong_keys_are_limited_and_slow_for_nobody_else(start_guarded: StartGua
 
 
 def test_no_address_escapes_its_limit_by_what_it_says_of_itself(start_guarded: StartGuarded) -> None:
-    """With a proxy, what is left of the address it saw; without, all of it."""
+    """Ignored are the entries left of the address that the proxy saw; without a proxy, the whole header."""
     behind, bare = start_guarded(*BEHIND, "--bad-credentials", "5"), start_guarded("--bad-credentials", "5")
     for server in (behind, bare):
         last = 0
@@ -139,7 +139,7 @@ def test_connections_of_an_address(start_guarded: StartGuarded) -> None:
         check_too_many(ask(server, "GET", f"{CHANGES}?wait=1", key=key, headers=here))
         assert ask(server, "GET", NOTIFICATIONS, key=key, headers=here).status == 200
         open_.enter_context(websocket(server, key, headers=there))
-        for _ in range(4):  # of this machine: not counted
+        for _ in range(4):  # from this machine: not counted
             open_.enter_context(websocket(server, key))
     _all_given_back(server, key, here, 2)
 
@@ -156,7 +156,7 @@ def test_connections_of_an_identity(start_guarded: StartGuarded) -> None:
 
 
 def _all_given_back(server: Guarded, key: str, headers: dict[str, str], places: int) -> None:
-    """As many as before may connect again, once the server has seen the others leave."""
+    """The same number may connect again, once the server has noticed that the others are gone."""
 
     def all_at_once() -> bool:
         with ExitStack() as open_:
@@ -168,6 +168,6 @@ def _all_given_back(server: Guarded, key: str, headers: dict[str, str], places: 
             return True
 
     assert eventually(all_at_once)
-    for _ in range(5):  # none is lost on a request that is over
+    for _ in range(5):  # a finished request does not keep its slot
         ask(server, "GET", f"{CHANGES}?wait=0", key=key, headers=headers)
     assert eventually(all_at_once)

@@ -1,4 +1,4 @@
-"""Logs: one line a request, as text or JSON, and nothing in them that does not belong there."""
+"""Logs: one line per request, as text or JSON, without data that does not belong in a log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOSTILE = (
 
 
 def tell_all(server: Guarded) -> int:
-    """Requests of many kinds -> how many."""
+    """Send requests of many kinds -> their number."""
     key = server.keys["viewer"]
     cookie = sign_in(server, key)
     for path in HOSTILE:
@@ -97,7 +97,8 @@ def test_errors_only_and_off(start_guarded: StartGuarded) -> None:
 
 
 def test_the_address_of_a_client_that_has_gone(start_guarded: StartGuarded) -> None:
-    """A stream's line is written at its end. Only where Athena listens beyond this machine does it have to ask."""
+    """A stream's line is written when it ends. Athena must look the address up only where it listens beyond this
+    machine."""
     server = start_guarded("--host", "0.0.0.0", "--insecure")
     with stream(server, STREAM, bearer(server.keys["viewer"])):
         pass
@@ -131,7 +132,7 @@ def test_no_secret_and_no_address_of_a_person(start_guarded: StartGuarded, level
 
 
 def test_a_request_target_that_is_no_address(start_guarded: StartGuarded) -> None:
-    """By hand: no library would send it. A handshake with it, too."""
+    """Written by hand, since no library would send it. A handshake with it, too."""
     server = start_guarded()
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     upgrade += b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

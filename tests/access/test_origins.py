@@ -1,4 +1,4 @@
-"""Pages of other origins: what a browser would send for them, and what it is told."""
+"""Pages of other origins: what a browser would send for them, and the responses."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_without_origin_a_cookie_does_not_count_and_a_key_does(server: Guarded, 
     for method, path in CHANGING:
         headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
         assert ask(server, method, path, {}, headers=headers).status == 403, path
-    # A handshake names its page always: what a browser says of fetches is no excuse.
+    # A handshake always has an Origin: fetch metadata does not replace it.
     for headers in ({"Cookie": cookie}, {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}):
         assert refusal(server, headers=headers) == (403, "origin_not_allowed")
     key = server.keys["manager"]
@@ -99,7 +99,7 @@ def test_without_origin_a_cookie_does_not_count_and_a_key_does(server: Guarded, 
 
 
 def test_the_own_page(server: Guarded, cookie: str) -> None:
-    """By the address of the request, by the public one, and in a GET without Origin."""
+    """By the request's address, by the public one, and in a GET without Origin."""
     for headers in ({"Origin": origin_of(server)}, {"Origin": PUBLIC}, {"Sec-Fetch-Site": "same-origin"}):
         answer = ask(server, "GET", NOTIFICATIONS, headers={"Cookie": cookie, **headers})
         assert answer.status == 200
@@ -163,7 +163,7 @@ def test_a_name_that_is_made_to_lead_here_is_refused(start_athena: Callable[...,
 
 
 def test_with_access_control_any_name_will_do(guarded: Guarded) -> None:
-    """A proxy's name, say. Cookies are bound to a name by the browser, and keys are secret."""
+    """For example a proxy's name. The browser binds cookies to a host name, and keys are secret."""
     answer = ask(guarded, "GET", NOTIFICATIONS, key=guarded.keys["viewer"], headers={"Host": "athena.internal"})
     assert answer.status == 200
 

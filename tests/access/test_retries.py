@@ -1,4 +1,4 @@
-"""A key of a request belongs to who sent it: nobody else is told its answer, or kept from using the same one."""
+"""An idempotency key belongs to its caller: other callers do not get its response, and may use the same key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route of the table, under every prefix, by everybody."""
+"""Every route of the table, under every prefix, for every role and without a key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED = {401: "unauthorized", 403: "forbidden"}
 
 
 def status_of(server: Guarded, method: str, path: str, key: str | None, body: Any = None) -> tuple[int, str]:
-    """(status, code of the error) of a request; a stream's is known by its head."""
+    """(status, error code) of a request; a stream's come from its head."""
     connection = connection_to(server)
     try:
         send(connection, method, path, body, bearer(key))
@@ -32,7 +32,7 @@ def status_of(server: Guarded, method: str, path: str, key: str | None, body: An
 
 
 def allowed(role: str | None, route: Route) -> int:
-    """0 when the table lets them, else the status of the refusal."""
+    """0 when the table allows it, else the status of the refusal."""
     if route.needs == "open":
         return 0
     if role is None:
@@ -42,7 +42,7 @@ def allowed(role: str | None, route: Route) -> int:
 
 @pytest.mark.parametrize("role", [None, *ROLES])
 def test_each_route_for_each_role(guarded: Guarded, role: Any) -> None:
-    """Bodies are left out, so that a request that is let in changes nothing but for the purge."""
+    """Bodies are omitted, so that an allowed request changes nothing, except the purge."""
     key = guarded.keys.get(role)
     seen: Counter[int] = Counter()
     for route in ROUTES:

@@ -1,4 +1,4 @@
-"""Sessions of browsers: by a cookie that only Athena's own pages can use."""
+"""Browser sessions: a cookie that only Athena's own pages can use."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_behind_a_proxy_with_tls_only_its_own_host_sets_the_cookie(start_guarded
 
 
 def test_without_requests_it_ends(start_guarded: StartGuarded) -> None:
-    """An open stream is no request: whoever only leaves a page open is away."""
+    """An open stream is not a request: a user who only leaves a page open counts as away."""
     server = start_guarded("--session-idle", "1")
     cookie = sign_in(server, server.keys["viewer"])
     with (

@@ -1,4 +1,4 @@
-"""Tickets: how a page without a key gets its stream, for one of its backend's users."""
+"""Tickets: how a page without a key gets a stream, for a user of its backend."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_it_opens_nothing_but_streams(guarded: Guarded) -> None:
         for path in (NOTIFICATIONS, STREAM):
             assert ask(guarded, "GET", path, headers=headers).status == 401
     assert ask(guarded, "PUT", f"{TXS}/x", {"status": "pending"}, key=secret).status == 401
-    assert exchange(guarded, secret).status == 201  # none of this has used it up
+    assert exchange(guarded, secret).status == 201  # none of the above has used it up
 
 
 def test_it_is_soon_too_old(start_guarded: StartGuarded) -> None:

@@ -1,4 +1,4 @@
-"""Tokens of an identity provider, over the wire. How they are checked is in tests/auth/test_tokens.py."""
+"""Tokens of an identity provider, over the wire. Their verification is tested in tests/auth/test_tokens.py."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_strangers_cause_no_request_to_anybody(server: Guarded, provider: Provid
 
 
 def test_a_stream_ends_with_its_token(server: Guarded) -> None:
-    """Its time may have passed by as much as clocks may differ (10 s) when a token is first seen, and not later."""
+    """The tolerance for clock differences (10 s) applies when a token is first seen, not later."""
     token = signed(KEY, claims(roles=["staff"], lifetime=2))
     with websocket(server, token) as client:
         assert close_code(client) == 1008
@@ -109,7 +109,7 @@ def test_what_a_token_vouched_for_ends_with_it(start_guarded: StartGuarded, prov
     made = ask(server, "POST", TICKETS, {"name": "ann"}, key=token).body["ticket"]
     session = ask(server, "POST", "/api/v3/sessions", {"ticket": made}).body
     assert ask(server, "GET", CURRENT, key=session["token"]).status == 200
-    server.restart()  # which forgets the token
+    server.restart()  # which drops the cached token
     eventually(lambda: ask(server, "GET", CURRENT, key=session["token"]).status == 401)
 
 

@@ -1,4 +1,4 @@
-"""A browser for the tests of Apollo: Debian's chromium, one a module; a context of its own for each test."""
+"""A browser for the tests of Apollo: Debian's chromium, one per module, with a new context for each test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 class Problems:
-    """Errors on the console, and those that nobody caught. A test that provokes some says so by `allow`."""
+    """Console errors and uncaught exceptions. A test that provokes some declares them with `allow`."""
 
     def __init__(self) -> None:
         self._found: list[str] = []
@@ -38,7 +38,7 @@ class Problems:
         self._allowed.append(re.compile(pattern))
 
     def allow_lost_connections(self) -> None:
-        """What the browser itself writes when it cannot reach a server."""
+        """The browser's own messages when it cannot reach a server."""
         self.allow(r"WebSocket connection to .* failed|Failed to load resource: net::ERR_")
 
     def watch(self, page: Page) -> None:
@@ -81,7 +81,7 @@ NewScreen = Callable[..., Screen]
 
 @pytest.fixture
 def new_screen(browser: Browser, problems: Problems) -> Iterator[NewScreen]:
-    """Makes tabs, each in a context of its own. Afterwards, fails when one of them had an error on its console."""
+    """Opens tabs, each in a context of its own. Fails afterwards when one of them had an error on its console."""
     with ExitStack() as contexts:
 
         def new(**options: Any) -> Screen:
@@ -107,6 +107,6 @@ def screen(new_screen: NewScreen) -> Screen:
 
 @pytest.fixture
 def proxy(athena: Athena) -> Iterator[Proxy]:
-    """A proxy in front of `athena`, without faults so far."""
+    """A proxy in front of `athena`, initially without faults."""
     with Proxy(athena.port) as proxy:
         yield proxy

@@ -1,4 +1,4 @@
-"""A page of somebody else's, on an origin of its own, with Apollo in it by its two lines of HTML.
+"""A third-party page on another origin, with Apollo embedded by its two lines of HTML.
 
 with Host() as host:
     host.add("/", page(f'{script(athena.url)}<athena-notifications></athena-notifications>'))
@@ -20,7 +20,7 @@ def script(athena_url: str) -> str:
 
 
 def page(body: str, style: str = "", lang: str = "en") -> str:
-    """A whole document. Its own icon, so that no browser asks for another."""
+    """A whole document. It has an icon, so that no browser requests one."""
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Elsewhere</title>'
         f'<link rel="icon" href="data:,"><style>{style}</style></head><body>{body}</body></html>'
@@ -28,7 +28,7 @@ def page(body: str, style: str = "", lang: str = "en") -> str:
 
 
 class Host:
-    """Serves the pages that were added, until it is left."""
+    """Serves the added pages until the context manager exits."""
 
     def __init__(self) -> None:
         self._pages: dict[str, tuple[bytes, dict[str, str]]] = {}
@@ -45,14 +45,14 @@ class Host:
                 self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
-                """Nobody reads it."""
+                """The log is not needed."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def add(self, path: str, html: str, policy: str | None = None) -> str:
-        """Serve `html` there, under a Content-Security-Policy if one is given; the page's address."""
+        """Serve `html` at `path`, with a Content-Security-Policy if one is given -> the page's address."""
         self._pages[path] = (html.encode(), {} if policy is None else {"Content-Security-Policy": policy})
         return self.url + path
 

@@ -1,4 +1,4 @@
-"""Makes transactions, as producers do."""
+"""Creates transactions, as producers do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.server import Athena
 
 
 def finished(athena: Athena, description: str, status: str = "success", message: str = "done", **members: Any) -> str:
-    """A transaction that began and ended; its id."""
+    """Begin and end a transaction -> its id."""
     tx_id = open_tx(athena, description=description, **members)
     edit(athena, tx_id, status, athena_msg=message)
     return tx_id
@@ -21,7 +21,7 @@ def bulk(athena: Athena, items: list[dict[str, Any]]) -> None:
 
 
 def many_finished(athena: Athena, count: int, prefix: str = "job") -> list[str]:
-    """Transactions that began and ended, in one commit; their ids."""
+    """Begin and end transactions in one commit -> their ids."""
     ids = [f"{prefix}-{number:04}" for number in range(count)]
     opened = [{"op": "open", "tx_id": tx_id, "description": f"Job {tx_id}"} for tx_id in ids]
     closed = [{"op": "edit", "tx_id": tx_id, "status": "success"} for tx_id in ids]

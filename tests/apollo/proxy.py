@@ -1,11 +1,11 @@
-"""A small real proxy between a browser and a server, as faulty as a test wants it to be.
+"""A small real proxy between a browser and a server, with the faults that a test asks for.
 
     with Proxy(athena.port) as proxy:
         proxy.refuse_upgrade = True
         page.goto(proxy.url)
 
-Each connection carries one request (`Connection: close` is put into it), so that what passes can be told by its head.
-The modes may be changed at any time, and can be combined; they hold for connections made from then on, except `down`.
+Each connection carries one request (the proxy adds `Connection: close`), so that its head identifies the traffic. The
+modes may be changed at any time and combined; except for `down`, they apply to new connections.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Self
 
 CHUNK = 65_536
 TICK = 0.2
-"""Seconds between two looks at the modes."""
+"""Seconds between two checks of the modes."""
 
 HEAD_END = b"\r\n\r\n"
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -31,16 +31,16 @@ EVENT_STREAM = re.compile(rb"\r\ncontent-type: *text/event-stream", re.IGNORECAS
 
 
 class Proxy:
-    """Forwards to `127.0.0.1:port` from a port of its own, until it is left."""
+    """Forwards to `127.0.0.1:port` from a port of its own, until the context manager exits."""
 
     def __init__(self, port: int) -> None:
         self.target = port
         self.refuse_upgrade = False
         """A request for an upgrade is answered with 400."""
         self.unavailable: bytes | None = None
-        """A request whose head begins so, such as `b"POST "`, is answered with 503."""
+        """A request whose head begins with this, such as `b"POST "`, is answered with 503."""
         self.buffer_sse = False
-        """Of an event stream only the head passes; the rest would when the stream ends."""
+        """Only the head of an event stream passes; the rest is held until the stream ends."""
         self.idle_limit: float | None = None
         """Seconds after which a connection that carries nothing is cut."""
         self._down = False
@@ -53,7 +53,7 @@ class Proxy:
 
     @property
     def down(self) -> bool:
-        """Whether every connection is cut, old ones too, and no new one gets an answer."""
+        """Whether every connection is cut, existing ones too, and no new one gets a response."""
         return self._down
 
     @down.setter
@@ -61,7 +61,7 @@ class Proxy:
         self._down = down
 
     def wait_for_idle_cut(self, patience: float) -> None:
-        """Return when one more idle WebSocket or event stream was cut."""
+        """Return when one more idle WebSocket or event stream has been cut."""
         assert self._idle_cuts.acquire(timeout=patience), f"no connection was idle for too long within {patience:.0f} s"
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class Proxy:
                         self._idle_cuts.release()
 
     def _read_head(self, source: socket.socket) -> bytes | None:
-        """All that came until the head was complete; None when it never will be."""
+        """Everything received until the head is complete; None when it never will be."""
         received = b""
         while HEAD_END not in received:
             if self._over:
@@ -134,8 +134,8 @@ class Proxy:
         return received
 
     def _read_answer(self, client: socket.socket, server: socket.socket) -> bytes | None:
-        """All that the server sent until its head was complete; a body that follows the request's head later reaches it
-        meanwhile, else each would wait for the other. None when there will be no answer.
+        """Everything the server sent until its head is complete; None when there will be no response. A request body
+        that arrives after its head is forwarded meanwhile, otherwise each side would wait for the other.
         """
         received = b""
         while HEAD_END not in received:
@@ -152,7 +152,7 @@ class Proxy:
         return received
 
     def _relay(self, client: socket.socket, server: socket.socket, hold: bool = False) -> bool:
-        """Copy both ways until one side ends. Whether it was cut for being idle."""
+        """Copy both ways until one side ends -> whether it was cut for being idle."""
         idle = 0.0
         while not self._over:
             readable, _, _ = select.select([client, server], [], [], TICK)
@@ -174,7 +174,7 @@ class Proxy:
 
 
 def _send(sink: socket.socket, data: bytes) -> None:
-    """All of it, also to somebody slow. (With a time-out, `sendall` gives up in the middle.)"""
+    """All of it, even to a slow reader. (With a timeout, `sendall` gives up in the middle.)"""
     sink.setblocking(True)
     sink.sendall(data)
     sink.settimeout(TICK)

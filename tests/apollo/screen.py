@@ -1,4 +1,4 @@
-"""What a person finds on Athena's front page: by role, label and text, as far as these can tell things apart."""
+"""The elements of Athena's front page: by role, label and text, as far as these are distinct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 PATIENCE_MS = 30_000
-"""A wide margin for busy CI; what is waited for ought to take a fraction of a second."""
+"""A wide margin for busy CI; the events waited for should take a fraction of a second."""
 
 MOST_TOASTS = 4
 
@@ -18,7 +18,7 @@ addEventListener('athena-state', ({ detail }) => {
   document.documentElement.dataset.athena = `${detail.state} ${detail.transport ?? ''}`;
 });
 """
-"""Puts the state of the connection, as the element's event tells it, where a test can wait for it."""
+"""Stores the connection state from the element's event where a test can wait for it."""
 
 FRAMES_AT_REST = """
 element => new Promise(resolve => {
@@ -50,7 +50,7 @@ class Screen:
         self.undo = self.panel.get_by_role("button", name="Undo")
 
     def visit(self, url: str, transport: str = "websocket") -> None:
-        """Go there, and wait until the page is live: what happens from now on, it is told."""
+        """Go there, and wait until the page is live: from now on it receives every change."""
         self.page.goto(url)
         self.expect_state(f"live {transport}")
 
@@ -80,7 +80,7 @@ class Screen:
         return urlsplit(self.page.url).query
 
     def expect_no_sideways_scroll(self) -> None:
-        """Neither the document nor anything of ours is wider than the window."""
+        """Neither the document nor any element of ours is wider than the window."""
         width = self.page.evaluate("innerWidth")
         assert self.page.evaluate("document.documentElement.scrollWidth") <= width
         ours = self.page.locator("apollo-toast, apollo-panel, apollo-row, apollo-details, apollo-filters")
@@ -90,7 +90,7 @@ class Screen:
 
 
 def top_at_rest(locator: Locator) -> float:
-    """Where it is in the window, once it has not moved for ten frames."""
+    """Its top in the window, once it has not moved for ten frames."""
     top = locator.evaluate(FRAMES_AT_REST)
     assert isinstance(top, int | float)
     return top

@@ -1,4 +1,4 @@
-"""What a page looks like, element by element, as the browser computed it."""
+"""The computed styles of a page, element by element."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Styles = dict[str, dict[str, str]]
 
 
 def below(element: Locator) -> Styles:
-    """Of everything in its shadow root, or else in itself, and in the shadow roots therein."""
+    """The styles of everything in its shadow root, or in itself if it has none, including nested shadow roots."""
     found: Any = element.evaluate(INSIDE)
     assert isinstance(found, dict)
     return found
 
 
 def differences(one: Styles, other: Styles) -> list[str]:
-    """Where they are not the same, in words."""
+    """The differences between the two, as text."""
     missing = [f"{path}: in one of them alone" for path in sorted(one.keys() ^ other.keys())]
     return missing + [
         f"{path}: {name}: {one[path].get(name)} / {other[path].get(name)}"

@@ -1,7 +1,7 @@
-"""A browser whose tabs can be hidden, as a person hides one: by looking at another.
+"""A browser whose tabs can be hidden as a person hides one: by switching to another.
 
-Playwright's own contexts tell every tab that it is looked at. Here chromium is started as people start it, and
-Playwright only joins in.
+In Playwright's own contexts every tab counts as visible. Here chromium is started normally, and Playwright connects to
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANNOUNCEMENT = "DevTools listening on "
 def hideable_tabs(
     playwright: Playwright, program: str, flags: Sequence[str], profile: Path
 ) -> Iterator[BrowserContext]:
-    """One window; `page.bring_to_front()` hides its other tabs. `profile` is a directory of its own."""
+    """One window; `page.bring_to_front()` hides its other tabs. `profile` is a directory for this browser alone."""
     command = [program, *flags, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         reader = threading.Thread(target=_read_on, args=(process,))
@@ -45,7 +45,7 @@ def hideable_tabs(
 
 
 def _endpoint(process: subprocess.Popen[str]) -> str:
-    """Where its tools listen; it says so on its standard error."""
+    """The address of its DevTools, which it prints on standard error."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
@@ -56,14 +56,14 @@ def _endpoint(process: subprocess.Popen[str]) -> str:
 
 
 def _read_on(process: subprocess.Popen[str]) -> None:
-    """What it says later is of no interest; but a pipe that is full would stop it."""
+    """Later output is discarded; but a full pipe would block the browser."""
     assert process.stderr is not None
     for _ in process.stderr:
         pass
 
 
 def _wait_for_a_tab(endpoint: str) -> None:
-    """Who joins while the first tab is being made may wait for it for ever."""
+    """A client that connects while the first tab is being created may wait for it forever."""
     listing, deadline = f"http://{urlsplit(endpoint).netloc}/json/list", Deadline()
     while True:
         with urlopen(listing, timeout=PATIENCE) as answer:

@@ -1,4 +1,4 @@
-"""For everyone: the keyboard alone, assistive technology, small windows, strict pages."""
+"""Accessibility: the keyboard alone, assistive technology, small windows, strict pages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def four_kinds(athena: Athena) -> None:
 
 
 def violations(screen: Screen) -> list[str]:
-    """What axe-core finds on the page as it is now, by all of its rules."""
+    """The violations of any axe-core rule on the page in its current state."""
     screen.page.evaluate(AXE.read_text())
     found: Any = screen.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     return [
@@ -139,7 +139,7 @@ def test_toasts_are_in_the_reach_of_the_keyboard(athena: Athena, screen: Screen)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_nothing(athena: Athena, new_screen: NewScreen, scheme: Literal["light", "dark"], width: int) -> None:
-    # Only axe itself needs the policy out of its way.
+    # Only axe itself needs the policy disabled.
     screen = new_screen(
         bypass_csp=True, color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 900}
     )
@@ -188,7 +188,7 @@ def test_every_width_works(athena: Athena, new_screen: NewScreen, width: int) ->
 
 
 def test_nothing_breaks_the_strict_policy(athena: Athena, screen: Screen) -> None:
-    """What the policy forbids is an error on the console, and each test here fails on these."""
+    """A policy violation is an error on the console, and each test here fails on those."""
     answer = screen.page.goto(athena.url)
     assert answer is not None
     policy = answer.header_value("content-security-policy") or ""

@@ -1,4 +1,4 @@
-"""Texts from outside are shown as they are, and break neither the page nor its layout."""
+"""Texts from outside are shown verbatim, and break neither the page nor its layout."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_bad_text_is_shown_as_text(athena: Athena, new_screen: NewScreen, name: 
     expect(alert.get_by_role("paragraph")).to_have_text(text)
     screen.expect_no_sideways_scroll()
 
-    # Closed, since on a phone they stand before the rows.
+    # Closed, since on a phone they cover the rows.
     for _ in range(2):
         screen.toasts.first.get_by_role("button", name="Close").click()
     expect(screen.toasts).to_have_count(0)

@@ -1,4 +1,4 @@
-"""The rows of the panel are drawn in several goes: what can be seen first, and then the rest of the page."""
+"""The rows of the panel are drawn in several steps: the visible ones first, then the rest of the page."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async key => {
 def page_of_rows(athena: Athena, screen: Screen) -> list[str]:
     """A history of exactly one page, in a tab that has not opened the panel; the ids in order.
 
-    To be named before `screen`, so that the tab is gone before its server is.
+    Must be requested before `screen`, so that the tab is closed before its server stops.
     """
     many_finished(athena, PAGE - 2)
     open_tx(athena, description="Running one", on_step=1, total_steps=3)
@@ -89,11 +89,11 @@ def test_first_what_fits_then_the_rest_and_nothing_moves(page_of_rows: list[str]
     assert seen[0]["isFilled"]
     assert len(seen[0]["ids"]) < PAGE
     for frame in seen:
-        # Always the top of the list: no row twice, none out of order; and the places of all are there at once.
+        # Always the top of the list: no row twice, none out of order; and placeholders for all rows exist at once.
         assert frame["ids"] == page_of_rows[: len(frame["ids"])]
         assert frame["places"] == PAGE
     assert seen[-1]["ids"] == page_of_rows
-    # The first frame asks before anything was painted, when rows are as high as those out of sight.
+    # The first frame measures before anything was painted, when rows are as high as those off screen.
     assert all(frame["tops"] == seen[1]["tops"] for frame in seen[1:])
     expect(screen.panel.get_by_text("That is all")).to_have_count(1)
 
@@ -119,7 +119,7 @@ def test_end_goes_on_page_by_page(athena: Athena, screen: Screen) -> None:
     screen.open_panel()
     screen.rows.first.get_by_role("button").focus()
     screen.page.keyboard.press("End")
-    # There the next page is near.
+    # The next page is near there.
     expect(screen.rows).to_have_count(PAGE + 20)
     screen.page.keyboard.press("End")
     expect(screen.rows.last.get_by_role("button")).to_be_focused()

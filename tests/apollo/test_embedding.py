@@ -1,4 +1,4 @@
-"""Apollo in somebody else's page: two lines of HTML, styles that stay where they belong, attributes and events."""
+"""Apollo in a third-party page: two lines of HTML, isolated styles, attributes and events."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def athena(host: Host, start_athena: StartAthena) -> Athena:
-    """One that allows pages of `host`."""
+    """A server that allows pages of `host`."""
     return start_athena("--allow-origin", host.url)
 
 
 def told(screen: Screen, name: str) -> list[Any]:
-    """Details of the events of that name which reached the document, in order. See `LISTEN`."""
+    """Details of the events with that name that reached the document, in order. See `LISTEN`."""
     details: Any = screen.page.evaluate("name => events.filter(([type]) => type === name).map(event => event[1])", name)
     assert isinstance(details, list)
     return details
@@ -62,7 +62,7 @@ for (const type of ['athena-change', 'athena-archived', 'athena-reset', 'athena-
 
 
 def four_things(athena: Athena) -> None:
-    """A toast of each kind; the history has them too."""
+    """A toast of each kind; they are in the history too."""
     finished(athena, "Import the orders", message="1,204 rows", by="ann", component_id="shop")
     finished(athena, "Renew the certificate", "error", "the name does not resolve")
     open_tx(athena, description="Deploy the shop", by="jane.roe@example.com", on_step=2, total_steps=9)
@@ -118,7 +118,7 @@ def test_no_style_of_the_page_leaks_in(athena: Athena, host: Host, new_screen: N
 
 
 def test_no_style_of_apollo_leaks_out(athena: Athena, host: Host, new_screen: NewScreen) -> None:
-    """The bell has a place of a fixed size, so that its own size changes nothing."""
+    """The bell is in a container of fixed size, so that its own size changes nothing."""
     place = '<div style="width: 60px; height: 60px; overflow: hidden">{}</div>' + CONTENT
     without = new_screen()
     without.page.goto(host.add("/without", page(place.format(""))))
@@ -129,7 +129,7 @@ def test_no_style_of_apollo_leaks_out(athena: Athena, host: Host, new_screen: Ne
     before, after = (styles.below(one.page.locator("body")) for one in (without, screen))
     ours = ("athena-notifications", "> script")
     seen = {path: look for path, look in after.items() if not any(name in path for name in ours)}
-    # The script before them counts among their siblings.
+    # The script before them counts as a sibling.
     assert len(seen) == len(before) > 15
     values = list(seen.values())
     assert [styles.differences({"": a}, {"": b}) for a, b in zip(before.values(), values, strict=True)] == [[]] * len(

@@ -1,4 +1,4 @@
-"""Servers that die, and proxies that are in the way: the page says what it knows, comes back, and misses nothing."""
+"""Servers that die and faulty proxies: the page shows its state, recovers, and misses nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_after_kill_9_and_restart_one_summary_says_what_was_missed(
     expect(screen.row("Began before")).to_be_visible()
 
     athena.kill()
-    proxy.down = True  # so that the page is back only when all has happened
+    proxy.down = True  # so that the page reconnects only after everything has happened
     expect(screen.panel.get_by_text("Reconnecting", exact=True)).to_be_visible()
     expect(screen.panel.get_by_role("button", name="Try now")).to_be_visible()
 

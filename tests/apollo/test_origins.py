@@ -1,4 +1,4 @@
-"""Pages on other origins: those that Athena allows get all, the others nothing."""
+"""Pages on other origins: those that Athena allows get everything, the others nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async base => {
   return outcome;
 }
 """
-"""Everything a page can try to read, and what comes of it."""
+"""Everything a page can try to read, and the result."""
 
 WRITE = """
 base => fetch(`${base}/api/v3/webhooks/txs`, { method: 'POST', headers: { 'Content-Type': 'application/json' },
@@ -54,7 +54,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def athena(host: Host, start_athena: StartAthena) -> Athena:
-    """One that allows pages of `host`, among others."""
+    """A server that allows pages of `host`, among others."""
     return start_athena("--allow-origin", f"{host.url},https://portal.example")
 
 
@@ -87,7 +87,7 @@ def test_an_allowed_origin_works_over_each_transport(
     expect(screen.panel.get_by_role("listitem")).to_have_count(2)
     screen.panel.get_by_role("button", name="Back to all notifications").click()
 
-    # Another method and a content type of its own: the browser asks first whether it may.
+    # Another method and content type: the browser sends a preflight request.
     screen.row("Before").get_by_role("checkbox").check()
     screen.panel.get_by_role("button", name="Archive").click()
     with screen.page.expect_response(lambda answer: answer.request.method == "POST") as answered:
@@ -122,7 +122,7 @@ def test_an_origin_that_is_not_listed_gets_nothing(athena: Athena, screen: Scree
 
 
 def test_a_strict_page_that_allows_only_athena(athena: Athena, host: Host, screen: Screen) -> None:
-    """The fixtures fail when the browser blocked anything, since it says so on the console."""
+    """The fixtures fail when the browser blocks anything, since it logs that on the console."""
     there = urlsplit(athena.url).netloc
     policy = f"default-src 'none'; script-src http://{there}; connect-src http://{there} ws://{there}; img-src data:"
     html = (

@@ -32,7 +32,7 @@ def test_rows_do_not_jump_while_new_ones_arrive(athena: Athena, screen: Screen) 
     assert row.inner_text() == text
     expect(screen.row("Brand new")).to_have_count(0)
 
-    # The pages behind go on where the last one ended, whatever came in at the top.
+    # Later pages continue where the last one ended, whatever was added at the top.
     for loaded in (150, 170):
         screen.rows.last.scroll_into_view_if_needed()
         expect(screen.rows).to_have_count(loaded)
@@ -152,7 +152,7 @@ def test_new_rows_that_do_not_match_stay_out(athena: Athena, screen: Screen) -> 
 
 
 def test_new_ones_are_counted_by_the_filters(athena: Athena, screen: Screen) -> None:
-    """The status is in each live message; the component is not, so for that one the page has to ask."""
+    """The status is in each live message; the component is not, so the page must query the server for that filter."""
     finished(athena, "Old failure", "error", component_id="shop")
     screen.visit(f"{athena.url}/?apollo-status=error")
     expect(screen.rows).to_have_count(1)

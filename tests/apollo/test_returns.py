@@ -1,4 +1,4 @@
-"""Trouble that passes: the page finds its way back by itself, with nothing missed and no more said than needed."""
+"""Temporary faults: the page recovers by itself, misses nothing and shows no unnecessary messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ window.changes = [];
 addEventListener('athena-state', ({ detail }) => window.states.push(detail.state));
 addEventListener('athena-change', ({ detail }) => window.changes.push([detail.id, detail.status]));
 """
-"""What the element told the page, in order."""
+"""The events that the element sent to the page, in order."""
 
 
 def record(screen: Screen) -> None:
@@ -36,7 +36,7 @@ def record(screen: Screen) -> None:
 
 
 def changes(screen: Screen) -> list[list[str]]:
-    """[id, status] of each change that the element told, in order."""
+    """[id, status] of each change that the element reported, in order."""
     told: Any = screen.page.evaluate("changes")
     assert isinstance(told, list)
     return told
@@ -101,7 +101,7 @@ def test_a_minute_without_network_is_made_up_for(
 def test_idle_cuts_with_default_pings_go_unnoticed(
     athena: Athena, proxy: Proxy, screen: Screen, problems: Problems
 ) -> None:
-    """Athena's pings come every 25 s, too late for this proxy: Apollo has to learn it, and to speak earlier."""
+    """Athena's pings come every 25 s, too late for this proxy: Apollo must notice and send its own earlier."""
     problems.allow_lost_connections()
     proxy.idle_limit = 10.0
     sockets: list[WebSocket] = []
@@ -113,7 +113,7 @@ def test_idle_cuts_with_default_pings_go_unnoticed(
         proxy.wait_for_idle_cut(PATIENCE)
         expected.append(finished(athena, f"After cut {cut}"))
         expect(screen.toast(f"After cut {cut}")).to_be_visible()
-    # Two pings on one connection are more than ten seconds of life for it.
+    # Two pings on one connection mean that it lived for more than ten seconds.
     for _ in range(2):
         sockets[-1].wait_for_event("framesent", lambda payload: "ping" in str(payload))
     assert not sockets[-1].is_closed()
@@ -135,7 +135,7 @@ def test_a_success_waits_for_a_hidden_tab(athena: Athena, playwright: Playwright
         finished(athena, "While nobody looked")
         toast = screen.toast("While nobody looked")
         expect(toast).to_have_count(1)
-        # From here on, the page's time moves only when told to.
+        # From here on, the page's clock advances only on request.
         screen.page.clock.pause_at(screen.page.evaluate("Date.now()") / 1000 + 60)
         screen.page.clock.run_for(30_000)
         expect(toast).to_have_count(1)
@@ -217,7 +217,7 @@ def test_a_purge_says_so_in_open_details(athena: Athena, screen: Screen, problem
 
 
 def test_another_history_after_a_restart(athena: Athena, screen: Screen, problems: Problems) -> None:
-    """The data directory is another one: the page's cursor means nothing to it."""
+    """The data directory is a different one: the page's cursor is unknown to it."""
     problems.allow_lost_connections()
     record(screen)
     screen.page.add_init_script("window.resets = 0; addEventListener('athena-reset', () => window.resets++)")

@@ -1,4 +1,4 @@
-"""Popups for what happens right now."""
+"""Popups for current events."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_is_past_at_page_load_is_in_the_panel_alone(athena: Athena, screen:
     finished(athena, "Broken deployment", "error")
     open_tx(athena, description="Long backup", on_step=3, total_steps=4)
     screen.visit(athena.url)
-    # A live one shows that the page is ready to show toasts; those of the past would have come before it.
+    # A live one proves that the page is ready to show toasts; past ones would have appeared before it.
     finished(athena, "Something new")
     expect(screen.toast("Something new")).to_be_visible()
     expect(screen.toasts).to_have_count(1)

@@ -1,4 +1,4 @@
-"""A store of access control in a directory of its own."""
+"""An access control store in a temporary directory."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from athena.auth.audit import WINDOW_MS, AuditLog
 
 
 class Clock:
-    """Milliseconds, moved by the test."""
+    """Milliseconds, advanced by the test."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0

@@ -1,4 +1,4 @@
-"""Decisions that need no connection, by an Access on a real store."""
+"""Decisions that need no connection, made by an Access on a real store."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_cookie_counts_only_with_the_page_named(gate: Gate) -> None:
 
 
 def test_the_cookie_of_this_very_host_goes_first(gate: Gate) -> None:
-    """A page of a sibling domain can set one without `__Host-`, and have a browser work in a stranger's name."""
+    """A page of a sibling domain can set a cookie without `__Host-`, and make a browser act in another user's name."""
     mine, theirs = session_of(gate, "manager"), session_of(gate)
     for cookie in (f"{COOKIE}={theirs}; __Host-{COOKIE}={mine}", f"__Host-{COOKIE}={mine}; {COOKIE}={theirs}"):
         assert gate.admit(asked(cookie=cookie, origin=ORIGIN), "view").role == "manager"
@@ -216,7 +216,7 @@ def test_without_access_control_all_are_nobody(build: BuildGate) -> None:
     gate = build(auth="none")
     assert gate.admit(asked(), "manage").kind == "nobody"
     with pytest.raises(OriginNotAllowed):
-        gate.listed_origin(asked())  # by the name athena.example
+        gate.listed_origin(asked())  # with the host name athena.example
     with pytest.raises(CredentialsInUrl):
         gate.admit(asked(query=f"key={new_key()}"), "view")
 

@@ -45,7 +45,7 @@ def test_an_address_is_let_in_again() -> None:
 def test_memory_is_bounded_and_those_seen_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MOST_ADDRESSES", 3)
     limit = AddressLimit(1.0, 1, lambda: 0.0)
-    for address in ("a", "b", "c", "a", "d"):  # b was seen longest ago
+    for address in ("a", "b", "c", "a", "d"):  # b was seen least recently
         limit.take(address)
     assert len(limit._buckets) == 3
     assert limit.take("a") == 1

@@ -11,7 +11,7 @@ HOUR = 3_600_000
 
 
 class Clock:
-    """Milliseconds, moved by the test."""
+    """Milliseconds, advanced by the test."""
 
     now = 1_700_000_000_000.0
 
@@ -104,7 +104,7 @@ def test_a_restart_keeps_those_of_a_session_only_as_long_as_that(
     ring.replace(store.keys())
     secret = {}
     identity = ring.find(key)
-    for name in ("grandparent", "parent", "child"):  # each but the first one by a ticket of the one before
+    for name in ("grandparent", "parent", "child"):  # each except the first created with a ticket of the previous one
         secret[name], stored, identity = sessions.create(name, "viewer", identity)
         store.add_session(stored)
     if gone != "nobody":
@@ -119,7 +119,7 @@ def test_a_restart_keeps_those_of_a_session_only_as_long_as_that(
 
 
 def test_a_session_for_a_token_does_not_outlive_it_over_a_restart(sessions: Sessions, clock: Clock) -> None:
-    """The token is not known any more then; its end has to be stored."""
+    """The token is no longer known then, so its expiry must be stored."""
     token = Identity("token", "sub", "ann", "reporter", until=clock.now + HOUR)
     ticket = Identity("ticket", "sub", "ann", "viewer", clock.now + 24 * HOUR, token)
     secret, stored, _ = sessions.create("ann", "viewer", ticket)

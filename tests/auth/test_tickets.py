@@ -6,7 +6,7 @@ from athena.auth.tickets import Tickets
 
 
 class Clock:
-    """Milliseconds, moved by the test."""
+    """Milliseconds, advanced by the test."""
 
     now = 1_000_000.0
 

@@ -1,4 +1,4 @@
-"""Tokens, checked against the keys of a provider that is really asked for them."""
+"""Tokens, verified with keys that are actually fetched from a provider."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def secret_file(tmp_path: Path) -> str:
 
 
 def confused() -> str:
-    """Signed with the public key as if it were a shared secret. By hand: PyJWT would not do it."""
+    """Signed with the public key as if it were a shared secret. Built by hand: PyJWT refuses to."""
     head = f"{part({'alg': 'HS256', 'kid': 'first'})}.{part(claims())}"
     return f"{head}.{part(hmac.digest(FIRST.public_pem, head.encode(), hashlib.sha256))}"
 
@@ -59,7 +59,7 @@ def test_a_good_one(verifier: TokenVerifier) -> None:
     identity = verifier.identify(signed(FIRST, told))
     assert (identity.kind, identity.id, identity.name, identity.role) == ("token", "u-1", "Ann", "reporter")
     assert identity.until == int(told["exp"]) * 1000
-    assert verifier.identify(signed(FIRST, told)) is identity  # one for all who use it
+    assert verifier.identify(signed(FIRST, told)) is identity  # one object for all uses of the token
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_nothing_in_a_token_decides_where_keys_are_fetched(
     with Provider(SECOND) as evil:
         with pytest.raises(BadCredentials):
             verifier.identify(signed(SECOND, None, **{header: evil.url}))
-        assert verifier._wanted.is_set()  # what it leads to is a fetch from the address in the settings
+        assert verifier._wanted.is_set()  # it only triggers a fetch from the URL in the settings
         verifier.refresh()
         with pytest.raises(BadCredentials):
             verifier.identify(signed(SECOND, None, **{header: evil.url}))
@@ -157,7 +157,7 @@ def test_an_expiry_that_no_float_holds(verifier: TokenVerifier) -> None:
 
 
 def test_keys_are_followed(provider: Provider, verifier: TokenVerifier) -> None:
-    """A new key counts after the next fetch, and a withdrawn one no more, even for tokens that were seen before."""
+    """After the next fetch a new key counts and a withdrawn one does not, even for tokens that were seen before."""
     old, new = signed(FIRST), signed(SECOND)
     verifier.identify(old)
     provider.keys = [FIRST, SECOND]
@@ -175,7 +175,7 @@ def test_keys_are_followed(provider: Provider, verifier: TokenVerifier) -> None:
 
 
 def test_what_a_withdrawn_key_let_in_ends_and_nothing_else(provider: Provider, verifier: TokenVerifier) -> None:
-    """Live connections and sessions ask their identity, not the token."""
+    """Live connections and sessions check their identity, not the token."""
     try:
         provider.keys = [FIRST, SECOND]
         verifier.refresh()
@@ -205,7 +205,7 @@ def test_a_key_for_encryption_signs_nothing(provider: Provider) -> None:
 
 
 async def _follow(verifier: TokenVerifier, token: str) -> None:
-    """Use the token until it is good, while the verifier runs."""
+    """Use the token until it is accepted, while the verifier runs."""
     running = asyncio.create_task(verifier.run())
     try:
         async with asyncio.timeout(30):

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, version, failures as one line, and what a start costs."""
+"""The command line as a whole: help, version, one-line failures, and the cost of a start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`athena backup` and `athena restore`: a new epoch, and no bad copy is taken. Under load: `tests/faults/backup.py`."""
+"""`athena backup` and `athena restore`: a new epoch, bad copies are refused. Under load: `tests/faults/backup.py`."""
 
 from __future__ import annotations
 

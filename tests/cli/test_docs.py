@@ -1,4 +1,4 @@
-"""docs/cli.md says what is true: its snippets run, its options and numbers are those of the code."""
+"""docs/cli.md matches the code: its snippets run, and its options and numbers are correct."""
 
 from __future__ import annotations
 

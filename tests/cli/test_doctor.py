@@ -1,4 +1,4 @@
-"""`athena doctor` against real servers, directories and proxies: what is right, and each thing that can be wrong."""
+"""`athena doctor` against real servers, directories and proxies: a healthy setup, and each possible problem."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def examine(url: str, data: Path, *flags: str, **variables: str) -> tuple[int, F
 
 
 def bad(findings: Findings, level: str = "failure") -> dict[str, str]:
-    """subject -> what was found, of those of a level."""
+    """subject -> finding, for the findings of one level."""
     return {
         subject: finding["found"] for subject, some in findings.items() for finding in some if finding["level"] == level
     }

@@ -54,9 +54,9 @@ def history(athena: Athena, *arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Athena]:
-    """A server with two transactions that are over, one that goes on, and two notices, one of them archived.
+    """A server with two finished transactions, one active one, and two notices, one of them archived.
 
-    For reading only: all tests of this module share it.
+    Read-only: all tests of this module share it.
     """
     with Athena(tmp_path_factory.mktemp("history") / "data") as athena:
         _fill(athena)

@@ -1,4 +1,4 @@
-"""athena.cli.reporter: what is said about a command, and that it arrives whatever happens to Athena."""
+"""athena.cli.reporter: what is reported about a command, and that it arrives whatever happens to Athena."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_athena_comes_up_later_and_gets_the_latest_state(athena: Athena, start: 
         reporter.report(State("pending", number, 999, f"step {number}"))
     athena.start()
     athena.wait_for(lambda row: row["id"] == reporter.tx_id and row.get("on_step") == 499)
-    assert len(changes(athena, reporter.tx_id)) <= 3  # opened, at most one on its way, the latest
+    assert len(changes(athena, reporter.tx_id)) <= 3  # opened, at most one in flight, the latest
     assert finished(reporter).problem is None
     assert changes(athena, reporter.tx_id)[-1] == ("success", 499, "done")
 
@@ -165,7 +165,7 @@ def test_athena_is_killed_in_between(athena: Athena, start: Start) -> None:
 def test_heartbeats_keep_a_silent_command_alive_and_are_no_changes(athena: Athena, start: Start) -> None:
     reporter = start(athena.url, heartbeat=0.2, timeout_ms=3000)
     reporter.report(State("pending", 1, 3, "long and silent"))
-    # Another one, which nobody keeps alive, tells when the time is over.
+    # Another one, without heartbeats, shows when the time is over.
     athena.request("POST", "/api/v3/webhooks/txs", {"tx_id": "clock", "description": "x", "timeout_ms": 5000})
     athena.wait_for(lambda row: row["id"] == "clock" and row["status"] == "error")
     assert changes(athena, reporter.tx_id) == [("pending", None, None), ("pending", 1, "long and silent")]

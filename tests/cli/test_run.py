@@ -1,4 +1,4 @@
-"""`athena run`, as a process: the command must not notice it, and Athena must learn how it went."""
+"""`athena run`, as a process: it must not affect the command, and Athena must receive the outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.server import ATHENA, PATIENCE, Athena, environment, run_athe
 from tests.support.terminal import Terminal
 
 NOBODY = "http://127.0.0.1:1"
-"""An address where no Athena is."""
+"""An address without an Athena."""
 
 
 def run(
@@ -58,7 +58,7 @@ def running(url: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def read(process: subprocess.Popen[bytes], expected: bytes) -> None:
-    """Read exactly what is expected, and not a byte more: whatever is held back makes this fail."""
+    """Read exactly what is expected, and not a byte more: output that is held back makes this fail."""
     assert process.stdout is not None
     got = b""
     while len(got) < len(expected):
@@ -247,7 +247,7 @@ def test_ctrl_c_reaches_the_command_once(athena: Athena) -> None:
     command = (PYTHON, "-c", TELLS_SIGNALS, "stderr")
     with Terminal(ATHENA, "run", "--url", athena.url, "-d", "job", "--", *command) as terminal:
         terminal.read_until("ready\r\n")
-        # Two SIGINT that wait at the same time are one, so the command takes its own before one could be passed on.
+        # Two pending SIGINTs merge into one, so the command must receive its own before another could be passed on.
         terminal.process.send_signal(signal.SIGSTOP)
         terminal.press(b"\x03")
         terminal.read_until("got SIGINT\r\n")
@@ -277,7 +277,7 @@ def test_a_signal_that_was_ignored_stays_ignored(athena: Athena) -> None:
 def test_no_signal_is_blocked_or_ignored_that_is_not_without_athena(athena: Athena) -> None:
     show = ("grep", "-E", "Sig(Blk|Ign)", "/proc/self/status")
     direct = subprocess.run(show, capture_output=True, timeout=PATIENCE).stdout
-    # Above the 31 standard signals are two of the C library's own, which its posix_spawn ignores.
+    # Above the 31 standard signals are two that the C library reserves and its posix_spawn ignores.
     assert _standard_signals(run(athena.url, *show).stdout) == _standard_signals(direct)
 
 

@@ -1,4 +1,4 @@
-"""`athena seed`: a history for measurements, in an empty directory only, and consistent with what the server keeps."""
+"""`athena seed`: a history for measurements, in an empty directory only, consistent with what a server would store."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_it_is_as_if_it_had_been_lived_through(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_is_killed_leaves_no_history(tmp_path: Path) -> None:
-    """It is told of by its draft, which grows long before it could be done."""
+    """The draft file shows that it is running; it grows long before it could be finished."""
     draft, final = tmp_path / "athena.db.seed", tmp_path / "athena.db"
     command = [ATHENA, "seed", "--rows", "5000000", "--data", str(tmp_path)]
     with subprocess.Popen(command, env=environment()) as process:
@@ -99,7 +99,7 @@ def test_a_seed_that_is_killed_leaves_no_history(tmp_path: Path) -> None:
 
 
 def test_a_history_that_is_there_is_left_alone(athena: Athena) -> None:
-    for _ in range(2):  # while it is served, and after
+    for _ in range(2):  # while it is being served, and after
         done = run_athena("seed", "--rows", "10", "--data", str(athena.data))
         assert done.returncode == 1
         assert done.stderr.startswith(b"athena: expected a")

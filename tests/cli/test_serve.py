@@ -23,13 +23,13 @@ def test_each_setting_is_a_flag_with_its_variable_default_and_help(setting: Sett
     assert f" {setting.flag} " in help_text
     assert setting.help in help_text
     default = "" if setting.default in ("", False) else f"; default: {setting.default}"
-    # Without blanks: a long default is broken where there are none.
+    # Without whitespace: a long default may be broken in the middle.
     assert f"[env var: {setting.variable}{default}]".replace(" ", "") in help_text.replace(" ", "")
 
 
 def test_there_are_no_other_flags(help_text: str) -> None:
     flags = {word.rstrip(".,") for word in help_text.partition("Options:")[2].split() if word.startswith("--")}
-    assert flags == {setting.flag for setting in SERVER_SETTINGS} | {"--help"}  # those in the texts are settings, too
+    assert flags == {setting.flag for setting in SERVER_SETTINGS} | {"--help"}  # flags in texts are settings, too
 
 
 def test_a_flag_goes_before_the_variable(tmp_path: Path) -> None:

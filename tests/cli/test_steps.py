@@ -1,4 +1,4 @@
-"""athena.cli.steps: what passes, what is a step, in whatever pieces it comes."""
+"""athena.cli.steps: what passes through and what is a step, however the output is split."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_parse_step(line: bytes, expected: Step | None) -> None:
 
 
 def fed(*pieces: bytes) -> tuple[bytes, list[Step]]:
-    """All that passes, and all steps, when output comes in these pieces."""
+    """Everything that passes through, and all steps, when output arrives in these pieces."""
     steps = StepFilter()
     passed, found = b"", []
     for piece in pieces:
@@ -96,7 +96,7 @@ def test_a_beginning_is_held_until_it_is_released(text: bytes) -> None:
     assert steps.holds_beginning
     assert steps.release() == text
     assert not steps.holds_beginning
-    assert steps.feed(b" 1 x\n::step 2 y\n") == (b" 1 x\n", [Step(2, None, "y")])  # the released line is no step
+    assert steps.feed(b" 1 x\n::step 2 y\n") == (b" 1 x\n", [Step(2, None, "y")])  # the released line is not a step
 
 
 def test_a_step_without_its_newline_is_held_and_not_taken_for_a_prompt() -> None:

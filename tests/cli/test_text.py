@@ -1,4 +1,4 @@
-"""athena.cli.text: what comes from elsewhere cannot do anything to a terminal."""
+"""athena.cli.text: external text cannot control the terminal."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_plain_lines_across_a_kill_and_a_purge(athena: Athena) -> None:
         athena.request("PUT", "/api/v3/webhooks/txs/a", {"status": "undoing", "on_step": 1, "athena_msg": "back"})
         athena.request("PUT", "/api/v3/webhooks/txs/a", {"status": "error"})
         last = lines(process, 1)
-        if last == ["undoing [1/3] job: back (a)"]:  # a state already overtaken may be left out
+        if last == ["undoing [1/3] job: back (a)"]:  # a superseded state may be omitted
             last = lines(process, 1)
         assert last == ["error [1/3] job: no error message was given (a)"]
         assert process.stderr.readline() == "athena watch: connected again\n"
@@ -289,7 +289,7 @@ def test_live_in_a_terminal_across_a_kill(athena: Athena) -> None:
         assert terminal.wait() == 130
         assert_clean(terminal)
         assert not shows("nothing is going on")(terminal.screen)
-        assert shows("install: done")(terminal.screen)  # what has finished stays in the scroll-back
+        assert shows("install: done")(terminal.screen)  # finished rows stay in the scroll-back
 
 
 def test_sigterm_leaves_a_clean_terminal_too(athena: Athena) -> None:

@@ -1,4 +1,4 @@
-"""athena.client.http, against a real server, and against what is none."""
+"""athena.client.http, against a real server and against peers that are not one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_parameters_are_encoded_and_none_is_left_out(client: Client) -> None:
 def test_refused_holds_what_athena_answered(client: Client) -> None:
     with pytest.raises(Refused) as refused:
         client.transaction("no/such thing")
-    assert refused.value.http_status == 400  # its id would be encoded, and is none
+    assert refused.value.http_status == 400  # its id would be percent-encoded, and is invalid
 
     with pytest.raises(Refused) as refused:
         client.edit("unknown", status="success")
@@ -80,7 +80,7 @@ def test_the_history_is_paged_without_shifting(athena: Athena, client: Client) -
 
     rows = client.history(count + 5)
     seen = [next(rows)["id"]]
-    client.open({"tx_id": "newer", "description": "x"})  # goes in front of all pages
+    client.open({"tx_id": "newer", "description": "x"})  # comes before all pages
     seen += [row["id"] for row in rows]
     assert sorted(seen) == sorted(line["tx_id"] for line in lines)
 
@@ -97,7 +97,7 @@ def test_a_kept_alive_connection_that_was_closed_is_replaced(athena: Athena, cli
 
 
 class Dropping:
-    """A way to a server that loses the first answer: the request arrives and is carried out, nobody is told."""
+    """A proxy that loses the first response: the request arrives and is carried out, but the client gets no answer."""
 
     def __init__(self, athena: Athena) -> None:
         self._athena = athena
@@ -172,7 +172,7 @@ def test_nobody_there_is_unreachable(athena: Athena, client: Client) -> None:
 
 
 def test_no_answer_in_time_is_unreachable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts; nobody ever answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts; there is never a response
         with (
             Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as client,
             pytest.raises(Unreachable) as unreachable,
@@ -183,7 +183,7 @@ def test_no_answer_in_time_is_unreachable() -> None:
 
 @pytest.fixture
 def impostor() -> Iterator[Callable[[bytes], str]]:
-    """Starts a server that gives one connection this answer, whatever it is asked; answers its address."""
+    """Starts a server that sends these bytes on one connection, whatever the request -> its address."""
     with ExitStack() as cleanup:
 
         def start(answer: bytes) -> str:

@@ -1,4 +1,4 @@
-"""athena.client.live: the stream against a real server that is killed, restarted and purged under it."""
+"""athena.client.live: the stream against a real server that is killed, restarted and purged meanwhile."""
 
 from __future__ import annotations
 

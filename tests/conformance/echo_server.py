@@ -1,8 +1,8 @@
 """A server for protocol conformance suites: `python tests/conformance/echo_server.py PORT`, then point one at
 ws://127.0.0.1:PORT/.
 
-It is the product's own WebSocket protocol class and HTTP protocol, with the one difference that text and binary
-messages of up to 16 MiB are echoed instead of ignored (and, since suites send many, that there is no limit on them).
+It uses the product's own WebSocket and HTTP protocol classes; the only difference is that text and binary messages of
+up to 16 MiB are echoed instead of ignored (and, since suites send many, that their number is not limited).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from athena.workers.maintenance import Maintenance
 
 
 class EchoProtocol(WebSocketProtocol):
-    """Echoes each message whole, in one frame of its kind."""
+    """Echoes each message whole, in one frame of the same kind."""
 
     max_message: ClassVar[int] = 16 * 1024 * 1024
     max_inbound: ClassVar[int] = 2**62
@@ -55,7 +55,7 @@ class EchoProtocol(WebSocketProtocol):
             message = b"".join(self._pieces)
             self._pieces = []
             if self._parsing is not None:
-                self._transmit(self._parsing.protocol)  # pongs for pings that came before
+                self._transmit(self._parsing.protocol)  # pongs for earlier pings
             self.send(frame_header(0x80 | self._kind, len(message)) + message)
 
 

@@ -29,7 +29,7 @@ def port() -> Iterator[int]:
     with subprocess.Popen([sys.executable, ECHO_SERVER, str(free)], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        for _ in range(1000):  # it says so before it listens
+        for _ in range(1000):  # it prints its line before it listens
             try:
                 socket.create_connection(("127.0.0.1", free)).close()
                 break
@@ -57,7 +57,7 @@ def frame(opcode: int, payload: bytes = b"", fin: bool = True, rsv: int = 0, mas
 
 
 class Peer:
-    """A client that sends whatever bytes it is told to, and reads frames."""
+    """A client that sends arbitrary bytes and reads frames."""
 
     def __init__(self, port: int, with_handshake: bytes = b"") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
@@ -82,7 +82,7 @@ class Peer:
         return first, self.file.read(length)
 
     def closed_with(self) -> int:
-        """The code of the close frame that comes next; after it, nothing but the end."""
+        """The code of the close frame, which must come next and be followed by the end of the connection."""
         first, payload = self.receive()
         assert first == FIN | CLOSE, (first, payload)
         assert self.file.read() == b""
@@ -194,8 +194,8 @@ def test_a_close_without_a_code(peer: Peer) -> None:
         [frame(TEXT, b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xed\xa0\x80edited")],  # a surrogate
         [frame(TEXT, b"\xf4\x90\x80\x80")],  # beyond U+10FFFF
         [frame(TEXT, b"\xc0\x80")],  # overlong
-        [frame(TEXT, "ü".encode()[:1])],  # unfinished at the end
-        [frame(TEXT, b"ok", fin=False), frame(CONT, b"\xff", fin=False)],  # as soon as it is certain
+        [frame(TEXT, "ü".encode()[:1])],  # incomplete at the end
+        [frame(TEXT, b"ok", fin=False), frame(CONT, b"\xff", fin=False)],  # refused as soon as it is certain
         [frame(TEXT, "ü".encode()[:1], fin=False), frame(CONT, b"x")],
         [frame(TEXT, b"\xff"), frame(TEXT, b"never echoed")],
         [frame(CLOSE, struct.pack("!H", 1000) + b"\xff")],

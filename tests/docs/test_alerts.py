@@ -1,6 +1,6 @@
-"""docs/alerts.yml is evaluated by Prometheus' own promtool: each alert fires when it should, and not when all is well.
+"""docs/alerts.yml, evaluated by Prometheus' own promtool: each alert fires when it should, and not otherwise.
 
-The cases are in alerts_test.yml. `make promtool` fetches promtool; `make test` does that, too.
+The cases are in alerts_test.yml. `make promtool` downloads promtool, and so does `make test`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The docs say what is true: tables and diagrams are compared with the code they speak of."""
+"""The docs match the code: tables and diagrams are compared with the code that they describe."""
 
 from __future__ import annotations
 

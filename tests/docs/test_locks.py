@@ -1,4 +1,4 @@
-"""`make run` installs less than `make test`, and of what both install the same."""
+"""`make run` installs fewer packages than `make test`, and the same versions of those that both install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/operations.md has each metric that a running Athena exports, and docs/alerts.yml asks for no others."""
+"""docs/operations.md lists each metric that a running Athena exports, and docs/alerts.yml uses no others."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def snippets() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("text", [text for _, text in snippets()], ids=[name for name, _ in snippets()])
 def test_snippet(start_athena: Callable[..., Athena], tmp_path: Path, text: str) -> None:
-    """In a folder where a server has just been started for the first time, as the README has it."""
+    """Run in a directory where a server has just been started for the first time, as in the README."""
     athena = start_athena("--auth", "keys", data=tmp_path / "athena-data")
     text = text.replace("http://127.0.0.1:8787", athena.url).replace("curl ", "curl --fail -w '\\n' ")
     script = f"set -eu\nexport ATHENA_KEY=$(cat athena-data/manager.key)\n{text}"

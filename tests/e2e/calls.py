@@ -1,4 +1,4 @@
-"""Talking to a server over HTTP, as producers and readers of the history do."""
+"""HTTP calls to a server, as producers and readers of the history make them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ StartAthena = Callable[..., Athena]
 """The fixture `start_athena`: flags of `athena serve` -> the running server."""
 
 UNREACHABLE = (OSError, http.client.HTTPException)
-"""What a call meets while the server is down or going down."""
+"""Errors of a call while the server is down or shutting down."""
 
 _numbers = itertools.count(1)
 
 
 def new_id(prefix: str = "tx") -> str:
-    """An id that no other call in this process gets."""
+    """An id that is unique in this process."""
     return f"{prefix}-{next(_numbers)}"
 
 
@@ -45,7 +45,7 @@ def now_ms() -> int:
 
 
 def strict_json(text: str | bytes) -> Any:
-    """Decode what a server sent, by RFC 8259: no NaN or Infinity, no member twice."""
+    """Decode a server's JSON by RFC 8259: no NaN or Infinity, no duplicate members."""
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         assert len(dict(pairs)) == len(pairs), f"a member appears twice in {text!r}"
@@ -58,7 +58,7 @@ def strict_json(text: str | bytes) -> Any:
 
 
 class Deadline:
-    """Turns a moment in the future into the seconds that are left for one more wait."""
+    """A moment in the future, converted into the seconds left for one more wait."""
 
     def __init__(self, seconds: float = PATIENCE) -> None:
         self._end = time.monotonic() + seconds
@@ -73,7 +73,7 @@ class Deadline:
 
 
 class Answer(NamedTuple):
-    """One HTTP answer. `body` is the decoded JSON, or the text when it is not JSON."""
+    """One HTTP response. `body` is the decoded JSON, or the text when it is not JSON."""
 
     status: int
     body: Any
@@ -81,13 +81,13 @@ class Answer(NamedTuple):
 
 
 class Caller:
-    """One keep-alive connection, reopened when it was lost. Not for sharing between threads."""
+    """One keep-alive connection, reopened when it was lost. Must not be shared between threads."""
 
     def __init__(self, athena: Athena, timeout: float = PATIENCE) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", athena.port, timeout=timeout)
 
     def call(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """One request. `body` is sent as JSON unless it is bytes. Raises one of `UNREACHABLE` when it failed."""
+        """One request. `body` is sent as JSON unless it is bytes. Raises one of `UNREACHABLE` when it fails."""
         sent_headers = dict(JSON if body is not None and headers is None else headers or {})
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -104,7 +104,7 @@ class Caller:
         return Answer(response.status, strict_json(content) if is_json else content.decode(), received)
 
     def insist(self, method: str, path: str, body: Any, deadline: Deadline) -> Answer:
-        """The same request again and again while the server is down, restarting or shutting down."""
+        """Repeat the request while the server is down, restarting or shutting down."""
         pause = threading.Event()
         while True:
             with suppress(*UNREACHABLE):
@@ -131,14 +131,14 @@ def call(athena: Athena, method: str, path: str, body: Any = None, headers: Mapp
 
 
 def ok(athena: Athena, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-    """The body of an answer that must be 200 or 201."""
+    """The body of a response that must be 200 or 201."""
     answer = call(athena, method, path, body, headers)
     assert answer.status in (200, 201), f"{method} {path}: {answer.status} {answer.body}"
     return answer.body
 
 
 def open_tx(athena: Athena, tx_id: str | None = None, **members: Any) -> str:
-    """Open a transaction; its id."""
+    """Open a transaction -> its id."""
     tx_id = tx_id or new_id()
     ok(athena, "POST", TXS, {"tx_id": tx_id, "description": "a test", **members})
     return tx_id
@@ -169,14 +169,14 @@ def history(athena: Athena, query: str = "", limit: int = 100) -> list[dict[str,
 
 
 def position(athena: Athena) -> str:
-    """The cursor of the history as it is now."""
+    """The current cursor of the history."""
     cursor = ok(athena, "GET", f"{NOTIFICATIONS}?limit=1")["cursor"]
     assert isinstance(cursor, str)
     return cursor
 
 
 def check_error(answer: Answer, status: int, code: str | None = None, field: str | None = None) -> None:
-    """`answer` has the one shape of errors, and says what it should."""
+    """`answer` has the common shape of errors and the expected content."""
     assert answer.status == status, f"expected {status}, got {answer.status}: {answer.body}"
     assert answer.headers["content-type"].startswith("application/json"), answer.headers
     assert isinstance(answer.body, dict), answer.body

@@ -1,4 +1,4 @@
-"""What the contract says a client receives: exact fields, order, and what they add up to."""
+"""What a client receives by the contract: exact fields, order, and the resulting states."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATES = ("webhook_tx", "notification")
 
 
 def seq_of(cursor: str) -> int:
-    """The place in the order of changes. Cursors are opaque to clients; only tests look into them."""
+    """The position in the order of changes. Cursors are opaque to clients; only tests parse them."""
     return int(cursor.rpartition(".")[2])
 
 
@@ -38,7 +38,7 @@ def is_time(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Expected:
-    """One message to come. `fields` are exact and complete, but for times and cursor.
+    """One expected message. `fields` are exact and complete, except for times and cursor.
 
     `started` and `completed` are (earliest, latest) in ms; None when the field must be absent.
     """
@@ -69,7 +69,7 @@ class Expected:
                 value = got.pop(name, None)
                 assert is_time(value), f"{name}: {value} in {got}"
                 assert window[0] <= value <= window[1], f"{name}: {value} is outside {window}"
-                # Shown when it started while it goes on, when it ended afterwards.
+                # Displayed at its start while it is active, at its end afterwards.
                 if name == "ts_completed" or self.completed is None:
                     assert display == value, f"ts_display {display}, {name} {value}"
         if self.displayed is not None:
@@ -78,9 +78,9 @@ class Expected:
 
 @dataclass
 class Story:
-    """Changes made on a server, and what each must look like to those who listen.
+    """Changes made on a server, and the message that subscribers must receive for each.
 
-    Every method makes one change over HTTP; `expected` grows by what is pushed for it, in order.
+    Every method makes one change over HTTP and appends the messages pushed for it to `expected`, in order.
     """
 
     athena: Athena
@@ -114,7 +114,7 @@ class Story:
         self.expected.append(Expected({"type": "archived", "ids": ids}))
 
     def check(self, subscriber: Subscriber) -> list[Message]:
-        """Receive all that is expected from `subscriber`, no more and no less, in order; the messages."""
+        """Receive exactly the expected messages from `subscriber`, in order -> the messages."""
         end = open_tx(self.athena)
         messages = subscriber.receive_until(lambda message: message.get("id") == end)[:-1]
         self.check_messages(messages)
@@ -136,10 +136,10 @@ def tell_everything(athena: Athena) -> Story:
     story.edits(
         plain, {"message": says, "on_step": 1, "total_steps": 3}, athena_msg="copying", on_step=1, total_steps=3
     )
-    # Nothing that a client would see: the deadline moves, nobody hears of it.
+    # Nothing that a client would see: the deadline moves, no message is sent.
     edit(athena, plain, athena_msg="copying", on_step=1, total_steps=3)
     edit(athena, plain)
-    # One step too many is the last one; the message stays what it was.
+    # A step beyond the last counts as the last one; the message stays unchanged.
     story.edits(plain, {"message": says, "on_step": 3, "total_steps": 3}, on_step=4)
     story.edits(
         plain,
@@ -148,7 +148,7 @@ def tell_everything(athena: Athena) -> Story:
         athena_msg="done",
         description="move all",
     )
-    # Sent twice: no second message.
+    # Sent twice: there is no second message.
     edit(athena, plain, "success", athena_msg="done")
 
     templated = {"sub_type": "template", "by": "d******a@us.ibm.com", "total_steps": 2}
@@ -175,7 +175,7 @@ def tell_everything(athena: Athena) -> Story:
     )  # fmt: skip
     story.archives([plain, undone])
 
-    # A bulk is one commit and still one message a change.
+    # A bulk is one commit but still one message per change.
     before, tx_id = now_ms(), new_id()
     ok(athena, "POST", BULK, [
         {"op": "open", "tx_id": tx_id, "description": "bulk"},
@@ -194,7 +194,7 @@ def tell_everything(athena: Athena) -> Story:
 
 # ---- order and sums --------------------------------------------------------------------------------------------------
 def check_order(messages: Iterable[Message]) -> list[int]:
-    """Every position comes later than the one before, so nothing comes twice; the positions."""
+    """Every position is greater than the previous one, so there are no duplicates -> the positions."""
     seqs = [seq_of(message["cursor"]) for message in messages if message["type"] not in ("ready", "reset")]
     for earlier, later in pairwise(seqs):
         assert earlier < later, f"position {later} after {earlier}"
@@ -202,7 +202,7 @@ def check_order(messages: Iterable[Message]) -> list[int]:
 
 
 def check_gapless(messages: Iterable[Message]) -> None:
-    """No change is missing between the first message and the last. An `archived` one stands for all its ids."""
+    """No change is missing between the first message and the last. An `archived` one counts for all its ids."""
     last: int | None = None
     for message in messages:
         if message["type"] in ("ready", "reset"):
@@ -215,7 +215,7 @@ def check_gapless(messages: Iterable[Message]) -> None:
 
 
 def fold(messages: Iterable[Message]) -> dict[str, Message]:
-    """What a client shows after these messages: the latest state of each id, without archived ones."""
+    """The state of a client after these messages: the latest state of each id, without archived ones."""
     states: dict[str, Message] = {}
     for message in messages:
         assert message["type"] != "reset", "reset: the position was given up"
@@ -228,7 +228,7 @@ def fold(messages: Iterable[Message]) -> dict[str, Message]:
 
 
 def check_fold(states: dict[str, Message], rows: list[dict[str, Any]]) -> None:
-    """The folded states say the same as the history, field by field."""
+    """The folded states equal the history, field by field."""
     by_id = {row["id"]: row for row in rows}
     assert len(by_id) == len(rows), "an id is twice in the history"
     missing, surplus = by_id.keys() - states.keys(), states.keys() - by_id.keys()

@@ -13,7 +13,7 @@ from tests.support.server import PATIENCE, Athena
 
 
 class Count:
-    """How many changes have been acknowledged, by all producers together; others can wait for it to grow."""
+    """The number of changes acknowledged to all producers together; other threads can wait for it to grow."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -25,7 +25,7 @@ class Count:
             self._changed.notify_all()
 
     def wait_for_more(self, more: int) -> None:
-        """Wait until `more` changes were acknowledged from now on."""
+        """Wait until `more` changes have been acknowledged from now on."""
         with self._changed:
             goal = self._count + more
             grown = self._changed.wait_for(lambda: self._count >= goal, PATIENCE)
@@ -38,7 +38,7 @@ class Count:
 
 
 class Reported(NamedTuple):
-    """Where a transaction stands by the last answer 2xx about it."""
+    """The state of a transaction by its last 2xx response."""
 
     status: str
     on_step: int
@@ -46,10 +46,10 @@ class Reported(NamedTuple):
 
 
 class Producer:
-    """Opens transactions and leads each through its steps to an end, one request after the other.
+    """Opens transactions and takes each through its steps to an end, one request after the other.
 
-    A request that gets no answer is sent again until it gets one: all requests may be repeated. `acknowledged` is what
-    the answers promise. Stops between two requests once `stop` is set, or after `transactions`.
+    A request without a response is repeated until it gets one: all requests may be repeated. `acknowledged` is what the
+    responses promise. Stops between two requests once `stop` is set, or after `transactions`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Producer:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for the end. Raises what ended it early."""
+        """Wait for the end. Raises the exception that ended it early."""
         self._thread.join(4 * PATIENCE)
         assert not self._thread.is_alive(), f"{self._name} does not end"
         if self.failure is not None:
@@ -105,7 +105,7 @@ class Producer:
         return caller.insist(method, path, body, Deadline())
 
     def _life(self, tx_id: str) -> Iterator[tuple[str, str, Any, Reported | None]]:
-        """The requests that lead one transaction from its beginning to its end."""
+        """The requests that take one transaction from its beginning to its end."""
         steps = self._dice.randint(1, 6)
         opening = {
             "tx_id": tx_id,
@@ -121,7 +121,7 @@ class Producer:
             edit = {"status": "pending", "on_step": step, "athena_msg": said}
             yield "PUT", path, edit, Reported("pending", step, said)
             if self._dice.random() < 0.1:
-                yield "PUT", path, edit, None  # a heartbeat: changes nothing, takes no position
+                yield "PUT", path, edit, None  # a heartbeat: changes nothing, consumes no position
         end = self._dice.choice(("success", "success", "error", "undo", "open"))
         if end == "undo":
             for step in range(steps - 1, -1, -1):
@@ -147,9 +147,9 @@ class Producer:
 
 
 class Reckless(Producer):
-    """A producer that gives up at the first request that is not answered with 2xx. `join` raises the reason.
+    """A producer that stops at the first request that does not get a 2xx. `join` raises the reason.
 
-    So its last request may have been carried out or not; all others were.
+    So its last request may or may not have been carried out; all others were.
     """
 
     def _ask(self, caller: Caller, method: str, path: str, body: Any) -> Answer:
@@ -157,7 +157,7 @@ class Reckless(Producer):
 
 
 def reckless(athena: Athena, dice: random.Random, number: int, name: str) -> tuple[list[Reckless], Count]:
-    """`number` reckless producers at work, until the server goes away."""
+    """`number` running reckless producers, until the server goes away."""
     count = Count()
     producers = [Reckless(athena, f"{name}-{i}", dice.getrandbits(32), count=count) for i in range(number)]
     for producer in producers:
@@ -169,7 +169,7 @@ def reckless(athena: Athena, dice: random.Random, number: int, name: str) -> tup
 def producing(
     athena: Athena, dice: random.Random, number: int, **options: Any
 ) -> Iterator[tuple[list[Producer], Count]]:
-    """`number` producers at work; they stop between two requests at the end."""
+    """`number` running producers; at the end they stop between two requests."""
     stop, count = threading.Event(), Count()
     producers = [
         Producer(athena, f"p{i}", dice.getrandbits(32), stop=stop, count=count, **options) for i in range(number)
@@ -185,7 +185,8 @@ def producing(
 
 
 def check_kept(producers: Iterable[Producer], rows: list[dict[str, Any]]) -> None:
-    """All that was acknowledged is in the history, or was followed by what was on its way when it was cut off."""
+    """Everything acknowledged is in the history, or was superseded by the request in flight when the connection was
+    cut."""
     by_id = {row["id"]: row for row in rows}
     order = {"pending": 0, "undoing": 1, "success": 2, "error": 2}
     for producer in producers:

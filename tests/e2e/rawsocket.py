@@ -1,4 +1,4 @@
-"""A WebSocket client by hand (RFC 6455), for what no decent library would send, and for clients that do not read."""
+"""A handwritten WebSocket client (RFC 6455), for data that no good library sends and for clients that do not read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HANDSHAKE = (
 )
 """It offers compression, as browsers do. Athena declines: it would cost memory for each client."""
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-"""The answer to the key above, from RFC 6455 §1.3."""
+"""The accept value for the key above, from RFC 6455 §1.3."""
 
 
 class Frame(NamedTuple):
@@ -46,7 +46,7 @@ def frame(opcode: int, payload: bytes = b"", first: int | None = None, masked: b
 
 
 def tcp(athena: Athena, receive_buffer: int | None = None) -> socket.socket:
-    """A plain connection; with `receive_buffer`, one whose kernel takes in little (bytes)."""
+    """A plain connection, optionally with a small receive buffer (bytes)."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -60,7 +60,7 @@ def tcp(athena: Athena, receive_buffer: int | None = None) -> socket.socket:
 
 
 class RawWebSocket:
-    """A connection after its handshake. It answers nothing by itself, not even pings."""
+    """A connection after its handshake. It sends nothing by itself, not even pongs."""
 
     def __init__(self, athena: Athena, path: str = LIVE, receive_buffer: int | None = None, early: bytes = b"") -> None:
         """`early` is sent in one piece with the handshake."""
@@ -95,14 +95,14 @@ class RawWebSocket:
         return Frame(first & 0x0F, self._take(length))
 
     def receive_message(self) -> Message:
-        """The next message, as an object; frames other than text are passed over."""
+        """The next message, decoded; frames other than text are skipped."""
         while (got := self.receive()).opcode != TEXT:
             assert got.opcode != CLOSE, got
         message: Message = strict_json(got.payload.decode())
         return message
 
     def receive_close(self) -> int:
-        """Read to the close frame and the end of the connection; the close code."""
+        """Read to the close frame and the end of the connection -> the close code."""
         while (got := self.receive()).opcode != CLOSE:
             pass
         (code,) = struct.unpack("!H", got.payload[:2])
@@ -143,7 +143,7 @@ class RawWebSocket:
 
 
 def is_cut_in_a_flood(sock: socket.socket, more: bytes) -> bool:
-    """Send `more` again and again until the peer ends the connection (True), or has taken it 256 times (False)."""
+    """Send `more` repeatedly until the peer ends the connection (True), or has accepted it 256 times (False)."""
     try:
         for _ in range(256):
             sock.sendall(more)
@@ -153,7 +153,7 @@ def is_cut_in_a_flood(sock: socket.socket, more: bytes) -> bool:
 
 
 def is_cut(sock: socket.socket) -> bool:
-    """Read until the peer ends the connection (True), or nothing happens for too long (False)."""
+    """Read until the peer ends the connection (True), or nothing arrives within the timeout (False)."""
     try:
         while sock.recv(65536):
             pass

@@ -1,6 +1,6 @@
-"""Clients of the live messages: three npm libraries, Python's `websockets`, Server-Sent Events and long poll.
+"""Clients for live messages: three npm libraries, Python's `websockets`, Server-Sent Events and long poll.
 
-All are used in the same way: made (and thereby connected), asked for one message after the other, closed.
+All are used in the same way: created (which connects them), read one message at a time, closed.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Closed(Exception):
 
 
 class Subscriber(ABC):
-    """One client. `raw` holds the text of every message received, `cursor` the last position it was told."""
+    """One client. `raw` holds the text of every message received, `cursor` the last position received."""
 
     def __init__(self) -> None:
         self.raw: list[str] = []
         self.cursor: str | None = None
 
     def receive(self, timeout: float = PATIENCE) -> Message:
-        """The next message. Raises `Closed` when there will be none, TimeoutError when none came in time."""
+        """The next message. Raises `Closed` when there will be none, TimeoutError when none arrives in time."""
         text = self._next(timeout)
         message = strict_json(text)
         assert isinstance(message, dict), f"not an object: {text}"
@@ -67,7 +67,7 @@ class Subscriber(ABC):
         return messages
 
     def receive_of(self, tx_id: str, timeout: float = PATIENCE) -> Message:
-        """The next message about `tx_id`; others are passed over."""
+        """The next message about `tx_id`; others are skipped."""
         return self.receive_until(lambda message: message.get("id") == tx_id, timeout)[-1]
 
     @abstractmethod
@@ -116,7 +116,7 @@ class NodeSubscriber(Subscriber):
         self._command(f"send {text}")
 
     def say_goodbye(self) -> None:
-        """Close from this side, as a browser does; `receive` then raises `Closed`."""
+        """Start the close from this side, as a browser does; `receive` then raises `Closed`."""
         self._command("close")
 
     def close(self) -> None:
@@ -246,7 +246,7 @@ class SseSubscriber(Subscriber):
             elif name == "id":
                 self._last_id = value
             else:
-                # EventSource.onmessage hears only events of the default type.
+                # EventSource.onmessage receives only events of the default type.
                 assert name in ("", "retry"), f"unexpected line in the stream: {text}"
 
 
@@ -261,7 +261,7 @@ class LongPollSubscriber(Subscriber):
         self._caller = Caller(athena)
 
     def poll(self, wait: float) -> Message:
-        """One request from the present position; its answer, checked for its shape."""
+        """One request from the current position -> its response, after a check of its shape."""
         path = with_after(self._path, self._position)
         try:
             answer = self._caller.call("GET", f"{path}{'&' if '?' in path else '?'}wait={wait:g}")
@@ -310,7 +310,7 @@ def subscribe(transport: str, athena: Athena, after: str | None = None, path: st
 
 @contextmanager
 def all_closed(subscribers: list[Subscriber]) -> Iterator[list[Subscriber]]:
-    """Closes all of them at the end."""
+    """Close all of them at the end."""
     try:
         yield subscribers
     finally:

@@ -1,5 +1,5 @@
-"""What a change costs, counted and not timed: it is encoded once for all clients, written once to each, and leaves
-nothing that has to be looked for."""
+"""The cost of a change, counted rather than timed: it is encoded once for all clients, written once to each, and leaves
+nothing for the garbage collector."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_burst_is_encoded_once_however_many_clients_there_are(
 
 
 def test_a_burst_reaches_a_socket_in_one_write(athena: Athena) -> None:
-    """All of it is there at once, as soon as the first byte is: one buffer, not one a message."""
+    """All of it arrives together with the first byte: one buffer, not one per message."""
     with socket.create_connection(("127.0.0.1", athena.port)) as plain:
         plain.sendall(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -89,7 +89,7 @@ def test_a_burst_reaches_a_socket_in_one_write(athena: Athena) -> None:
 
 
 def test_nothing_is_left_for_the_garbage_collector(tmp_path: Path) -> None:
-    """At 2,000 edits a second it would have 30,000 objects a second to find, and everybody would wait for it."""
+    """Otherwise, at 2,000 edits a second, it would have 30,000 objects a second to find, and stall all clients."""
     variables = {"PYTHONPATH": str(Path(collected.__file__).parent)}
     with Athena(tmp_path / "athena-data", variables=variables) as athena:
         _look_for_garbage(athena)
@@ -112,7 +112,7 @@ def _look_for_garbage(athena: Athena) -> None:
             client.recv(timeout=30)
 
     def told() -> tuple[int, str]:
-        """What only the collector has found since this was asked for last: how many objects, and of which kinds."""
+        """The objects that only the collector has freed since the last call: their number and kinds."""
         before = athena.log().count("garbage: ")
         os.kill(athena.pid, signal.SIGUSR1)
         while athena.log().count("garbage: ") == before:
@@ -121,7 +121,7 @@ def _look_for_garbage(athena: Athena) -> None:
         return int(line.split()[0]), line
 
     for kind in KINDS:
-        answered(*kind, -1)  # what is made once, and first, is no matter here
+        answered(*kind, -1)  # objects created once, on first use, do not matter here
     connected()
     told()
     for kind in KINDS:

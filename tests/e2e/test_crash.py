@@ -19,7 +19,7 @@ from tests.support.server import Athena
 
 
 def check_database(athena: Athena) -> None:
-    """The file opens again and is sound (looked at while nobody has it open)."""
+    """The file opens again and is intact (checked while no process has it open)."""
     database = apsw.Connection(str(athena.data / "athena.db"))
     try:
         assert list(database.execute("PRAGMA integrity_check")) == [("ok",)]
@@ -48,7 +48,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(athena: Athena, dice: random.Ran
         check_gapless(pushed)
         changes = [message for message in pushed if message["type"] != "ready"]
         assert not changes or seq_of(changes[0]["cursor"]) == seq_of(start) + 1
-        # What was pushed is in the history: the same, or what came after it.
+        # What was pushed is in the history: the same state, or a later one.
         assert fold(pushed).keys() <= {row["id"] for row in rows}
         with PythonSubscriber(athena, after=start) as again:
             replay = again.receive_until(lambda message: message["type"] == "ready")
@@ -57,7 +57,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(athena: Athena, dice: random.Ran
 
 
 def everything(subscriber: PythonSubscriber) -> list[Message]:
-    """All that `subscriber` got before the connection was lost."""
+    """Everything that `subscriber` received before the connection was lost."""
     messages = []
     try:
         while True:
@@ -83,7 +83,7 @@ def test_sigterm_under_load_finishes_what_it_acknowledged(athena: Athena, dice: 
 
 
 def test_a_full_disk_fails_what_it_hits_and_nothing_else(athena: Athena) -> None:
-    """A file size limit stands in for the disk. What is refused with 503 is nowhere; what was acknowledged stays."""
+    """A file size limit simulates the disk. Nothing of a change refused with 503 is stored; acknowledged ones stay."""
     ids = [open_tx(athena) for _ in range(20)]
     unlimited = resource.prlimit(athena.pid, resource.RLIMIT_FSIZE)
     with PythonSubscriber(athena) as subscriber:
@@ -107,7 +107,7 @@ def test_a_full_disk_fails_what_it_hits_and_nothing_else(athena: Athena) -> None
         assert {ok(athena, "GET", tx_path(tx_id))["status"] for tx_id in ids} == {"pending"}
         resource.prlimit(athena.pid, resource.RLIMIT_FSIZE, unlimited)
         assert call(athena, "PUT", tx_path(ids[0]), {"status": "success"}).status == 200
-        after = subscriber.receive()  # the next thing that anyone hears of
+        after = subscriber.receive()  # the next message for any client
         assert (after["id"], after["status"]) == (ids[0], "success")
         assert seq_of(after["cursor"]) == 20 + stored + 1
     rows = history(athena)
@@ -119,16 +119,16 @@ def test_a_full_disk_fails_what_it_hits_and_nothing_else(athena: Athena) -> None
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 def test_an_impatient_operator_does_no_harm(first: signal.Signals, athena: Athena) -> None:
-    """Ctrl-C, and then SIGTERM, in any mixture: it ends well and at once."""
+    """Ctrl-C and then SIGTERM, in any combination: it ends cleanly and at once."""
     tx_id = open_tx(athena)
     os.kill(athena.pid, first)
-    athena.stop()  # sends SIGTERM, and wants exit status 0
+    athena.stop()  # sends SIGTERM, and expects exit status 0
     athena.start()
     assert ok(athena, "GET", tx_path(tx_id))["status"] == "pending"
 
 
 def test_nobody_is_let_in_while_the_last_ones_leave(athena: Athena) -> None:
-    """They are given time to answer the goodbye; who comes then is refused at once, not accepted and cut."""
+    """Clients get time to answer the close; new ones are refused at once meanwhile, not accepted and then cut."""
     with RawWebSocket(athena) as last:
         os.kill(athena.pid, signal.SIGTERM)
         goodbye = last.receive()

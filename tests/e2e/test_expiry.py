@@ -45,7 +45,7 @@ def test_an_edit_moves_the_deadline_and_a_shorter_one_comes_sooner(shared: Athen
 
 
 def test_heartbeats_keep_a_transaction_alive(shared: Athena) -> None:
-    """As long as the beats come in time; a machine so busy that they do not proves nothing."""
+    """If the heartbeats arrive in time; on a machine too busy for that, the test proves nothing."""
     timeout = 1000
     with PythonSubscriber(shared) as subscriber:
         alive = open_tx(shared, timeout_ms=timeout)
@@ -59,7 +59,7 @@ def test_heartbeats_keep_a_transaction_alive(shared: Athena) -> None:
         longest_pause = max(later - earlier for earlier, later in pairwise(beats))
         if longest_pause < timeout / 1000 / 2:
             assert ok(shared, "GET", tx_path(alive))["status"] == "pending"
-        expired = subscriber.receive_of(alive)  # and now that they have ended
+        expired = subscriber.receive_of(alive)  # now that the heartbeats have stopped
         assert expired["status"] == "error"
 
 

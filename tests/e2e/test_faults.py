@@ -1,4 +1,4 @@
-"""Clients that do not behave harm nobody but themselves, and cost bounded memory."""
+"""Misbehaving clients harm only themselves, and cost bounded memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def memory(athena: Athena) -> int:
 
 
 def sockets(athena: Athena) -> int:
-    """How many sockets the server has open."""
+    """The number of sockets that the server has open."""
     links = Path(f"/proc/{athena.pid}/fd")
     return sum(1 for number in os.listdir(links) if _target(links / number).startswith("socket:"))
 
@@ -41,7 +41,7 @@ def _target(link: Path) -> str:
 
 
 def burst(athena: Athena, count: int, rounds: int) -> list[str]:
-    """`rounds` edits of 1.2 kB to each of `count` transactions; their ids."""
+    """`rounds` edits of 1.2 kB to each of `count` transactions -> their ids."""
     ids = [new_id() for _ in range(count)]
     ok(athena, "POST", BULK, [{"op": "open", "tx_id": tx_id, "description": "d" * 200} for tx_id in ids])
     for step in range(1, rounds + 1):
@@ -53,10 +53,10 @@ def burst(athena: Athena, count: int, rounds: int) -> list[str]:
 
 
 def test_clients_that_never_read_hinder_nobody(start_athena: StartAthena) -> None:
-    """60 clients let 12 MB each wait for them. The others hear everything, and memory does not grow with it."""
+    """60 clients leave 12 MB each unread. The others receive everything, and memory does not grow by it."""
     athena = start_athena("--tail-bytes", "4000000")
     with ExitStack() as opened, PythonSubscriber(athena) as reader, SseSubscriber(athena) as stream:
-        burst(athena, 10, 1)  # what the first use of everything costs
+        burst(athena, 10, 1)  # the memory of the first use of everything
         before = memory(athena)
         for _ in range(30):
             opened.enter_context(RawWebSocket(athena, receive_buffer=4096))
@@ -74,7 +74,7 @@ def test_clients_that_never_read_hinder_nobody(start_athena: StartAthena) -> Non
 
 
 def test_a_client_that_reads_again_gets_the_latest_states(start_athena: StartAthena) -> None:
-    """What it missed has left the tail: each transaction comes once more, in order, then life goes on."""
+    """What it missed has left the tail: each transaction is sent once more, in order, then live messages continue."""
     athena = start_athena("--tail-bytes", "65536")
     with RawWebSocket(athena, receive_buffer=4096) as late:
         ids = burst(athena, 3000, 3)
@@ -94,7 +94,7 @@ def test_a_client_that_makes_no_progress_is_cut(start_athena: StartAthena) -> No
     athena = start_athena("--slow-timeout", "1")
     with RawWebSocket(athena, receive_buffer=4096) as stuck, PythonSubscriber(athena) as reader:
         connected = sockets(athena)
-        with ThreadPoolExecutor(1) as aside:  # it reads all the time: who does not is cut
+        with ThreadPoolExecutor(1) as aside:  # it reads all the time: a client that does not is cut
             read = aside.submit(reader.receive_until, lambda message: message.get("id") == "the-end")
             burst(athena, 4000, 3)
             open_tx(athena, "the-end")
@@ -107,7 +107,7 @@ def test_a_client_that_makes_no_progress_is_cut(start_athena: StartAthena) -> No
 
 
 def test_pings_of_a_client_that_never_reads_cost_bounded_memory(shared: Athena) -> None:
-    """Every ping wants a pong (RFC 6455 §5.5.2); a peer that does not take them gets no more of them kept for it."""
+    """Every ping requires a pong (RFC 6455 §5.5.2); for a peer that does not read them, no more of them are kept."""
     pings = frame(PING, b"p" * 125) * 1000
     with RawWebSocket(shared, receive_buffer=4096) as flooder:
         before = memory(shared)
@@ -116,7 +116,7 @@ def test_pings_of_a_client_that_never_reads_cost_bounded_memory(shared: Athena) 
             for _ in range(200):  # 26 MB
                 flooder.sock.sendall(pings)
         except OSError:
-            pass  # cut, or Athena does not read on
+            pass  # cut, or Athena has stopped reading
         grown = memory(shared) - before
     assert grown < 16_000_000, f"{grown:,} bytes more"
     assert call(shared, "GET", "/healthz").status == 200
@@ -131,7 +131,7 @@ HANDSHAKES = {
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Athena]:
-    """A server that waits a second for a request to come in, and for the next one."""
+    """A server that waits a second for a request to arrive, and for the next one."""
     flags = ("--handshake-timeout", "1", "--idle-timeout", "1")
     with Athena(tmp_path_factory.mktemp("hasty") / "athena-data", *flags) as server:
         yield server
@@ -151,7 +151,7 @@ def test_a_handshake_byte_by_byte_is_cut(name: str, second: bool, hasty: Athena)
 
 
 def cut_while_sending(sock: socket.socket, data: bytes) -> bool:
-    """Send a byte every tenth of a second; whether the server ends the connection."""
+    """Send a byte every tenth of a second -> whether the server ends the connection."""
     sock.settimeout(0.1)
     deadline = Deadline()
     for byte in data:
@@ -182,7 +182,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", ENDLESS)
 def test_a_request_head_without_end_is_cut(name: str, shared: Athena) -> None:
-    """Long before it has filled the memory."""
+    """Long before it has filled memory."""
     start, more = ENDLESS[name]
     with tcp(shared) as sock:
         sock.sendall(start)
@@ -199,7 +199,7 @@ def test_a_connection_on_which_nothing_is_asked_any_more_is_closed(requests: int
 
 
 def test_what_is_no_request_does_not_keep_a_connection_open(hasty: Athena) -> None:
-    """Line breaks may come before a request (RFC 9112, section 2.2), and a body after its answer."""
+    """Line breaks may precede a request (RFC 9112, section 2.2), and a body may follow its response."""
     with tcp(hasty) as breaks, tcp(hasty) as late:
         breaks.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert breaks.recv(65536).startswith(b"HTTP/1.1 200")
@@ -213,7 +213,7 @@ def test_what_is_no_request_does_not_keep_a_connection_open(hasty: Athena) -> No
 
 @pytest.fixture(scope="module")
 def page(hasty: Athena) -> bytes:
-    """The request for an answer of four megabytes, more than the kernel keeps for a client that reads nothing."""
+    """A request for a response of four megabytes, more than the kernel buffers for a client that reads nothing."""
     large = "\u4e2d" * 1024  # 3 KB
     line = {"op": "open", "description": large[:256]}
     for some in range(4):
@@ -223,7 +223,7 @@ def page(hasty: Athena) -> bytes:
 
 
 def test_who_reads_slowly_gets_the_whole_answer(page: bytes, hasty: Athena) -> None:
-    """It takes longer than a connection may be idle."""
+    """Reading takes longer than a connection may be idle."""
     with tcp(hasty, receive_buffer=16_384) as sock:
         sock.sendall(page)
         head, _, came = sock.recv(65536).partition(b"\r\n\r\n")
@@ -256,7 +256,7 @@ def test_a_request_may_take_longer_than_a_connection_may_be_idle(hasty: Athena) 
 
 def test_those_who_are_in_are_not_cut_by_the_handshake_timeout(hasty: Athena) -> None:
     with PythonSubscriber(hasty) as subscriber, SseSubscriber(hasty) as stream, tcp(hasty) as silent:
-        assert is_cut(silent)  # more than the timeout has passed for the others, too
+        assert is_cut(silent)  # by now the timeout has passed for the others, too
         tx_id = open_tx(hasty)
         assert subscriber.receive()["id"] == tx_id
         assert stream.receive()["id"] == tx_id

@@ -227,7 +227,7 @@ def test_an_error_without_a_message_gets_one(shared: Athena) -> None:
 
 # ---- bulk ------------------------------------------------------------------------------------------------------------
 def lines_with_faults() -> tuple[list[dict[str, Any]], list[tuple[str, int, str | None]]]:
-    """Lines of a bulk, and for each (tx_id, status, code) as it must be answered."""
+    """Lines of a bulk, and the expected (tx_id, status, code) of each."""
     a, b, c = new_id(), new_id(), new_id()
     cases: list[tuple[dict[str, Any], int, str | None]] = [
         ({"op": "open", "tx_id": a, "description": "a"}, 200, None),
@@ -303,7 +303,7 @@ def test_ndjson_with_one_bad_line_fails_that_line_alone(shared: Athena) -> None:
 
 
 def test_bulk_is_one_commit(athena: Athena) -> None:
-    """Whoever looks in between sees all of it or nothing."""
+    """A concurrent reader sees all of it or nothing."""
     total = 10_000
     with PythonSubscriber(athena) as subscriber:
         lines = [{"op": "open", "tx_id": f"b{i}", "description": "d"} for i in range(total)]

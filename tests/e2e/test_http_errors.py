@@ -1,4 +1,4 @@
-"""Bad input (docs/api.md): one shape of errors, the field is named, and nothing is stored."""
+"""Bad input (docs/api.md): errors have one shape and name the field, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def untouched(shared: Athena) -> Iterator[Athena]:
-    """The server, of which the test must change nothing."""
+    """The server, in which the test must change nothing."""
     before = (position(shared), ok(shared, "GET", f"{NOTIFICATIONS}?limit=1000"))
     yield shared
     assert (position(shared), ok(shared, "GET", f"{NOTIFICATIONS}?limit=1000")) == before
@@ -40,7 +40,7 @@ def untouched(shared: Athena) -> Iterator[Athena]:
 
 @pytest.fixture(scope="module")
 def known(shared: Athena) -> str:
-    """The id of a transaction that goes on."""
+    """The id of an active transaction."""
     return open_tx(shared, total_steps=5, on_step=1)
 
 
@@ -152,9 +152,9 @@ def test_limits_are_inclusive(value: int, shared: Athena) -> None:
 @pytest.mark.parametrize(("field", "value"), BAD_OPEN_MEMBERS[::4], ids=label)
 @pytest.mark.parametrize("form", ["array", "ndjson"])
 def test_bad_lines_of_a_bulk(form: str, field: str, value: object, shared: Athena) -> None:
-    """The same complaints, each for its line alone."""
+    """The same errors, each for its line alone."""
     if field == "op":
-        return  # the one member that only lines of a bulk have
+        return  # the only member that is specific to bulk lines
     good: list[dict[str, Any]] = [{"op": "open", "tx_id": new_id(), "description": "d"} for _ in range(2)]
     lines = [good[0], {"op": "open", "tx_id": new_id(), "description": "d", field: value}, good[1]]
     if form == "array":
@@ -202,7 +202,7 @@ def test_broken_json(name: str, known: str, untouched: Athena) -> None:
     headers = {"Content-Type": "application/json"}
     for method, path in (("POST", TXS), ("PUT", tx_path(known)), ("POST", NOTIFICATIONS), ("POST", ARCHIVE)):
         check_error(call(untouched, method, path, body, headers), 400)
-    # What does not begin as an array is lines, each good or bad for itself.
+    # A body that does not begin as an array is read as lines, each valid or invalid by itself.
     answer = call(untouched, "POST", BULK, body, headers)
     if answer.status == 200:
         assert not body.startswith(b"[") or name == "not an object", answer
@@ -213,7 +213,7 @@ def test_broken_json(name: str, known: str, untouched: Athena) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_array_with_a_broken_element(name: str, shared: Athena) -> None:
-    """It fails as a whole, with nothing stored, or that element alone; never something in between."""
+    """Either it fails as a whole, with nothing stored, or only that element fails."""
     tx_id = new_id()
     good = json.dumps({"op": "open", "tx_id": tx_id, "description": "d"}).encode()
     answer = call(shared, "POST", BULK, b"[" + good + b"," + BROKEN[name] + b"]", {"Content-Type": "application/json"})
@@ -278,7 +278,7 @@ def test_larger_bodies_are_refused(more: int, chunked: bool, known: str, untouch
 
 
 def send_large(athena: Athena, method: str, path: str, size: int, chunked: bool) -> tuple[int, Any]:
-    """The answer, even when the server answers and closes before it has read everything."""
+    """The response, even when the server answers and closes before it has read everything."""
     body = padded(size)
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     if chunked:

@@ -27,7 +27,7 @@ from tests.e2e.subscribers import PythonSubscriber
 from tests.support.server import Athena
 
 T = 1_700_000_000_000
-"""Some moment (ms) long before the tests run."""
+"""A time (ms) long before the tests run."""
 
 
 def notice(athena: Athena, **members: Any) -> str:
@@ -103,7 +103,7 @@ def test_a_notice_is_a_success_or_an_error(status: object, shared: Athena) -> No
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 def expected_order(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Active first, newest started first; then newest display first."""
+    """Active ones first, by start, newest first; then the others by display time, newest first."""
     active = ("pending", "undoing")
     return [
         (row["status"] not in active, -(row["ts_started"] if row["status"] in active else row["ts_display"]))
@@ -336,7 +336,7 @@ def test_purge_deletes_everything_and_says_how_much(athena: Athena) -> None:
 
 
 def test_the_unmasked_address_is_nowhere(athena: Athena) -> None:
-    """Not in an answer, not in a file, not in the log."""
+    """Not in a response, not in a file, not in the log."""
     secret = "dolorosa"
     tx_id = open_tx(athena, by=f"{secret}@us.ibm.com")
     edit(athena, tx_id, athena_msg="m")

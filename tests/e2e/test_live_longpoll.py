@@ -32,7 +32,7 @@ def test_every_field_of_every_message(shared: Athena) -> None:
 
 
 def test_every_field_one_by_one(shared: Athena) -> None:
-    """A client that is back in time hears of every change, since the tail still has them."""
+    """A client that polls again in time gets every change, since the tail still has them."""
     with LongPollSubscriber(shared, after=position(shared)) as subscriber:
         story = tell_everything(shared)
         check_gapless(story.check(subscriber))
@@ -50,7 +50,7 @@ def test_the_same_text_as_over_websocket(shared: Athena) -> None:
 
 
 def poll_raw(athena: Athena, after: str) -> str:
-    """The answer's text as it is."""
+    """The raw text of the response."""
     status, body = athena.request("GET", f"{CHANGES}?after={after}&wait=5")
     assert status == 200
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -68,7 +68,7 @@ def test_what_is_waiting_is_answered_at_once(shared: Athena) -> None:
     now = position(shared)
     tx_id = open_tx(shared)
     with LongPollSubscriber(shared, now) as subscriber:
-        answer = subscriber.poll(wait=30)  # the connection gives up before such a wait is over
+        answer = subscriber.poll(wait=30)  # the connection times out before such a wait is over
     assert [message["id"] for message in answer["messages"]] == [tx_id]
     assert answer["cursor"] == answer["messages"][0]["cursor"] == position(shared)
 
@@ -83,7 +83,7 @@ def test_nothing_new_is_an_empty_answer_after_the_wait(wait: int, shared: Athena
 
 
 def waiting(athena: Athena, after: str | None) -> tuple[threading.Thread, list[Answer]]:
-    """A request that waits, and where its answer will be."""
+    """A waiting request, and the list that will hold its response."""
     answers: list[Answer] = []
     query = "" if after is None else f"&after={after}"
 
@@ -101,7 +101,7 @@ def test_a_change_ends_the_wait(shared: Athena) -> None:
     thread, answers = waiting(shared, now)
     tx_id = open_tx(shared)
     thread.join(PATIENCE)
-    # Whether the request came before the change or after it: the answer is the same.
+    # The response is the same whether the request came before or after the change.
     assert [message["id"] for message in answers[0].body["messages"]] == [tx_id]
 
 
@@ -110,7 +110,7 @@ def test_without_after_only_what_happens_from_now_on(shared: Athena) -> None:
     thread, answers = waiting(shared, None)
     opened: list[str] = []
     deadline = Deadline()
-    while not answers and not deadline.passed:  # the first change after the request has come in ends the wait
+    while not answers and not deadline.passed:  # the first change after the request has arrived ends the wait
         opened.append(open_tx(shared))
     thread.join(PATIENCE)
     got = [message["id"] for message in answers[0].body["messages"]]
@@ -162,7 +162,7 @@ def test_a_wait_out_of_range_is_refused(wait: str, shared: Athena) -> None:
 
 def test_sigterm_ends_the_wait(athena: Athena) -> None:
     thread, answers = waiting(athena, position(athena))
-    tx_id = open_tx(athena)  # the server is up and has had a turn
+    tx_id = open_tx(athena)  # the server is up, and its loop has run
     thread.join(PATIENCE)
     assert [message["id"] for message in answers[0].body["messages"]] == [tx_id]
     now = position(athena)

@@ -38,7 +38,7 @@ def test_headers(shared: Athena) -> None:
         headers = {name.lower(): value for name, value in subscriber.response.getheaders()}
     assert headers["content-type"].split(";")[0] == "text/event-stream"
     assert "no-cache" in headers["cache-control"] or "no-store" in headers["cache-control"]
-    assert headers["x-accel-buffering"] == "no"  # nginx holds streams back unless told otherwise
+    assert headers["x-accel-buffering"] == "no"  # nginx buffers streams unless told otherwise
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -60,7 +60,7 @@ def test_empty_after_says_where_now_is(shared: Athena) -> None:
     now = position(shared)
     with SseSubscriber(shared, after="") as subscriber:
         assert subscriber.receive() == {"type": "ready", "cursor": now}
-        assert subscriber.ids == [now]  # what a browser will give back, even if it never sees another message
+        assert subscriber.ids == [now]  # what a browser will send back, even if it never receives another message
         tx_id = open_tx(shared)
         assert subscriber.receive()["id"] == tx_id
 
@@ -89,7 +89,7 @@ def alive(expected: list[Any]) -> set[str]:
 
 
 def test_a_browser_that_reconnects_goes_by_what_it_saw_last(shared: Athena) -> None:
-    """EventSource keeps its first URL; what it adds, Last-Event-ID, is the newer of the two."""
+    """EventSource keeps its first URL; the Last-Event-ID that it adds is the newer of the two cursors."""
     start = position(shared)
     first = open_tx(shared)
     with SseSubscriber(shared, after=start) as subscriber:

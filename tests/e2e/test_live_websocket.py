@@ -1,4 +1,4 @@
-"""The live messages over WebSocket, heard by the clients that people use (docs/live.md)."""
+"""The live messages over WebSocket, received by commonly used clients (docs/live.md)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIELDS = {
     "type", "sub_type", "id", "status", "message", "ts_display", "ts_started", "ts_completed", "on_step", "total_steps",
     "by", "cursor",
 }  # fmt: skip
-"""The table of docs/live.md; that the story has them all keeps the tests below from being empty by accident."""
+"""The table of docs/live.md; the story must contain all of them, so that no test below is accidentally empty."""
 
 
 @pytest.fixture(params=WEBSOCKETS)
@@ -106,13 +106,13 @@ def test_after_a_cursor_first_what_was_missed_then_ready_then_live(client: str, 
         check_last_states(replay, story.expected)
         live = open_tx(shared)
         assert subscriber.receive()["id"] == live
-    # The history's cursor is the same kind of position.
+    # The history's cursor is the same kind of cursor.
     with subscribe(client, shared, after=now) as subscriber:
         assert [m["type"] for m in subscriber.receive_until(is_ready)] == ["webhook_tx", "ready"]
 
 
 def check_last_states(replay: list[Message], expected: list[Any]) -> None:
-    """`replay` ends in the states that the story ended in; overtaken states may be left out."""
+    """`replay` ends in the final states of the story; superseded states may be omitted."""
     archived = {gone for one in expected if one.fields["type"] == "archived" for gone in one.fields["ids"]}
     last = {one.fields["id"]: one for one in expected if "id" in one.fields and one.fields["id"] not in archived}
     states = fold(replay)
@@ -136,7 +136,7 @@ def unknown_cursors(athena: Athena) -> Iterator[str]:
     yield f"{epoch}.{2**64}"
     yield f"{epoch}x.{seq}"
     yield f"{epoch}.{seq}.{seq}"
-    yield f"{epoch}.{chr(0x0663)}"  # a digit, but not ours
+    yield f"{epoch}.{chr(0x0663)}"  # a digit, but not an ASCII one
     yield "ü\n\0"
     yield "x" * 5000
 
@@ -241,7 +241,7 @@ def test_sigterm_says_1001_and_what_is_committed_before_it(athena: Athena) -> No
 
 
 def test_a_client_that_reads_late_has_missed_nothing(fresh: Athena) -> None:
-    """A burst of several megabytes: the fastest reader and one that starts to read afterwards hear the same."""
+    """A burst of several megabytes: the fastest reader and one that starts to read afterwards receive the same."""
     with all_closed([subscribe(client, fresh) for client in WEBSOCKETS]) as subscribers:
         ids = [new_id() for _ in range(4000)]
         ok(fresh, "POST", BULK, [{"op": "open", "tx_id": i, "description": "d" * 250} for i in ids])

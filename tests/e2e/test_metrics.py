@@ -35,14 +35,14 @@ def number(athena: Athena, name: str, **labels: str) -> float:
 
 
 def until(athena: Athena, wanted: float, name: str, **labels: str) -> None:
-    """Ask until a sample has this value: the server hears of a client's end in its own time."""
+    """Poll until a sample has this value: the server notices a client's end with a delay."""
     deadline = Deadline()
     while (value := number(athena, name, **labels)) != wanted:
         assert not deadline.passed, f"{name} {labels} stays at {value:g}, expected {wanted:g}"
 
 
 class Moves:
-    """How far a sample has moved since this was made."""
+    """How far a sample has moved since this object was created."""
 
     def __init__(self, athena: Athena, name: str, **labels: str) -> None:
         self._now = partial(number, athena, name, **labels)

@@ -1,4 +1,4 @@
-"""What operators look at: health, readiness, metrics, the API's description."""
+"""Endpoints for operators: health, readiness, metrics, the API's description."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_references_lead_somewhere_and_schemas_are_schemas(document: dict[str, A
 
 
 def check_described(document: dict[str, Any], method: str, path: str, status: int, body: Any) -> None:
-    """`body` is what the document says about this answer."""
+    """`body` matches the document's description of this response."""
     response = resolve(document, document["paths"][path][method]["responses"][str(status)])
     schema = response["content"]["application/json"]["schema"]
     whole = {**schema, "components": document["components"]}

@@ -16,7 +16,7 @@ from tests.e2e.subscribers import CHANGES, Message, PythonSubscriber, subscribe
 from tests.support.server import PATIENCE, Athena
 
 ATTACHES = 204
-"""For each size of the tail. A few run at the same time."""
+"""For each tail size. A few run concurrently."""
 AT_ONCE = 6
 PUBLISHERS = 3
 END = "the-end"
@@ -25,15 +25,15 @@ TAILS = {"all in memory": 16 * 1024 * 1024, "replays from the store": 65536}
 
 
 class Attach(NamedTuple):
-    """One subscriber to be: how it attaches, and how long it stays."""
+    """A planned subscriber: how it attaches, and how long it stays."""
 
     transport: str
     after: str  # "none", "empty", "now", "a while ago" or "the beginning"
-    stay: int  # messages to see after it has caught up
+    stay: int  # messages to receive after it has caught up
 
 
 class Seen(NamedTuple):
-    """What one subscriber saw. Positions are places in the order of changes.
+    """What one subscriber received. Positions are indices in the order of changes.
 
     It must have all changes after `start`, and none up to `floor`.
     """
@@ -69,7 +69,7 @@ def attach_and_watch(athena: Athena, attach: Attach, beginning: str, lag: int) -
         attached = seq_of(position(athena)) if attach.transport != "longpoll" else None
         messages: list[Message] = []
         deadline = Deadline()
-        # A replay ends with `ready`; long poll has none, but has caught up once it is past where it began.
+        # A replay ends with `ready`; long poll has none, but has caught up once it is past its starting position.
         past = int(now)
         caught_up = attach.after == "none"
         stayed = 0
@@ -81,13 +81,13 @@ def attach_and_watch(athena: Athena, attach: Attach, beginning: str, lag: int) -
             stayed += caught_up and message["type"] != "ready"
     if attach.after == "none":
         first = seq_of(messages[0]["cursor"]) - width(messages[0])
-        # It got the first change after it was attached: none between that moment and its first message is missing.
+        # It received the first change after it was attached: nothing between that moment and its first message is lost.
         assert attached is None or first <= attached, (
             f"attached at {attached}, but the first change seen is {first + 1}"
         )
         return Seen(attach, messages, first, int(now))
     if attach.after == "empty":
-        # What comes before `ready` was published while the connection was being made.
+        # Messages before `ready` were published while the connection was being established.
         start = seq_of(messages[0]["cursor"]) - width(messages[0])
         assert start >= int(now), f"now ({start}) is earlier than before ({now})"
         return Seen(attach, messages, start, start)
@@ -96,7 +96,7 @@ def attach_and_watch(athena: Athena, attach: Attach, beginning: str, lag: int) -
 
 
 def width(message: Message) -> int:
-    """How many changes a message tells of."""
+    """The number of changes in a message."""
     return {"archived": len(message.get("ids", ())), "ready": 0}.get(message["type"], 1)
 
 
@@ -104,7 +104,7 @@ def width(message: Message) -> int:
 def test_no_gap_no_duplicate_in_order(tail: str, start_athena: StartAthena, dice: random.Random) -> None:
     athena = start_athena("--tail-bytes", str(TAILS[tail]))
     beginning = position(athena)
-    # More than the store is asked for at a time.
+    # More than is read from the store at a time.
     ok(athena, "POST", BULK, [{"op": "open", "tx_id": f"old-{i}", "description": "d"} for i in range(1000)])
     with PythonSubscriber(athena, after=beginning) as witness, ThreadPoolExecutor(1) as aside:
         witnessed = aside.submit(witness.receive_until, lambda message: message.get("id") == END, 4 * PATIENCE)
@@ -129,7 +129,7 @@ def test_no_gap_no_duplicate_in_order(tail: str, start_athena: StartAthena, dice
 
 
 def test_every_position_that_the_history_gives_is_known(fresh: Athena, dice: random.Random) -> None:
-    """Also while a commit is on its way from the disk to the clients."""
+    """Even while a commit is on its way from the disk to the clients."""
     with producing(fresh, dice, PUBLISHERS) as (_, count), Caller(fresh) as caller:
         count.wait_for_more(50)
         for _ in range(1000):
@@ -155,7 +155,7 @@ def test_every_position_that_a_replay_gives_is_known(start_athena: StartAthena, 
 def test_what_was_acknowledged_comes_after_the_position_before_and_is_in_the_history(
     fresh: Athena, dice: random.Random
 ) -> None:
-    """An answer 2xx means: on disk, in the history, and on its way to every client."""
+    """A 2xx response means: on disk, in the history, and on its way to every client."""
     with producing(fresh, dice, PUBLISHERS) as (_, count), Caller(fresh) as caller:
         count.wait_for_more(50)
         for number in range(60):
@@ -169,21 +169,21 @@ def test_what_was_acknowledged_comes_after_the_position_before_and_is_in_the_his
 
 
 class Truth:
-    """All changes in order, as one client saw them who was there from the beginning to the end."""
+    """All changes in order, as received by one client that was connected from beginning to end."""
 
     def __init__(self, messages: list[Message]) -> None:
         self.by_seq = {seq_of(message["cursor"]): message for message in messages if message["type"] in STATES}
         self.latest: dict[str, tuple[int, str]] = {}
         for message in messages:
-            # An `archived` message ends at its cursor, and has its ids in the order in which they were archived.
+            # An `archived` message ends at its cursor, and lists its ids in the order in which they were archived.
             for seq, changed in enumerate(self._ids(message), seq_of(message["cursor"]) - width(message) + 1):
                 self.latest[changed] = (seq, message["type"])
 
     def check(self, one: Seen, strict: bool) -> None:
-        """`one` saw everything after its start, once, in order; `strict`: and every single change of it."""
+        """`one` received everything after its start, once, in order; with `strict`, every single change."""
         changes = [message for message in one.messages if message["type"] != "ready"]
         for earlier, ready in pairwise(one.messages):
-            if ready["type"] == "ready":  # it says where the reader is, not where Athena is
+            if ready["type"] == "ready":  # it is the reader's position, not Athena's
                 assert seq_of(ready["cursor"]) >= seq_of(earlier["cursor"])
         assert {message["type"] for message in changes} <= {*STATES, "archived"}
         seqs = check_order(changes)
@@ -212,6 +212,6 @@ class Truth:
 
     @staticmethod
     def _from_ready(messages: list[Message]) -> list[Message]:
-        """Where the replay ended, in the guise of a change, and all that came live."""
+        """The end of the replay, represented as a change, and all live messages."""
         (place,) = [i for i, message in enumerate(messages) if message["type"] == "ready"]
         return [{**messages[place], "type": "the end of the replay"}, *messages[place + 1 :]]

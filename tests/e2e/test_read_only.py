@@ -1,8 +1,8 @@
-"""A disk that takes nothing any more under a running server: refused, told by `/readyz`, and nothing else is harmed.
+"""A disk that refuses writes under a running server: changes are refused, `/readyz` says so, and nothing else suffers.
 
-Once by the kernel's own hand: an ext4 in a file, which becomes read-only after an error, as ext4 does by default. No
-system call makes such a file system writable again, so coming back is tried with a limit on the size of files: the
-kernel refuses each write, for SQLite with the same result, until the limit is gone.
+First with a real ext4 in a file, which becomes read-only after an error, as ext4 does by default. No system call makes
+such a file system writable again, so recovery is tested with a limit on file sizes: the kernel refuses each write, with
+the same result for SQLite, until the limit is lifted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZE = 64 * 1024 * 1024
 
 
 class Disk:
-    """An ext4 that can fail."""
+    """An ext4 file system that can fail."""
 
     def __init__(self, image: Path, directory: Path) -> None:
         self.directory = directory
@@ -43,7 +43,7 @@ class Disk:
         subprocess.run(["umount", self.directory], check=True)
 
     def fail(self) -> None:
-        """Have ext4 believe that it found an error. From now on it refuses all writes with EROFS."""
+        """Make ext4 believe that it found an error. From now on it refuses all writes with EROFS."""
         self._trigger().write_text("a test")
 
     @property
@@ -77,7 +77,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @contextmanager
 def refusing_writes(athena: Athena) -> Iterator[None]:
-    """The kernel lets this server write to no file (EFBIG)."""
+    """The kernel refuses all of this server's writes to files (EFBIG)."""
     before = resource.prlimit(athena.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(athena.pid, resource.RLIMIT_FSIZE, (0, before[1]))
     try:
@@ -92,7 +92,7 @@ def all_transports(athena: Athena, after: str) -> list[Subscriber]:
 
 
 def check_that_it_only_reads(athena: Athena, beginning: str, tx_id: str, reason: str) -> None:
-    """Edits are refused, `/readyz` says why, and who wants to read can. `tx_id` was opened after `beginning`."""
+    """Edits are refused, `/readyz` says why, and reads work. `tx_id` was opened after `beginning`."""
     answer = call(athena, "POST", TXS, OPENING)
     check_error(answer, 503, "store_unavailable")
     assert reason in answer.body["error"]
@@ -111,7 +111,7 @@ def check_that_it_only_reads(athena: Athena, beginning: str, tx_id: str, reason:
 
 
 def until_open(athena: Athena) -> str:
-    """The id of a transaction that is taken sooner or later."""
+    """The id of a transaction that is eventually accepted."""
     deadline = Deadline()
     while (answer := call(athena, "POST", TXS, OPENING)).status != 201:
         check_error(answer, 503, "store_unavailable")
@@ -121,7 +121,7 @@ def until_open(athena: Athena) -> str:
 
 
 def until_logged(athena: Athena, path: str) -> None:
-    """Ask for this until the access log has a line of it; the log was refused, too."""
+    """Request this path until the access log has a line for it; writes to the log were refused, too."""
     deadline = Deadline()
     while f" GET {path} 200 " not in athena.log():
         ok(athena, "GET", path)
@@ -129,7 +129,7 @@ def until_logged(athena: Athena, path: str) -> None:
 
 
 def test_a_file_system_that_became_read_only(disk: Disk) -> None:
-    """It stays so until it is unmounted: what can be asked of a server is to end well, and to find all at the next."""
+    """It stays so until it is unmounted: the server must shut down cleanly, and the next start must find everything."""
     with Athena(disk.directory / "data", "--min-free-bytes", "0") as athena:
         beginning = position(athena)
         tx_id = open_tx(athena)
@@ -175,13 +175,13 @@ def test_a_stop_while_nothing_can_be_written(athena: Athena) -> None:
 
 @pytest.mark.parametrize("file", ["athena.db", "athena.db-wal"])
 def test_a_file_that_was_moved_away_and_put_back(file: str, athena: Athena) -> None:
-    """What is written to it then would be acknowledged, and lost at the next start."""
+    """Otherwise later writes would be acknowledged, and lost at the next start."""
     beginning = position(athena)
     tx_id = open_tx(athena)
     aside = athena.data / "aside"
     (athena.data / file).rename(aside)
     check_that_it_only_reads(athena, beginning, tx_id, "the files of athena.db are not where they were")
-    (athena.data / file).touch()  # another one is no better
+    (athena.data / file).touch()  # a replacement file does not help
     check_that_it_only_reads(athena, beginning, tx_id, "the files of athena.db are not where they were")
     aside.rename(athena.data / file)
     after = until_open(athena)

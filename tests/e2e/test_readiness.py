@@ -1,4 +1,4 @@
-"""`/readyz` of a real server whose disk is full, stuck or too small, and well again."""
+"""`/readyz` of a real server whose disk is full, stuck or too small, and recovers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPENING = {"description": "a test"}
 
 
 def described(athena: Athena, answer: Answer) -> dict[str, Any]:
-    """The body, as the API's description has it."""
+    """The body, checked against the API's description."""
     document = ok(athena, "GET", "/openapi.json")
     content = document["paths"]["/readyz"]["get"]["responses"][str(answer.status)]["content"]
     schema = content["application/json"]["schema"] | {"components": document["components"]}
@@ -30,7 +30,7 @@ def described(athena: Athena, answer: Answer) -> dict[str, Any]:
 
 
 def not_ready(athena: Athena) -> dict[str, Any]:
-    """The checks of an answer that is 503."""
+    """The checks of a 503 response."""
     answer = call(athena, "GET", "/readyz")
     check_error(answer, 503, "not_ready")
     body = described(athena, answer)
@@ -41,7 +41,7 @@ def not_ready(athena: Athena) -> dict[str, Any]:
 
 
 def until_ready(athena: Athena) -> dict[str, Any]:
-    """The answer of a server that is ready sooner or later."""
+    """The response of a server that eventually becomes ready."""
     deadline = Deadline()
     while (answer := call(athena, "GET", "/readyz")).status != 200:
         assert not deadline.passed, answer
@@ -53,17 +53,17 @@ def test_a_server_that_is_well(athena: Athena) -> None:
     assert body["status"] == "ready"
     assert body["version"] == ok(athena, "GET", "/healthz")["version"]
     assert body["checks"]["store"] == {"ok": True}
-    assert body["checks"]["access"] == {"ok": True}  # there is none, and nothing about it to fail
+    assert body["checks"]["access"] == {"ok": True}  # access control is off, so this cannot fail
     assert body["checks"]["disk"]["ok"]
     assert body["checks"]["disk"]["free_bytes"] > 0
     assert body["checks"]["journal"]["ok"] is True
-    assert body["checks"]["journal"]["lag_ms"] < 10_000  # of what commits in the background at that moment
+    assert body["checks"]["journal"]["lag_ms"] < 10_000  # from background commits at that moment
 
 
 def test_asking_an_idle_server_writes_little_and_stores_nothing(athena: Athena) -> None:
     until_ready(athena)
     log = athena.data / "athena.db-wal"
-    size = len(log.read_bytes().rstrip(b"\0"))  # behind what is written it may be given room
+    size = len(log.read_bytes().rstrip(b"\0"))  # preallocated zeros may follow the written part
     for _ in range(50):
         assert call(athena, "GET", "/readyz").status == 200
     assert len(log.read_bytes().rstrip(b"\0")) - size < 10 * 4200
@@ -100,7 +100,8 @@ def test_a_disk_that_was_full_before_anyone_reported_is_noticed_too(tmp_path: Pa
 
 
 def test_a_start_on_a_full_disk_with_a_transaction_to_be_put_off(tmp_path: Path) -> None:
-    """It has time left, and cannot be put off: what is there is served all the same, and it ends in time afterwards."""
+    """It has time left, but its check cannot be postponed: reads are served all the same, and it ends on time
+    afterwards."""
     full = tmp_path / "full"
     with server(tmp_path / "data", faults="fillable_disk", FULL=str(full)) as athena:
         opened = time.monotonic()
@@ -123,12 +124,12 @@ def test_a_start_on_a_full_disk_with_a_transaction_to_be_put_off(tmp_path: Path)
 
 @contextmanager
 def stuck(gate: Path) -> Iterator[None]:
-    """No commit ends inside."""
+    """No commit finishes inside this context."""
     os.mkfifo(gate)
     try:
         yield
     finally:
-        descriptor = os.open(gate, os.O_RDWR)  # so, it opens at once, and lets whoever waits to read go on
+        descriptor = os.open(gate, os.O_RDWR)  # O_RDWR opens at once, and releases a waiting reader
         gate.unlink()
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""A replay of more than the tail holds: what has left memory comes from the store, on every transport."""
+"""A replay of more than the tail holds: messages no longer in memory come from the store, on every transport."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL_BYTES = 65_536
 
 
 class Past(NamedTuple):
-    """What happened: `opened` were opened after `start`, every second one succeeded, then `archived` were archived."""
+    """The setup: `opened` were opened after `start`, every second one succeeded, then `archived` were archived."""
 
     athena: Athena
     start: str

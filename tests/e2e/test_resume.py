@@ -1,4 +1,4 @@
-"""Every transport resumes across `kill -9` and restart: nothing missed, nothing twice."""
+"""Every transport resumes across `kill -9` and restart: nothing missed, nothing duplicated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = "the-end"
 
 
 class Follower(threading.Thread):
-    """A client that comes back whenever it is cut off, and gives the last position it was told."""
+    """A client that reconnects whenever it is cut off, with the last position it received."""
 
     def __init__(self, transport: str, athena: Athena) -> None:
         super().__init__(name=transport)
@@ -47,7 +47,7 @@ class Follower(threading.Thread):
 
     def _followed_to_the_end(self) -> bool:
         try:
-            tcp(self._athena).close()  # cheaper to find out than by a new node process
+            tcp(self._athena).close()  # a cheaper probe than a new node process
             subscriber = subscribe(self.transport, self._athena, self._cursor)
         except (Closed, *UNREACHABLE):
             return False
@@ -68,7 +68,7 @@ class Follower(threading.Thread):
 
 
 class Heard(NamedTuple):
-    """What is left of the whole run."""
+    """The results of the whole run."""
 
     followers: dict[str, Follower]
     producers: list[Producer]
@@ -87,7 +87,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
         for follower in followers.values():
             follower.start()
         for follower in followers.values():
-            if follower.transport != "longpoll":  # it has its position by the first answer, whenever that comes
+            if follower.transport != "longpoll":  # its position comes with the first response, whenever that arrives
                 assert follower.ready.wait(PATIENCE), follower.transport
         with producing(athena, dice, 2, archives=True) as (producers, count):
             for _ in range(KILLS):
@@ -127,7 +127,7 @@ def test_all_that_was_acknowledged_is_there(heard: Heard) -> None:
 
 @pytest.mark.parametrize("transport", ["python", "sse", "longpoll"])
 def test_a_cursor_that_was_never_given_out_harms_nobody(transport: str, athena: Athena) -> None:
-    """After a purge and a restart nothing is there between the positions before the purge and now."""
+    """After a purge and a restart there are no positions between those before the purge and the current one."""
     for _ in range(3):
         open_tx(athena)
     ok(athena, "DELETE", f"{NOTIFICATIONS}/purge")

@@ -1,5 +1,5 @@
-"""What stays although it looks old, and what is told of what went. That what is old goes, and nothing else, is
-`tests/faults/retention.py`."""
+"""Rows that stay although they look old, and how clients learn of deleted ones. That old rows and only those are
+deleted is tested in `tests/faults/retention.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.server import Athena
 def test_a_notice_about_the_past_stays_as_long_as_one_about_today(start_athena: Callable[..., Athena]) -> None:
     athena = start_athena("--keep-days", "30")
     athena.request("POST", "/api/v3/notifications", {"status": "error", "message": "from 1970", "ts_display": 1})
-    athena.restart()  # which looks at once for what is too old
+    athena.restart()  # which checks for old rows at once
     edit(athena, open_tx(athena, description="Something else"), "success")
     rows = athena.request("GET", "/api/v3/notifications")[1]["notifications"]
     assert [row["message"] for row in rows] == ["Something else", "from 1970"]
@@ -33,7 +33,7 @@ def test_nothing_goes_when_it_is_kept_for_ever(start_athena: Callable[..., Athen
 def test_who_missed_the_end_of_what_is_gone_starts_anew(
     transport: str, restarted: bool, start_athena: Callable[..., Athena]
 ) -> None:
-    """Else a client would show as running for ever what ended, and was let go of, while it was away."""
+    """Otherwise a client would show a transaction as running forever that ended and was deleted while it was away."""
     flags = ["--keep-days", str(1 / 86_400)]  # a second
     athena = start_athena(*flags) if restarted else start_athena(*flags, "--tail-bytes", "2000")
     old, running = open_tx(athena, description="Ends while a client is away"), open_tx(athena)

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` over HTTP: a request that is sent again is done once, and answered as the first time."""
+"""`Idempotency-Key` over HTTP: a repeated request is carried out once and gets the first response again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def replayed(answer: Answer) -> bool:
 
 
 def twice(athena: Athena, method: str, path: str, body: Any, status: int = 200) -> Answer:
-    """Send a request two times with one key; both answers must be the same, but for the header that says so."""
+    """Send a request twice with one key; both responses must be the same, except for the replay header."""
     key = new_id("key")
     first, again = send(athena, method, path, body, key), send(athena, method, path, body, key)
     assert (first.status, again.status) == (status, status), (first, again)
@@ -90,7 +90,7 @@ def test_a_bulk_is_done_once_with_its_bad_lines(fresh: Athena) -> None:
     answer = twice(fresh, "POST", BULK, lines)
     assert [result["status"] for result in answer.body["results"]] == [200, 404, 400, 400]
     assert [row["id"] for row in history(fresh)] == [answer.body["results"][0]["tx_id"]]
-    # Nothing good in it: it is remembered all the same.
+    # It has no valid line, but is remembered all the same.
     twice(fresh, "POST", BULK, lines[1:])
 
 
@@ -109,7 +109,7 @@ def test_a_purge_that_is_sent_again_leaves_what_came_since(fresh: Athena) -> Non
     assert first.body["details"] == "deleted 1 notification(s)"
     assert position(fresh) == before
     assert [row["id"] for row in history(fresh)] == [kept]
-    # What was purged does not come back by a late retry.
+    # A late retry does not bring back purged rows.
     posted = send(fresh, "POST", NOTIFICATIONS, NOTICE, "notice-1")
     ok(fresh, "DELETE", PURGE)
     assert send(fresh, "POST", NOTIFICATIONS, NOTICE, "notice-1").body == posted.body

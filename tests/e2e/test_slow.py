@@ -1,4 +1,4 @@
-"""A client that stops reading is a slow one, also when it has said that it is done, or is only about to become one."""
+"""A client that stops reading counts as slow, even after a half-close, or while it is still connecting."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.server import Athena
 GET = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 ROOM = 256 * 1024
-"""Bytes: more than the client's kernel takes and Athena keeps without being told to pause (64 KiB)."""
+"""Bytes: more than the client's kernel accepts and Athena buffers before it is told to pause (64 KiB)."""
 
 SLOW = ("--slow-timeout", "1")
 AWAKE = ("--ping-interval", "0.2", "--ping-timeout", "0.2")
 
 
 def held(sock: socket.socket) -> int:
-    """Bytes that the server has written and this client's kernel has not taken (Linux's /proc/net/tcp)."""
+    """Bytes that the server has written and this client's kernel has not accepted (Linux's /proc/net/tcp)."""
     ends = (sock.getpeername()[1], sock.getsockname()[1])
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, _, queues, *_ = line.split()
@@ -51,14 +51,14 @@ def _port(address: str) -> int:
 
 
 def publish(athena: Athena, count: int) -> str:
-    """`count` changes of somewhat more than a kilobyte; the id of the last one."""
+    """`count` changes of a little over a kilobyte -> the id of the last one."""
     ids = [new_id() for _ in range(count)]
     ok(athena, "POST", BULK, [{"op": "open", "tx_id": i, "description": "d", "athena_msg": "m" * 1000} for i in ids])
     return ids[-1]
 
 
 def fill_by_changes(athena: Athena, sock: socket.socket) -> None:
-    """Publish until the kernel takes no more for a stream; few enough at a time that Athena is not paused yet."""
+    """Publish until the kernel accepts no more for a stream; few enough at a time that Athena is not paused yet."""
     before = 0
     with SseSubscriber(athena) as reader:
         while (now := held(sock)) > before or not now:
@@ -68,7 +68,7 @@ def fill_by_changes(athena: Athena, sock: socket.socket) -> None:
 
 
 def fill_by_answers(athena: Athena, sock: socket.socket) -> None:
-    """Ask for whole histories until so much of one is left that Athena is paused."""
+    """Request whole histories until enough of one is unsent that Athena is paused."""
     path = f"{NOTIFICATIONS}?limit=1000"
     size = len(json.dumps(ok(athena, "GET", path), ensure_ascii=False, separators=(",", ":")))
     deadline, pause = Deadline(), threading.Event()
@@ -76,13 +76,13 @@ def fill_by_answers(athena: Athena, sock: socket.socket) -> None:
     while asked * size - held(sock) < ROOM:
         sock.sendall(GET.format(path=path).encode())
         asked += 1
-        while athena.log().count(f"GET {NOTIFICATIONS} 200") <= asked:  # and one was for the size
+        while athena.log().count(f"GET {NOTIFICATIONS} 200") <= asked:  # and one was to get the size
             assert not deadline.passed, "no answer"
             pause.wait(0.01)
 
 
 def test_a_stream_that_says_it_is_done_and_does_not_read_is_ended_as_slow(start_athena: StartAthena) -> None:
-    """It half-closes when something is unsent, and before Athena was told to pause."""
+    """It half-closes while data is unsent, before Athena was told to pause."""
     athena = start_athena(*SLOW)
     with tcp(athena, receive_buffer=4096) as lazy:
         lazy.sendall(GET.format(path=STREAM).encode())
@@ -98,7 +98,7 @@ def test_a_stream_that_says_it_is_done_and_does_not_read_is_ended_as_slow(start_
 
 
 def test_a_handshake_behind_answers_that_nobody_reads_is_not_taken(start_athena: StartAthena) -> None:
-    """It sends pongs all the while: what it does not do is read."""
+    """It keeps sending pongs, but does not read."""
     athena = start_athena(*AWAKE, "--idle-timeout", "1")
     for _ in range(10):
         publish(athena, 100)
@@ -110,7 +110,7 @@ def test_a_handshake_behind_answers_that_nobody_reads_is_not_taken(start_athena:
 
 
 def until_cut(sock: socket.socket, more: bytes) -> None:
-    """Send `more` again and again until the peer has ended the connection."""
+    """Send `more` repeatedly until the peer has ended the connection."""
     deadline, pause = Deadline(), threading.Event()
     with suppress(OSError):
         while not deadline.passed:
@@ -120,16 +120,16 @@ def until_cut(sock: socket.socket, more: bytes) -> None:
 
 
 def fill_with_long_rows(athena: Athena, count: int) -> None:
-    """Messages that are six times as long in JSON: a page of a thousand is more than any kernel keeps (4 MB)."""
+    """Messages that are six times as long in JSON: a page of a thousand is more than any kernel buffers (4 MB)."""
     lines = [{"op": "open", "tx_id": new_id(), "description": "d", "athena_msg": "\1" * 1000} for _ in range(count)]
     ok(athena, "POST", BULK, lines)
 
 
 class Reader:
-    """Takes some kilobytes at a time from a connection, in the background: slow, but it goes on."""
+    """Reads a few kilobytes at a time from a connection, in the background: slow, but steady."""
 
     def __init__(self, sock: socket.socket, pieces: float = 50) -> None:
-        """`pieces`: of 4 KiB, a second."""
+        """`pieces`: reads of 4 KiB per second."""
         self.taken = 0
         """Bytes."""
         self.ended = False
@@ -148,7 +148,7 @@ class Reader:
         self._thread.join()
 
     def until(self, taken: int) -> None:
-        """Wait until that many bytes were taken, or the connection has ended."""
+        """Wait until `taken` bytes have been read, or the connection has ended."""
         deadline, pause = Deadline(), threading.Event()
         while self.taken < taken and not self.ended:
             assert not deadline.passed, f"{self.taken} bytes, and no more"
@@ -167,12 +167,12 @@ class Reader:
 
 
 SOME = 700_000
-"""Bytes that a slow reader takes in more than three times as long as it may stand still, and long before the kernel,
-which has megabytes for it, has room again for what waits in Athena."""
+"""Bytes. A slow reader needs more than three times the stall timeout for them; by then the kernel, which holds
+megabytes for it, still has no room for the data that waits in Athena."""
 
 
 def test_a_websocket_that_reads_slowly_is_not_stalled(start_athena: StartAthena) -> None:
-    """Most of what waits for it is in the kernel, and only what the peer takes from there is progress."""
+    """Most of its unread data is in the kernel, and only what the peer reads from there is progress."""
     athena = start_athena(*SLOW)
     with RawWebSocket(athena, receive_buffer=16_384) as slow:
         while not number(athena, "athena_slow_clients"):
@@ -197,7 +197,7 @@ def test_an_event_stream_that_reads_slowly_is_not_stalled(start_athena: StartAth
 
 
 def test_a_websocket_that_has_yet_to_come_to_a_ping_is_not_silent(start_athena: StartAthena) -> None:
-    """Athena is not told to pause, so nobody counts it among the slow: all is in the kernel, the ping at its end."""
+    """Athena is not told to pause, so the client does not count as slow: everything is in the kernel, the ping last."""
     athena = start_athena("--ping-interval", "1", "--ping-timeout", "1")
     with RawWebSocket(athena, receive_buffer=16_384) as slow:
         while held(slow.sock) < SOME + ROOM:
@@ -206,10 +206,10 @@ def test_a_websocket_that_has_yet_to_come_to_a_ping_is_not_silent(start_athena: 
         with Reader(slow.sock) as reader:
             for part in range(10):
                 reader.until(SOME * part // 10)
-                publish(athena, 50)  # what is written meanwhile says nothing about what is taken
+                publish(athena, 50)  # later writes say nothing about what has been read
         assert held(slow.sock), "it has come to the ping; this shows nothing"
         assert number(athena, "athena_ended_clients_total", cause="silent") == 0
-        until(athena, 1, "athena_ended_clients_total", cause="silent")  # it reads no more
+        until(athena, 1, "athena_ended_clients_total", cause="silent")  # it has stopped reading
 
 
 PAGE = f"{NOTIFICATIONS}?limit=1000"
@@ -249,7 +249,7 @@ def test_an_answer_that_is_read_slowly_comes_whole(start_athena: StartAthena) ->
 
 
 def test_the_next_request_has_its_time_when_the_answer_before_it_is_taken(start_athena: StartAthena) -> None:
-    """Half of it is here, and no more is read as long as that answer waits."""
+    """Half of it has arrived, and no more is read while that response waits."""
     athena = start_athena("--handshake-timeout", "1")
     fill_with_long_rows(athena, 1000)
     with tcp(athena, receive_buffer=16_384) as slow:
@@ -264,7 +264,7 @@ def test_the_next_request_has_its_time_when_the_answer_before_it_is_taken(start_
 
 
 def test_all_answers_that_nobody_reads_hold_bounded_memory(start_athena: StartAthena) -> None:
-    """Whoever reads stays, and who has read nothing for some time goes."""
+    """Clients that read stay; those that have read nothing for some time are cut."""
     athena = start_athena()
     fill_with_long_rows(athena, 1000)
     with ExitStack() as open_:

@@ -1,4 +1,4 @@
-"""Starts that cannot work end with one clear sentence, and harm nothing."""
+"""Starts that cannot succeed end with one clear sentence, and harm nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.server import Athena, run_athena
 
 
 def refused(*flags: str) -> str:
-    """`athena serve` ends by itself, not well, with one clear sentence; that sentence."""
+    """`athena serve` exits by itself with a failure and one clear sentence -> that sentence."""
     ended = run_athena("serve", *flags)
     said = ended.stderr.decode()
     assert ended.returncode not in (0, -signal.SIGKILL), said
@@ -32,7 +32,7 @@ def test_a_second_server_on_the_same_data_is_refused(athena: Athena) -> None:
     assert "another Athena is using" in said
     assert ok(athena, "GET", tx_path(tx_id))["status"] == "pending"
     athena.kill()
-    athena.start()  # what a killed server leaves behind does not lock anybody out
+    athena.start()  # the remains of a killed server lock no one out
     assert ok(athena, "GET", tx_path(tx_id))["status"] == "pending"
 
 
@@ -98,7 +98,7 @@ def test_settings_that_make_no_sense_are_refused(flags: tuple[str, str], tmp_pat
 
 
 def test_the_database_may_be_a_symbolic_link(athena: Athena, tmp_path: Path) -> None:
-    """SQLite keeps the log beside what the link leads to."""
+    """SQLite keeps the log beside the target of the link."""
     tx_id = open_tx(athena)
     athena.stop()
     elsewhere = tmp_path / "elsewhere"

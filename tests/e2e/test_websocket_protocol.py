@@ -1,4 +1,4 @@
-"""What the WebSocket endpoint makes of frames that no decent library sends (RFC 6455), and of odd handshakes."""
+"""How the WebSocket endpoint handles frames that no good library sends (RFC 6455), and odd handshakes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ TOO_BIG = {
 
 @contextmanager
 def others_unharmed(athena: Athena) -> Iterator[None]:
-    """A bystander who is connected all the while hears what happens afterwards."""
+    """Another client, connected the whole time, receives later messages."""
     with PythonSubscriber(athena) as bystander:
         yield
         tx_id = open_tx(athena)
@@ -124,7 +124,7 @@ def test_nothing_is_sent_after_a_close(shared: Athena) -> None:
 
 
 def test_pushed_messages_are_single_text_frames(shared: Athena) -> None:
-    """Also long ones, whose length takes more than a byte."""
+    """Including long ones, whose length takes more than one byte."""
     with RawWebSocket(shared) as client:
         for text in ("short", "m" * 1024):
             tx_id = open_tx(shared, athena_msg=text)
@@ -184,7 +184,7 @@ def test_odd_handshakes_are_refused(was: str, becomes: str, statuses: tuple[int,
 
 
 def test_a_plain_get_of_the_live_path_is_answered(shared: Athena) -> None:
-    """Somebody who opens it in a browser learns what to do, instead of hanging."""
+    """Anyone who opens it in a browser gets an explanation instead of a hanging request."""
     status, _ = shared.request("GET", LIVE)
     assert status in (400, 404, 405, 426)
 
@@ -202,6 +202,6 @@ def test_a_connection_dropped_in_the_middle_harms_nobody(shared: Athena) -> None
 
 
 def test_of_two_positions_the_last_one_counts(shared: Athena) -> None:
-    """As for the other transports: a client that comes back may add its own behind what its address had."""
+    """As for the other transports: a client that reconnects may append its own cursor to the one in its URL."""
     with RawWebSocket(shared, f"{LIVE}?after=&after=nowhere.1") as client:
         assert client.receive_message()["type"] == "reset"

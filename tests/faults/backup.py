@@ -1,6 +1,6 @@
-"""A copy made under load is the history at one moment: all that was acknowledged before it, without a gap.
+"""A copy made under load is the history at one moment: everything acknowledged before it, without a gap.
 
-The control is a copy of the file as it lies there.
+The control is a plain copy of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRODUCERS = 20
 
 
 def copy(this: Round) -> None:
-    """`times` copies of one history, each put back elsewhere and served."""
+    """`times` copies of one history, each restored elsewhere and served."""
     asyncio.run(_copy(this))
 
 
@@ -33,7 +33,7 @@ async def _copy(this: Round) -> None:
                 await load.answered(this.dice.randint(50, 400))
                 before = time.monotonic_ns()
                 await asyncio.to_thread(_copy_file if this.broken else _back_up, athena, target)
-                await load.answered(PRODUCERS)  # it goes on all the time
+                await load.answered(PRODUCERS)  # the load continues throughout
                 await load.stop()
             with promised(), server(target) as restored:
                 ledger.check(await read_back(restored.port), upto=before)

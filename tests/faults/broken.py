@@ -1,7 +1,7 @@
-"""Variants of the server, made inside its process: each breaks one promise, or puts a disk of ours under the store.
+"""Variants of the server, made inside its process: each breaks one promise, or puts a test disk under the store.
 
-They reach into modules on purpose, at the one place where the promise is kept; when such a place moves, its control no
-longer fails, and the suite says so.
+They patch modules on purpose, at the one place that keeps the promise; when such a place moves, its control no longer
+fails, and the suite says so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def acknowledge_before_commit() -> None:
-    """Of 16 commits, the last one is made."""
+    """Of 16 commits, only the last one is carried out."""
     from athena.store.sqlite import SqliteStore
 
     begin: Any = SqliteStore._begin
@@ -36,7 +36,7 @@ def acknowledge_before_commit() -> None:
 
 
 def synchronous_normal() -> None:
-    """A commit does not sync the WAL, and the start does not look."""
+    """A commit does not sync the WAL, and the start does not check."""
     from athena.store import sqlite
 
     def careless(db: Any) -> None:
@@ -47,14 +47,14 @@ def synchronous_normal() -> None:
 
 
 def survive_a_failed_sync() -> None:
-    """A failed sync is one failed commit, and no more."""
+    """A failed sync is only a failed commit."""
     from athena.store import sqlite
 
     vars(sqlite)["FAILED_SYNCS"] = frozenset()
 
 
 def read_before_attach() -> None:
-    """A client that resumes is read the store to, and is attached where the push is when that is done."""
+    """A resuming client is sent the store's contents first, and then attached at the current position of the push."""
     from athena.live.hub import Hub
     from athena.live.tail import UNKNOWN
 
@@ -79,7 +79,7 @@ def read_before_attach() -> None:
 
 
 def expire_unconditionally() -> None:
-    """What was due when expiry looked ends, whatever came between."""
+    """Transactions that were due when expiry checked end, whatever happened in between."""
     from msgspec.structs import replace
 
     from athena.domain import lifecycle
@@ -95,7 +95,7 @@ def expire_unconditionally() -> None:
 
 
 def retire_running_ones() -> None:
-    """What is old goes, whether it has ended or not."""
+    """Old rows are deleted, whether they have ended or not."""
     from athena.store import sqlite_retention
 
     oldest = sqlite_retention.SQL["oldest"]
@@ -103,7 +103,7 @@ def retire_running_ones() -> None:
 
 
 def judge_by_the_wall_clock() -> None:
-    """What time it is for deadlines is what the wall clock says, and they stay where they are."""
+    """Deadlines are judged by the wall clock, and are not moved with it."""
     from athena.clock import Clock
 
     Clock.now = lambda self: time.time_ns() // 1_000_000  # type: ignore[method-assign]
@@ -125,7 +125,7 @@ def never_detach() -> None:
 
 
 def hoard() -> None:
-    """Whoever was connected leaves some memory behind, and nothing else."""
+    """Every client that was connected leaks some memory, and nothing else."""
     from athena.live.hub import Hub
 
     attach, hoarded = Hub.attach, list[bytes]()
@@ -139,7 +139,7 @@ def hoard() -> None:
 
 # ---- no breakage: what a test needs to see or to do ------------------------------------------------------------------
 def count_tasks() -> None:
-    """`/metrics` also tells how many tasks the event loop has."""
+    """`/metrics` also reports the event loop's number of tasks."""
     from prometheus_client.core import GaugeMetricFamily
 
     from athena.http.exposition import Families
@@ -154,7 +154,7 @@ def count_tasks() -> None:
 
 
 def moved_clock() -> None:
-    """The wall clock is what the file WALL says: `+` and how far it is ahead of the real one, or `=` and where it
+    """The file WALL sets the wall clock: `+` and how far it is ahead of the real one, or `=` and the time at which it
     stands still (ns)."""
     real, file = time.time_ns, os.environ["WALL"]
 
@@ -168,35 +168,35 @@ def moved_clock() -> None:
 
 
 def traced_disk() -> None:
-    """Every change of a file is also written to the trace TRACE, from which a power cut can be made."""
+    """Every change to a file is also written to the trace TRACE, from which a power cut can be simulated."""
     from tests.faults.disk import TracedDisk
 
     TracedDisk(os.environ["TRACE"]).register()
 
 
 def fillable_disk() -> None:
-    """The disk is full as long as the file FULL exists."""
+    """The disk is full while the file FULL exists."""
     from tests.faults.disk import FillableDisk
 
     FillableDisk(os.environ["FULL"]).register()
 
 
 def unsyncable_disk() -> None:
-    """No sync of the WAL succeeds as long as the file FAIL exists."""
+    """No sync of the WAL succeeds while the file FAIL exists."""
     from tests.faults.disk import UnsyncableDisk
 
     UnsyncableDisk(os.environ["FAIL"]).register()
 
 
 def preallocate_at_once() -> None:
-    """The log gets its full size while the first reports come, and not after some seconds."""
+    """The log gets its full size while the first reports arrive, not some seconds later."""
     from athena.store import sqlite
 
     vars(sqlite)["PREALLOCATE_AFTER"] = -1.0
 
 
 def fail_at_maintenance() -> None:
-    """The part that tends the store fails in a way that nobody thought of, as soon as the file FAIL exists."""
+    """Store maintenance fails with an unforeseen error as soon as the file FAIL exists."""
     from athena.workers.maintenance import Maintenance
 
     step = Maintenance.step
@@ -210,7 +210,7 @@ def fail_at_maintenance() -> None:
 
 
 def stuck_disk() -> None:
-    """No sync of the WAL ends as long as there is a named pipe GATE that nobody writes to."""
+    """No sync of the WAL ends while there is a named pipe GATE without a writer."""
     from tests.faults.disk import StuckDisk
 
     StuckDisk(os.environ["GATE"]).register()

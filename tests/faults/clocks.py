@@ -1,4 +1,4 @@
-"""The wall clock jumps and stands still, with restarts between: no transaction ends early, none lives on."""
+"""The wall clock jumps and stands still, with restarts in between: no transaction ends early or late."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ JUMPS = (HOUR, -HOUR, DAY, -DAY, None)
 """Seconds; None stops the clock."""
 
 KEPT_DAYS = "0.02"
-"""If a jump of an hour were believed at once, all that has ended would be too old."""
+"""If a jump of an hour were believed at once, everything finished would be too old."""
 
 WHOLE_MS = 0.002
 """Seconds that a deadline may be early, since times are whole milliseconds."""
 
 
 class WallClock:
-    """What the server takes for the wall clock (`broken.moved_clock`)."""
+    """The server's wall clock (`broken.moved_clock`)."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -41,7 +41,7 @@ class WallClock:
         self._put("+0")
 
     def jump(self, by: float | None) -> None:
-        """Be put forward or back, or stop."""
+        """Set it forward or back, or stop it."""
         if by is None:
             self._put(f"={time.time_ns() + int(self._ahead * 1e9)}")
         else:
@@ -65,7 +65,7 @@ class Watched:
 
 
 def jump(this: Round) -> None:
-    """`times` jumps, under producers that fall silent."""
+    """`times` jumps, with producers that fall silent."""
     asyncio.run(_jump(this))
 
 
@@ -77,7 +77,7 @@ async def _jump(this: Round) -> None:
         cursor = await _follows(athena, wall)
         async with Work(athena.port, dice, cursor) as work:
             for _ in range(this.times):
-                await asyncio.sleep(dice.uniform(0, 0.8))  # the moment is to be any
+                await asyncio.sleep(dice.uniform(0, 0.8))  # any moment
                 await _fault(athena, wall, dice)
                 work.check_none_was_early()
             await work.stop()
@@ -94,7 +94,7 @@ async def _jump(this: Round) -> None:
 
 
 async def _follows(athena: Athena, wall: WallClock) -> str:
-    """Times that people see are those of the wall clock, soon after it was set. -> the cursor of an empty history"""
+    """Displayed times are those of the wall clock, soon after it was set. -> the cursor of an empty history"""
     wall.jump(HOUR)
     wanted = (time.time() + HOUR / 2) * 1000
     async with asyncio.timeout(PATIENCE), Connection(athena.port) as connection:
@@ -107,7 +107,7 @@ async def _follows(athena: Athena, wall: WallClock) -> str:
 
 
 async def _fault(athena: Athena, wall: WallClock, dice: Random) -> None:
-    """A jump; and now and then an end of the server before it, or after it, and a new start."""
+    """A jump; now and then with an end and a new start of the server before or after it."""
     how = dice.choice((*4 * ("runs",), "restarts before", "restarts after"))
     if how == "restarts before":
         athena.kill()
@@ -119,7 +119,8 @@ async def _fault(athena: Athena, wall: WallClock, dice: Random) -> None:
 
 
 class Work:
-    """Producers, each with one transaction at a time, and a client that sees how they end. An async context manager."""
+    """Producers, each with one transaction at a time, and a client that observes how they end. An async context
+    manager."""
 
     def __init__(self, port: int, dice: Random, cursor: str) -> None:
         self.watched: dict[str, Watched] = {}
@@ -140,12 +141,12 @@ class Work:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Let all that was opened end, and wait for that, though not for ever. Raises what went wrong in a task."""
+        """Wait until every open transaction has ended, with a time limit. Raises the exception of a failed task."""
         async with self._some_ended:
             self._stopped = True
             self._some_ended.notify_all()
         await asyncio.gather(*self._tasks[:-1])
-        with suppress(TimeoutError):  # `check_none_was_missed` tells which
+        with suppress(TimeoutError):  # `check_none_was_missed` says which are missing
             async with asyncio.timeout(PATIENCE), self._some_ended:
                 await self._some_ended.wait_for(lambda: all(one.ended for one in self.watched.values()))
         if self._tasks[-1].done():
@@ -174,12 +175,12 @@ class Work:
                 number += 1
 
     async def _transaction(self, connection: Connection, tx_id: str, dice: Random) -> None:
-        """Open one, report now and then, and be silent until it has ended."""
+        """Open one, report now and then, then be silent until it has ended."""
         timeout_ms = dice.randint(1000, 2000)
         opening = {"tx_id": tx_id, "description": "d", "timeout_ms": timeout_ms}
         one = self.watched[tx_id] = Watched(timeout_ms / 1000, time.monotonic())
         answered = False
-        while not answered:  # the server will be back, and opening it again is the same
+        while not answered:  # the server will be back, and opening is idempotent
             answered = await self._report(connection, one, "POST", TXS, opening, one.sent)
             await asyncio.sleep(0 if answered else 0.05)
         for step in range(dice.choice((0, 1, 2))):
@@ -192,13 +193,13 @@ class Work:
     async def _report(
         self, connection: Connection, one: Watched, method: str, path: str, body: object, sent: float
     ) -> bool:
-        """-> whether there was an answer. Without one, it may or may not have been taken."""
+        """-> whether there was a response. Without one, the report may or may not have been accepted."""
         try:
             status, answer = await connection.ask(method, path, body)
         except LOST:
             return False
         assert status in (200, 201, 409), (status, answer)
-        if status != 409:  # one that comes too late, since the machine is busy, changes nothing
+        if status != 409:  # a report that is late because the machine is busy changes nothing
             one.sent, one.answered = sent, time.monotonic()
         return True
 

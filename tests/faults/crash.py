@@ -19,11 +19,11 @@ from tests.support.server import Athena
 PRODUCERS = 50
 
 LONG_LOG = 8 << 20
-"""Bytes: more than is written in a round."""
+"""Bytes: more than a round writes."""
 
 
 def kill(this: Round) -> None:
-    """`times` kills, one after the other on the same data."""
+    """`times` kills in succession on the same data."""
     asyncio.run(_kill(this))
 
 
@@ -42,16 +42,16 @@ async def _kill(this: Round) -> None:
 
 
 async def _load_until(athena: Athena, ledger: Ledger, dice: Random, name: str, reports: int) -> None:
-    """Load, and the end of the process after so many reports and an odd moment."""
+    """Load, and the end of the process at a random moment after `reports` reports."""
     async with Load(athena.port, ledger, dice, PRODUCERS, name) as load:
         await load.answered(reports)
-        await asyncio.sleep(dice.uniform(0, 0.005))  # the moment is to be any, not the one of an answer
+        await asyncio.sleep(dice.uniform(0, 0.005))  # any moment, not that of a response
         athena.kill()
         await load.stop()
 
 
 def check_file(directory: Path) -> None:
-    """The file is sound (looked at while nobody has it open)."""
+    """The file is intact (checked while no process has it open)."""
     database = apsw.Connection(str(directory / "athena.db"))
     try:
         found = [str(row[0]) for row in database.execute("PRAGMA integrity_check")]
@@ -62,12 +62,12 @@ def check_file(directory: Path) -> None:
 
 # ---- sync ------------------------------------------------------------------------------------------------------------
 def sync(this: Round) -> None:
-    """`times` times the disk fails to sync, and the server ends by itself."""
+    """The disk fails to sync `times` times, and the server exits by itself."""
     asyncio.run(_sync(this))
 
 
 async def _sync(this: Round) -> None:
-    """A report that was refused must not be there afterwards; what has no answer may be."""
+    """A refused report must not be there afterwards; one without a response may be."""
     switch, ledger = this.directory / "fail", Ledger()
     faults = ",".join(filter(None, ("unsyncable_disk", this.broken)))
     with server(this.directory / "data", faults=faults, FAIL=str(switch)) as athena:
@@ -114,7 +114,7 @@ async def _power(this: Round) -> None:
 
 
 def _check_pushed(messages: list[Message], served: Served) -> None:
-    """What clients were told before the cut is in the history after it."""
+    """What clients received before the cut is in the history after it."""
     for message in messages:
         if message["type"] != "ready":
             text = message["message"].partition(": ")[2]
@@ -123,7 +123,7 @@ def _check_pushed(messages: list[Message], served: Served) -> None:
 
 
 async def _after_cut(records: list[Record], moment: int, dice: Random, target: Path, port: int) -> Served:
-    """The power is back -> what is served then."""
+    """Restore the power -> what is served then."""
     cut(records, moment, dice, target)
     with server(target, port=port) as athena:
         served = await read_back(athena.port)

@@ -1,4 +1,4 @@
-"""Many clients at a time: some that are slow or dead, all that come back at once, and all that are sent home."""
+"""Many clients at a time: slow or dead ones, all reconnecting at once, and all disconnected by a shutdown."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ from tests.hardening.test_memory import settled_memory
 from tests.support.server import PATIENCE, Athena
 
 LIMIT = 10.0
-"""Seconds in which a stop is promised."""
+"""Seconds within which a shutdown is promised."""
 
 MEMORY = 4 * 1024 * 1024
-"""Bytes that a turn may leave behind; if each connection or message did, it would be far more."""
+"""Bytes that a turn may leave allocated; a leak per connection or message would be far more."""
 
 MOST_RETURNS = 10
 TRY_AGAIN_LATER = 1013
 
 BULKS, LINES = 6, 200
-"""Changes that the slow ones do not read, of 1 KB each."""
+"""Changes of 1 KB each that the slow clients do not read."""
 
 
 # ---- slow and dead ones ----------------------------------------------------------------------------------------------
 def slow(this: Round) -> None:
-    """`times` clients; of each hundred, and at least, one does not read, one is dead, and many are cut in a frame."""
+    """`times` clients; at least one, and one per hundred, does not read; as many are dead; many are cut within a
+    frame."""
     asyncio.run(_slow(this))
 
 
 async def _slow(this: Round) -> None:
-    """Again and again, until it costs no more memory: what the first turn leaves (caches, reserve) is paid once."""
+    """Repeat until memory no longer grows: what the first turn allocates (caches, reserve) is paid once."""
     flags = ("--ping-interval", "1", "--ping-timeout", "4", "--slow-timeout", "2", "--tail-bytes", "2000000")
     with server(this.directory / "data", *flags, faults=this.broken) as athena:
         async with Connection(athena.port) as connection:
@@ -74,15 +75,15 @@ async def _turn(athena: Athena, clients: int, name: str) -> None:
     for one in shown:
         with promised():
             check_fold(one.states, rows)
-    await until(athena, WEBSOCKETS, 0)  # Athena gives up on those that took nothing, or said nothing
+    await until(athena, WEBSOCKETS, 0)  # Athena drops those that read or sent nothing
     for sock in others:
         sock.close()
 
 
 async def _keep_up(follower: Follower, port: int, beginning: str, end: int) -> Shown:
-    """Follow to the position `end`; and come back with the cursor, as every client does, when the connection is lost.
+    """Follow to the position `end`; when the connection is lost, reconnect with the cursor, as every client does.
 
-    That happens to good ones too where this process gets so little of the machine that it answers no ping in time.
+    That happens to well-behaved clients too, when this process gets too little CPU time to answer pings in time.
     """
     shown = Shown(cursor=beginning)
     for _, message in await follow(follower, lambda: 0, end):
@@ -117,7 +118,7 @@ async def _flood(port: int, name: str) -> None:
 
 
 def _socket(athena: Athena, receive_buffer: int | None = None) -> socket.socket:
-    """A client after its handshake that nobody looks after."""
+    """A client that does nothing after its handshake."""
     sock = socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -135,7 +136,7 @@ def _cut_in_a_frame(athena: Athena) -> None:
 
 
 async def until(athena: Athena, name: str, wanted: float, patience: float = PATIENCE) -> None:
-    """Ask until the metric has this value, for `patience` seconds at most."""
+    """Poll until the metric has this value, for `patience` seconds at most."""
     give_up = time.monotonic() + patience
     while (value := await asyncio.to_thread(metric, athena, name)) != wanted:
         hold(time.monotonic() < give_up, f"{name} stays at {value:g}; expected {wanted:g}")
@@ -151,13 +152,13 @@ async def back_to(athena: Athena, before: int) -> None:
 
 STORM_PRODUCERS = 5
 REST_PER_CLIENT = 0.001
-"""Seconds that a producer rests after a report for each client that gets it: they are to be as many as Athena serves,
-not as many as this process can read."""
+"""Seconds that a producer pauses after a report, per client that receives it: the number of clients should be limited
+by Athena, not by what this process can read."""
 
 
 # ---- all at once -----------------------------------------------------------------------------------------------------
 def storm(this: Round) -> None:
-    """The server is killed under `times` clients that come back with their cursors, twice in a row."""
+    """The server is killed under `times` clients that reconnect with their cursors, twice in a row."""
     asyncio.run(_storm(this))
 
 
@@ -183,7 +184,7 @@ async def _storm(this: Round) -> None:
 
 
 async def _crash(athena: Athena, load: Load, clients: int, dice: Random) -> None:
-    """The end of the server, some time after the last client has come back."""
+    """Kill the server some time after the last client has reconnected."""
     async with load:
         await until(athena, WEBSOCKETS, clients, 4 * PATIENCE)
         await load.answered(dice.randint(5, 20))
@@ -210,7 +211,7 @@ STOP_PRODUCERS = 20
 
 
 def stop(this: Round) -> None:
-    """`times` times SIGTERM under load, and once a second SIGTERM while something holds the first one up."""
+    """SIGTERM under load, `times` times, and once a second SIGTERM while the first one is held up."""
     asyncio.run(_stop(this))
 
 
@@ -229,7 +230,7 @@ async def _stop(this: Round) -> None:
 async def _end(athena: Athena, load: Load, dice: Random) -> None:
     async with load:
         await load.answered(dice.randint(1, 40))
-        await asyncio.sleep(dice.uniform(0, 0.05))  # the moment is to be any
+        await asyncio.sleep(dice.uniform(0, 0.05))  # any moment
         began = time.monotonic()
         with promised():
             await asyncio.to_thread(athena.stop)
@@ -238,14 +239,14 @@ async def _end(athena: Athena, load: Load, dice: Random) -> None:
 
 
 def _stop_twice(data: Path) -> None:
-    """A request whose body does not come holds the first signal up for minutes, the second one does not wait."""
+    """A request whose body never arrives delays the first signal for minutes; the second one does not wait."""
     flags = ("--shutdown-timeout", "600", "--body-timeout", "600")
     with server(data, *flags) as athena, socket.create_connection(("127.0.0.1", athena.port), PATIENCE) as sock:
         head = f"POST {TXS} HTTP/1.1\r\nHost: 127.0.0.1:{athena.port}\r\nContent-Type: application/json\r\n"
         sock.sendall(f"{head}Content-Length: 50\r\nExpect: 100-continue\r\n\r\n".encode())
         assert sock.recv(12) == b"HTTP/1.1 100"  # the handler waits for the body
         os.kill(athena.pid, signal.SIGTERM)
-        _wait_for_the_listener_to_close(athena.port)  # two signals at once would be one
+        _wait_for_the_listener_to_close(athena.port)  # two signals at once would merge into one
         with promised():
             athena.stop()
 

@@ -1,7 +1,7 @@
 """File layers under SQLite (apsw VFS): one that traces every change, one that can be full, one that fails on demand.
 
-All pass on to SQLite's own `unix` layer, which also keeps the shared memory of the WAL. Registered as the default, so
-that whoever opens a database in the process gets it.
+All delegate to SQLite's own `unix` layer, which also manages the WAL's shared memory. Registered as the default, so
+that every database opened in the process uses it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import apsw
 
 WAL_OR_JOURNAL = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
 HEAD = struct.Struct(">BHQI")
-"""A record of a trace: what, length of the file's name, offset (or size, or flag), length of the data."""
+"""A trace record: operation, length of the file's name, offset (or size, or flag), length of the data."""
 
 
 _registered: list[Disk] = []
-"""apsw lets go of a layer that nobody refers to."""
+"""apsw frees a layer without references."""
 
 
 class Op(IntEnum):
-    """What may be in a trace, and what may be asked about before it is done."""
+    """Operations that a trace may contain, and that `before` is called for."""
 
     OPEN = 1
     WRITE = 2
@@ -38,7 +38,7 @@ class Op(IntEnum):
 
 
 class Disk(apsw.VFS):
-    """`before(op, file, offset, data)` is asked before each operation and may raise; `after` hears of what was done."""
+    """`before(op, file, offset, data)` is called before each operation and may raise; `after` is called afterwards."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "unix")
@@ -46,7 +46,7 @@ class Disk(apsw.VFS):
         self._default = ""
 
     def register(self) -> None:
-        """Be the default of this process, until `unregister`."""
+        """Make it the process's default, until `unregister`."""
         _registered.append(self)
         self._default = apsw.vfs_names()[0]
         apsw.set_default_vfs(self._name)
@@ -79,7 +79,7 @@ class File(apsw.VFSFile):
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         self.file = os.path.basename(path or "")
         self._disk = disk
-        # As SQLite's unix layer has it: the first sync of a new journal or WAL syncs its directory too.
+        # As in SQLite's unix layer: the first sync of a new journal or WAL syncs its directory too.
         self._sync_directory = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & WAL_OR_JOURNAL)
         super().__init__("unix", name, flags)
 
@@ -105,7 +105,7 @@ class File(apsw.VFSFile):
 
 
 class TracedDisk(Disk):
-    """Appends what is done to the file `trace`, before SQLite hears that it was done."""
+    """Appends each operation to the file `trace`, before SQLite gets its result."""
 
     def __init__(self, trace: str) -> None:
         super().__init__("traced")
@@ -113,14 +113,14 @@ class TracedDisk(Disk):
         self._lock = threading.Lock()
 
     def after(self, op: Op, file: str, offset: int = 0, data: bytes = b"") -> None:
-        if file:  # temporary files have no name, and nobody misses them
+        if file:  # temporary files have no name, and need not survive
             name = file.encode()
             with self._lock:
                 os.write(self._trace, HEAD.pack(op, len(name), offset, len(data)) + name + bytes(data))
 
 
 class FillableDisk(Disk):
-    """Takes nothing more as long as the file `switch` exists."""
+    """Accepts no writes while the file `switch` exists."""
 
     def __init__(self, switch: str) -> None:
         super().__init__("fillable")
@@ -132,7 +132,7 @@ class FillableDisk(Disk):
 
 
 class UnsyncableDisk(Disk):
-    """No sync of a WAL succeeds as long as the file `switch` exists; it says so as SQLite's unix layer does."""
+    """No sync of a WAL succeeds while the file `switch` exists; it fails as SQLite's unix layer does."""
 
     def __init__(self, switch: str) -> None:
         super().__init__("unsyncable")
@@ -146,7 +146,7 @@ class UnsyncableDisk(Disk):
 
 
 class StuckDisk(Disk):
-    """As long as there is a named pipe `gate`, a sync of a WAL waits until somebody opens it for writing."""
+    """While there is a named pipe `gate`, a sync of a WAL waits until the pipe is opened for writing."""
 
     def __init__(self, gate: str) -> None:
         super().__init__("stuck")
@@ -159,9 +159,9 @@ class StuckDisk(Disk):
 
 
 class FailingDisk(Disk):
-    """Fails the operation number `at` (1 is the first) with `error`, and all after it too if `persistent`.
+    """Fails operation number `at` (1 is the first) with `error`, and all later ones too if `persistent`.
 
-    Reads count as well. `reached` tells whether it came to that.
+    Reads count as well. `reached` tells whether that operation was reached.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class FailingDisk(Disk):
         self._left, self._persistent, self._error, self.reached = at, persistent, error, False
 
     def stop(self) -> None:
-        """Fail nothing any more."""
+        """Stop failing operations."""
         self._left = 0
 
     def before(self, op: Op, file: str, offset: int = 0, data: bytes = b"") -> None:

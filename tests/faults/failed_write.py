@@ -1,6 +1,6 @@
-"""I/O operation 1, 2, 3, … of a commit fails, once or from then on: nothing of that commit is there, all else is.
+"""I/O operation 1, 2, 3, … of a commit fails, once or from then on: nothing of that commit is stored, all else is.
 
-The store alone, in this process, on a disk that fails on demand; beside it `MemoryStore`, which does what was answered.
+The store alone, in this process, on a disk that fails on demand; `MemoryStore` applies what was acknowledged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS = 150
 
 
 def fail(this: Round) -> None:
-    """`times` failures, one after the other in the life of one store."""
+    """`times` failures in succession in the life of one store."""
     asyncio.run(_fail(this))
 
 
@@ -76,8 +76,8 @@ async def _try(store: Store, step: Step) -> bool:
 
 
 def _step(dice: Random, turn: int) -> Step:
-    """One commit: opens, edits, ends, archiving and notices by chance; now and then background work, a new setting of
-    the clock, or a purge."""
+    """One commit: random opens, edits, ends, archiving and notices; now and then background work, a new clock setting,
+    or a purge."""
     now = START + turn * HOUR // 7
     if turn % 40 == 39:
         return lambda store: store.purge(now)
@@ -87,7 +87,7 @@ def _step(dice: Random, turn: int) -> Step:
     if turn % 5 == 4:
         return lambda store: store.maintain(now)
     commands = [_command(dice, turn, number) for number in range(dice.choice((1, 3, 40)))]
-    if turn % 3 == 0:  # with a key: a new one, or one that was there before
+    if turn % 3 == 0:  # with a key: a new one, or one used before
         once: KeyedRequest[list[Outcome]] = KeyedRequest(
             IdempotencyKey(b"%16d" % dice.randrange(30), b"r" * 16), _count, commands
         )
@@ -116,7 +116,7 @@ def _command(dice: Random, turn: int, number: int) -> Command:
 
 # ---- comparing -------------------------------------------------------------------------------------------------------
 async def _seen(store: Store) -> list[Any]:
-    """All that a store tells, but for the name of its epoch."""
+    """Everything that a store returns, except the name of its epoch."""
     told: list[Any] = [(await store.position()).seq]
     for query in (
         Query(archived=True, limit=1000),
@@ -136,7 +136,7 @@ async def _seen(store: Store) -> list[Any]:
 
 
 async def _agree(store: SqliteStore, memory: MemoryStore, where: str) -> None:
-    """The store tells what was answered, and its counts are those of its rows."""
+    """The store returns what was acknowledged, and its counts are those of its rows."""
     got, expected = await _seen(store), await _seen(memory)
     hold(got == expected, f"{where}: {_first_difference(got, expected)}")
     _check_counts(store.path, where)
@@ -170,9 +170,9 @@ def _check_counts(path: Path, where: str) -> None:
 
 
 async def _crash(directory: Path, copy: Path, memory: MemoryStore, step: Step, where: str) -> None:
-    """The process ends right after the failure: the store opens again, with the failed commit whole or not at all.
+    """The process ends right after the failure: the store opens again, with the failed commit complete or absent.
 
-    Not always without it: when the sync failed, its pages are in the WAL and may have reached the disk all the same.
+    It is not always absent: after a failed sync, its pages are in the WAL and may have reached the disk all the same.
     """
     copy_as_is(directory, copy)
     reopened = SqliteStore(copy)

@@ -1,4 +1,4 @@
-"""A client of the live messages over WebSocket, Server-Sent Events or long poll, that can be cut off anywhere."""
+"""A client for live messages over WebSocket, Server-Sent Events or long poll that can be cut off anywhere."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ REQUEST = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r
 READ = 65_536
 
 decoded = lru_cache(4096)(strict_json)
-"""Thousands of clients get the same bytes; to take them apart once is enough. Nobody changes what comes out."""
+"""Thousands of clients get the same bytes, so decoding them once is enough. The result is never modified."""
 
 
 class Follower:
-    """One connection of one client. `connect`, `receive` again and again, `abort`. Raises one of `LOST` at its end."""
+    """One connection of one client. `connect`, `receive` repeatedly, `abort`. Raises one of `LOST` at its end."""
 
     def __init__(self, transport: str, port: int) -> None:
         self.transport = transport
         self.code: int | None = None
-        """The close code that the server gave."""
+        """The server's close code."""
         self.ready = False
         """Whether the replay is complete."""
         self._port = port
@@ -43,7 +43,7 @@ class Follower:
         self._cursor = ""
 
     async def ask(self, after: str) -> None:
-        """Connect and send the request, and no more than that."""
+        """Connect and send the request, without waiting for the response."""
         self._cursor = after
         if self.transport == "poll":
             return
@@ -72,13 +72,13 @@ class Follower:
         return message
 
     def abort(self) -> None:
-        """Cut the connection, whatever is on its way."""
+        """Cut the connection, whatever is in flight."""
         self._poll.close()
         if self._writer is not None:
             self._writer.transport.abort()
 
     def stop_reading(self) -> None:
-        """Leave what comes to the kernel, until its buffers are full."""
+        """Leave incoming data to the kernel, until its buffers are full."""
         if self._writer is not None:
             self._writer.transport.pause_reading()  # type: ignore[attr-defined]
 
@@ -87,7 +87,7 @@ class Follower:
             self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     async def _frames(self) -> None:
-        """All frames that are there."""
+        """All complete frames that have arrived."""
         if self.code is not None:
             raise ConnectionResetError(f"closed with {self.code}")
         data = await self._reader.read(READ)
@@ -119,7 +119,7 @@ class Follower:
         del data[:place]
 
     async def _event(self) -> None:
-        """One piece of a chunked answer (RFC 9112 section 7.1). Athena puts whole events into each."""
+        """One chunk of a chunked response (RFC 9112 section 7.1). Athena puts whole events into each."""
         size = int(await self._reader.readuntil(b"\r\n"), 16)
         piece = (await self._reader.readexactly(size + 2))[:-2]
         if not size:
@@ -138,7 +138,7 @@ class Follower:
 
 
 class Shown:
-    """What a client shows: it folds messages into states, and insists on their order. Survives its connections."""
+    """A client's state: it folds messages into states, and checks their order. Survives its connections."""
 
     def __init__(self, states: dict[str, Message] | None = None, cursor: str = "") -> None:
         self.states = states or {}
@@ -162,7 +162,7 @@ class Shown:
 
 
 async def follow(follower: Follower, moment: Callable[[], int], end: int | None = None) -> list[tuple[int, Message]]:
-    """All messages up to the position `end`, or until the connection is lost, each with the moment it came.
+    """All messages up to the position `end`, or until the connection is lost, each with the moment it arrived.
 
     No position may be left out.
     """

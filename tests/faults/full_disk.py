@@ -1,4 +1,5 @@
-"""A disk that is full: what does not fit is refused and nowhere, all else lives on, and space is all that it wants."""
+"""A full disk: what does not fit is refused and not stored, all else continues, and freeing space is enough to
+recover."""
 
 from __future__ import annotations
 
@@ -21,11 +22,12 @@ from tests.faults.wire import Connection, all_rows
 PRODUCERS = 20
 SIZE = 8 * 1024 * 1024
 BALLAST = 6 * 1024 * 1024
-"""Bytes of the small file system, and of a file that is in the way on it."""
+"""Bytes of the small file system, and of a file that takes up space on it."""
 
 
 class Small(NamedTuple):
-    """A place for data, with what the server needs for it. `ballast` fills it while it exists, soon or at once."""
+    """A place for data, with the settings that the server needs. `ballast` fills it while it exists, soon or at
+    once."""
 
     data: Path
     ballast: Path
@@ -47,7 +49,8 @@ def small_disk(directory: Path) -> Iterator[Path | None]:
 
 
 def fill(this: Round) -> None:
-    """`times` times on a layer that says SQLITE_FULL at any moment, and, where it may be mounted, on a real one."""
+    """`times` times on a layer that returns SQLITE_FULL at any moment, and, where it may be mounted, on a real file
+    system."""
     for number in range(this.times):
         switch = this.directory / f"full-{number}"
         asyncio.run(_fill(this, Small(this.directory / f"data-{number}", switch, "fillable_disk")))
@@ -68,7 +71,7 @@ async def _fill(this: Round, small: Small) -> None:
             small.ballast.touch()
             await load.answered(0, refused=3 * PRODUCERS)
             async with Connection(athena.port) as connection:
-                # Not compared with anything: some change may still find room, such as where the log begins anew.
+                # Not compared: some change may still find room, such as where the log restarts from its beginning.
                 _, _, rows = await all_rows(connection, "&archived=true")
             hold(rows, "nothing can be read while the disk is full")
             late = await Follower("sse", athena.port).connect("")

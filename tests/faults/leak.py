@@ -1,4 +1,4 @@
-"""Churn: clients of each transport come and go, edits and pages go on; nothing is left behind."""
+"""Churn: clients of each transport come and go, edits and page requests continue; nothing leaks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tests.support.server import PATIENCE
 
 FEWEST_TURNS = 4
 FILL_BULKS, FILL_ROWS = 300, 100
-"""What ends in one commit is one block of the search index. Made of thousands of rows, it would take memory for moments
-that nobody chose: the index is made in the background, and on a busy machine late."""
+"""Rows that end in one commit form one block of the search index. A block of thousands of rows would take memory at
+unpredictable moments: the index is built in the background, and late on a busy machine."""
 
 VISITS = 40
-"""Connections in a turn, some at a time."""
+"""Connections per turn, a few at a time."""
 
 CONTROL_PATIENCE = 5.0
-"""Seconds; what is never let go of need not be waited for any longer."""
+"""Seconds; there is no point in waiting longer for memory that is never freed."""
 
 WAL_BYTES = 24 * 1024 * 1024
-"""The WAL starts again from its beginning after 16 MiB, and the commit that comes to it is whole."""
+"""The WAL restarts from its beginning after 16 MiB, and the commit that reaches this size is written whole."""
 
 
 def churn(this: Round) -> None:
@@ -52,14 +52,14 @@ async def _churn(this: Round) -> None:
             size = (athena.data / "athena.db-wal").stat().st_size
             hold(size < WAL_BYTES, f"the WAL has {size:,} bytes")
             sizes.append(settled_memory(athena))
-        # Caches fill up in the first turns; a leak would show in the last ones as well. What a turn takes may be given
-        # back after the next one has begun, so readings are compared, not turns.
+        # Caches fill up in the first turns; a leak would show in the last ones as well. Memory of a turn may be freed
+        # after the next one has begun, so readings are compared, not turns.
         last = sizes[len(sizes) // 2 :]
         hold(last[-1] - last[0] < MEMORY, f"bytes after each of the last {len(last)} turns: {last}")
 
 
 async def _fill(port: int) -> None:
-    """So much history that what is kept in memory of it (SQLite's pages, known transactions) is full before."""
+    """Enough history to fill what is cached of it (SQLite's pages, known transactions) beforehand."""
     async with Connection(port) as connection:
         for bulk in range(FILL_BULKS):
             lines = []
@@ -90,5 +90,5 @@ async def _turn(port: int, dice: Random, name: str) -> None:
                     follower.abort()
 
         await asyncio.gather(*(visit() for _ in range(8)))
-        # What stays active is kept in memory for its next edit until it expires, in ten minutes: 3.5 KB a turn.
+        # Active transactions are cached for their next edit until they expire, in ten minutes: 3.5 KB a turn.
         await load.stop(midway=False)

@@ -1,8 +1,8 @@
-"""What producers said and what they were answered, compared with the history that is served afterwards.
+"""What producers sent and the responses they got, compared with the history that is served afterwards.
 
-Nothing here knows how Athena works: a producer has transactions of its own, sends one report at a time, and no two of
-its messages are alike. So what a transaction shows must be its messages in the order they were sent: all that were
-acknowledged, none that was refused, and of those without an answer any.
+Nothing here knows how Athena works: a producer has its own transactions, sends one report at a time, and all its
+messages differ. So a transaction must show its messages in the order they were sent: all that were acknowledged, none
+that was refused, and any of those without a response.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ REFUSED = -1
 
 @dataclass(slots=True)
 class Headers:
-    """One report. `outcome` is the moment of its answer 2xx, `REFUSED` after 503, None while there is none."""
+    """One report. `outcome` is the moment of its 2xx response, `REFUSED` after a 503, None while there is none."""
 
     message: str
     outcome: int | None = None
 
 
 class Served(NamedTuple):
-    """What Athena tells over HTTP: its position, its total, and each transaction's messages."""
+    """What Athena serves over HTTP: its position, its total, and each transaction's messages."""
 
     seq: int
     total: int
@@ -40,13 +40,13 @@ class Served(NamedTuple):
 
 @dataclass
 class Ledger:
-    """`now` gives the moment of an answer, in whatever grows; 0 when it does not matter."""
+    """`now` gives the moment of a response, in any growing unit; 0 when it does not matter."""
 
     now: Callable[[], int] = lambda: 0
     said: dict[str, list[Headers]] = field(default_factory=dict)
 
     def check(self, served: Served, upto: int | None = None) -> None:
-        """All that was acknowledged (up to the moment `upto`) is served, once and in order; positions have no gap."""
+        """Everything acknowledged (up to the moment `upto`) is served, once and in order; positions have no gap."""
         invented = served.messages.keys() - self.said.keys()
         hold(not invented, f"never sent, and there: {sorted(invented)[:5]}")
         for tx_id, said in self.said.items():
@@ -72,7 +72,7 @@ def _check_one(tx_id: str, said: list[Headers], served: list[str], upto: int | N
 
 
 async def read_back(port: int, ask_at_once: int = 8) -> Served:
-    """The history by pages, and each transaction by itself; both must say the same."""
+    """The history by pages, and each transaction by itself; both must agree."""
     async with Connection(port) as connection:
         cursor, total, rows = await all_rows(connection, "&archived=true")
     messages: dict[str, list[str]] = {}
@@ -94,16 +94,16 @@ async def read_back(port: int, ask_at_once: int = 8) -> Served:
 
 
 class Load:
-    """`producers` at work, until `stop`, or until the server is gone. Use as an async context manager.
+    """`producers` running, until `stop`, or until the server is gone. Use as an async context manager.
 
-    Each rests for `rest` seconds after a report: with thousands of clients, each report costs thousands of messages.
+    Each pauses for `rest` seconds after a report: with thousands of clients, each report costs thousands of messages.
     """
 
     def __init__(
         self, port: int, ledger: Ledger, dice: Random, producers: int, name: str = "p", rest: float = 0.0
     ) -> None:
         self.purging = False
-        """Whether transactions may be gone that were opened before."""
+        """Whether transactions that were opened earlier may be gone."""
         self.acknowledged = 0
         self.refused = 0
         self._port, self._ledger, self._rest = port, ledger, rest
@@ -113,15 +113,15 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def answered(self, more: int, refused: int = 0) -> None:
-        """Wait until so many more reports were acknowledged and refused."""
+        """Wait until `more` more reports were acknowledged and `refused` more were refused."""
         goal = self.acknowledged + more, self.refused + refused
         async with asyncio.timeout(2 * PATIENCE), self._answered:
             await self._answered.wait_for(lambda: self.acknowledged >= goal[0] and self.refused >= goal[1])
 
     async def stop(self, midway: bool = True) -> None:
-        """Let each producer get its last answer. Raises what went wrong in one.
+        """Let each producer get its last response. Raises the exception of a failed producer.
 
-        `midway` leaves transactions active that nobody will report on any more; else each is brought to its end.
+        `midway` leaves transactions active without further reports; otherwise each is brought to its end.
         """
         self._stopped, self._midway = True, midway
         await asyncio.gather(*self._tasks)
@@ -162,7 +162,7 @@ class Load:
     async def _report(
         self, connection: Connection, tx_id: str, method: str, path: str, body: Mapping[str, object]
     ) -> bool:
-        """Send one -> whether it was acknowledged. Whatever is neither 2xx nor 503 is an error of this suite's."""
+        """Send one -> whether it was acknowledged. Any status other than 2xx or 503 is an error in this suite."""
         said = Headers(str(body["athena_msg"]))
         self._ledger.said.setdefault(tx_id, []).append(said)
         status, answer = await connection.ask(method, path, body)

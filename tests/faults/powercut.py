@@ -1,7 +1,7 @@
-"""What is on the disk after a power cut, from a trace of all that a process did to its files.
+"""The contents of the disk after a power cut, from a trace of all operations of a process on its files.
 
-A sync puts what was written to a file before it onto the disk; of what was written since, each piece may have got
-there or not, or in part (by sectors), in any order. A new or deleted name is sure once its directory was synced.
+A sync makes all earlier writes to a file durable; each later write may have reached the disk or not, or in part (by
+sectors), in any order. A new or deleted name is durable once its directory was synced.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 
 class Kept:
-    """One file: what is on the disk for sure, and what was done since the last sync."""
+    """One file: its durable contents, and the operations since the last sync."""
 
     def __init__(self) -> None:
         self.synced = bytearray()
@@ -50,7 +50,7 @@ class Kept:
 
 
 def read_trace(path: Path) -> list[Record]:
-    """All whole records; the last one may have been cut off by the end of the process."""
+    """All complete records; the last one may have been cut off by the end of the process."""
     return list(_records(path.read_bytes()))
 
 
@@ -66,7 +66,7 @@ def _records(raw: bytes) -> Iterator[Record]:
 
 
 def cut(trace: list[Record], moment: int, dice: Random, target: Path) -> None:
-    """Put into `target` (made anew) what a power cut at `moment` (a place in the trace) leaves."""
+    """Put into `target` (recreated) what a power cut at `moment` (an offset in the trace) leaves."""
     now: dict[str, Kept] = {}
     sure: dict[str, Kept] = {}
     for record in trace:
@@ -85,7 +85,7 @@ def cut(trace: list[Record], moment: int, dice: Random, target: Path) -> None:
                     sure = dict(now)
             case _:
                 now.setdefault(record.file, Kept()).pending.append(record)
-    survives = dice.choice((0.0, 0.3, 0.7, 1.0))  # all that was not synced is gone, some of it, or nothing
+    survives = dice.choice((0.0, 0.3, 0.7, 1.0))  # all unsynced data is lost, some of it, or none
     target.mkdir()
     for file in sorted(now.keys() | sure.keys()):
         kept = now.get(file) if dice.random() < survives else sure.get(file)
@@ -94,7 +94,7 @@ def cut(trace: list[Record], moment: int, dice: Random, target: Path) -> None:
 
 
 def _tear(content: bytearray, record: Record, dice: Random) -> None:
-    """Some sectors of a write get there."""
+    """Some sectors of a write reach the disk."""
     for start in range(0, len(record.data), SECTOR):
         if dice.random() < 0.5:
             _do(content, Op.WRITE, record.offset + start, record.data[start : start + SECTOR])

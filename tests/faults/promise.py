@@ -1,4 +1,4 @@
-"""What a promise is to this suite: rounds with a fault in each, and a broken Athena that must not pass them."""
+"""A promise in this suite: rounds with a fault in each, and a broken Athena that must not pass them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 
 class PromiseBroken(AssertionError):
-    """What was served is not what was promised. Raised by the checkers alone, never by what goes wrong in a test."""
+    """What was served is not what was promised. Raised only by the checkers, never by other failures in a test."""
 
 
 class Round(NamedTuple):
-    """One round: a directory of its own, its dice, how many faults it is to make, and what is broken in the server."""
+    """One round: its directory, its dice, the number of faults to make, and what is broken in the server."""
 
     directory: Path
     dice: Random
@@ -25,11 +25,11 @@ class Round(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """`run` makes a round and raises `PromiseBroken`. `control` is what must fail: one of `broken.VARIANTS`, or
-    what `run` itself leaves out then.
+    """`run` makes a round and raises `PromiseBroken`. `control` is what must fail: one of `broken.VARIANTS`, or what
+    `run` itself leaves out then.
 
-    `quick`, `short` and `long` are how many faults there are, in `unit`s, at most `per_round` of them in a round: as a
-    part of all tests, by itself, and over hours.
+    `quick`, `short` and `long` are numbers of faults, in `unit`s, at most `per_round` of them in a round: as part of
+    all tests, in a separate run, and over hours.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Promise(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`failures` are (seed, what went wrong); `times` is how many faults there were, in the promise's unit."""
+    """`failures` are (seed, what went wrong); `times` is the number of faults, in the promise's unit."""
 
     times: int
     seconds: float
@@ -52,7 +52,7 @@ class Result(NamedTuple):
 
 
 CONTROL_ROUNDS = 8
-"""Within so many rounds a broken variant has to be found out."""
+"""A broken variant must be detected within this many rounds."""
 
 
 def hold(condition: object, otherwise: str) -> None:
@@ -63,7 +63,7 @@ def hold(condition: object, otherwise: str) -> None:
 
 @contextmanager
 def promised() -> Iterator[None]:
-    """What is asserted inside is part of the promise."""
+    """Assertions inside are part of the promise."""
     try:
         yield
     except AssertionError as broken:
@@ -77,7 +77,7 @@ def play(promise: Promise, seed: int, times: int, broken: str | None = None) -> 
 
 
 def keep(promise: Promise, total: int, seed: int, most_failures: int = 3) -> Result:
-    """Rounds until there were `total` faults; the first has this seed, the next `seed` + 1."""
+    """Rounds until there have been `total` faults; the first has this seed, the next `seed` + 1."""
     start, done, failures = time.monotonic(), 0, list[tuple[int, str]]()
     while done < total and len(failures) < most_failures:
         times = min(promise.per_round, total - done)
@@ -91,7 +91,7 @@ def keep(promise: Promise, total: int, seed: int, most_failures: int = 3) -> Res
 
 
 def control_fails(promise: Promise, seed: int) -> str:
-    """Play with the broken variant until it is found out -> what the checker said. Fails when it never is."""
+    """Play with the broken variant until it is detected -> the checker's message. Fails when it never is."""
     for number in range(CONTROL_ROUNDS):
         try:
             play(promise, seed + number, promise.per_round, promise.control)

@@ -1,4 +1,4 @@
-"""All promises of this suite, with how often each is tried."""
+"""All promises of this suite, with the number of times each is tried."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ CLIENTS = (
 # fmt: on
 
 PROMISES = DISK + DECISIONS + CLIENTS
-"""In parts of about the same time, for the tests that run side by side."""
+"""In parts that take about the same time, for tests that run in parallel."""

@@ -1,4 +1,4 @@
-"""Clients that are cut off at any moment and come back with their cursor: no gap, no duplicate, in order."""
+"""Clients that are cut off at any moment and reconnect with their cursor: no gap, no duplicate, in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.faults.wire import LOST, Connection, all_rows
 PHASES = ("handshake", "replay", "live", "slow")
 PRODUCERS = 3
 TAIL = "20000"
-"""Bytes of the tail: most replays have to come from the store."""
+"""Bytes of the tail: most replays must come from the store."""
 
 KEPT = 2.0
-"""Seconds that finished rows are kept: much of what clients missed is gone when they come back."""
+"""Seconds that finished rows are kept: much of what clients missed is deleted when they reconnect."""
 
 
 def disconnect(this: Round) -> None:
@@ -52,7 +52,8 @@ async def _disconnect(this: Round) -> None:
 
 
 def _check(states: dict[str, Message], rows: list[Message]) -> None:
-    """What a client shows is the history, but for what may be gone by now: nobody is told of that."""
+    """A client's state equals the history, except for rows that may be deleted by now: clients are not notified of
+    that."""
     before, there = now_ms() - int(KEPT * 1000), {row["id"] for row in rows}
 
     def stays(row: Message) -> bool:
@@ -65,7 +66,7 @@ def _check(states: dict[str, Message], rows: list[Message]) -> None:
 
 
 async def _tidy(port: int, ledger: Ledger, load: Load, dice: Random) -> None:
-    """Archive some, and now and then purge all."""
+    """Archive some rows, and now and then purge all."""
     async with Connection(port) as connection:
         while True:
             await load.answered(dice.randint(20, 200))
@@ -77,7 +78,7 @@ async def _tidy(port: int, ledger: Ledger, load: Load, dice: Random) -> None:
 
 
 class Client:
-    """What it shows outlives its connections, as in a browser's tab."""
+    """Its state outlives its connections, as in a browser's tab."""
 
     def __init__(self, transport: str, port: int, load: Load, dice: Random) -> None:
         self.shown = Shown()
@@ -96,7 +97,7 @@ class Client:
                 follower.abort()
 
     async def catch_up(self, cursor: str) -> None:
-        """The last connection: read on until nothing is left before `cursor`, the present position."""
+        """The last connection: read until nothing is left before `cursor`, the current position."""
         follower = await Follower(self._transport, self._port).connect(self.shown.cursor)
         try:
             while self.shown.cursor != cursor or (self._transport != "poll" and not follower.ready):
@@ -107,7 +108,7 @@ class Client:
             follower.abort()
 
     async def _stay(self, follower: Follower, phase: str) -> None:
-        """One connection, up to where it is cut."""
+        """One connection, until it is cut."""
         if phase == "handshake":
             await follower.ask(self.shown.cursor)
             for _ in range(self._dice.randrange(4)):
@@ -127,7 +128,7 @@ class Client:
                 return
 
     async def _take(self, message: Message) -> bool:
-        """-> whether to go on; after a `reset` the history is fetched anew, and the client connects from there."""
+        """-> whether to continue; after a `reset` the history is fetched again, and the client connects from there."""
         self.shown.take(message)
         if message["type"] == "reset":
             await self._fetch()

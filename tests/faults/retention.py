@@ -1,6 +1,6 @@
-"""What is older than it is to be kept goes by itself, under readers and kills: never a running one, never one too soon.
+"""Rows past their retention are deleted automatically, under readers and kills: never an active one, never too early.
 
-Wave after wave of finished rows; each has to be gone before the next one comes, so the file has to use its space again.
+Wave after wave of finished rows; each must be gone before the next one comes, so the file must reuse its space.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tests.support.server import PATIENCE, Athena
 
 RUNNING = {f"running-{number}" for number in range(50)}
 WAVE = 800
-"""Rows at a time: with the running ones they fit on one page."""
+"""Rows at a time: together with the active ones they fit on one page."""
 
 KEPT = 1.0
 WHOLE_MS = 0.002
-"""Seconds that a row is kept, and that it may go too soon, since times are whole milliseconds."""
+"""Seconds that a row is kept, and by which it may be deleted early, since times are whole milliseconds."""
 
 GROWTH = 1.5
-"""Times the pages that the file had after the second wave, at most: where rows come before those of the last ones are
-free, it grows by some, and then no more. Without reuse, the fourth would double them."""
+"""At most this many times the file's pages after the second wave: where rows arrive before the pages of the last ones
+are free, it grows a little, and then stops. Without reuse, the fourth wave would double them."""
 
 
 def replace(this: Round) -> None:
-    """`times` rows that come, end and go."""
+    """`times` rows that are opened, end and are deleted."""
     asyncio.run(_replace(this))
 
 
@@ -55,7 +55,7 @@ def _open(tx_id: str) -> dict[str, object]:
 
 
 async def _wave(athena: Athena, connection: Connection, dice: Random, number: int) -> None:
-    """Rows that have ended, watched until they are gone; now and then the server is killed meanwhile."""
+    """Finished rows, watched until they are gone; now and then the server is killed meanwhile."""
     ids = {f"wave{number}-{place}" for place in range(WAVE)}
     ends = [{"op": "edit", "tx_id": tx_id, "status": "success"} for tx_id in sorted(ids)]
     sent = time.monotonic()
@@ -75,7 +75,7 @@ async def _wave(athena: Athena, connection: Connection, dice: Random, number: in
 
 
 async def _look(connection: Connection, ids: set[str], sent: float) -> set[str]:
-    """All pages agree -> which of `ids`, sent at that time, are still there."""
+    """Check that all pages agree -> which of `ids`, sent at that time, still exist."""
     there, total = await _page(connection, "")
     hold(total == len(there), f"the total is {total}, the rows are {len(there)}")
     hold(there >= RUNNING, f"running, and gone: {sorted(RUNNING - there)[:5]}")

@@ -1,7 +1,7 @@
-"""A retry is safe: the answer is lost after the commit, or the server ends; it is sent again, and there once.
+"""A retry is safe: the response is lost after the commit, or the server dies; the retried request takes effect once.
 
-Each request has texts that no other has, so a request that was carried out twice, or not at all, can be seen in the
-history. The control is a producer that sends no Idempotency-Key.
+Each request has unique texts, so a request that was carried out twice, or not at all, shows in the history. The control
+is a producer that sends no Idempotency-Key.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.support.server import PATIENCE, Athena
 
 AT_ONCE = 12
 KILLS = 2
-"""In each round, whatever is on its way then."""
+"""Per round, at any moment."""
 
 KINDS = ("notice", "open", "bulk", "edit")
 
 
 @dataclass
 class Wish:
-    """One request: the texts that it is to leave in the history, once each, and what it was answered, each time."""
+    """One request: the texts that it must leave in the history, once each, and all responses to it."""
 
     key: str | None
     kind: str
@@ -41,7 +41,7 @@ class Wish:
 
 
 def lose(this: Round) -> None:
-    """`times` requests whose answer is lost, each sent again."""
+    """`times` requests whose response is lost, each sent again."""
     asyncio.run(_lose(this))
 
 
@@ -54,7 +54,7 @@ async def _lose(this: Round) -> None:
 
 
 class Producers:
-    """They share out the wishes; whoever comes to a number of `kills` also ends the server."""
+    """They share the requests; the producer that reaches a number in `kills` also kills the server."""
 
     def __init__(self, athena: Athena, dice: Random, times: int, keyed: bool) -> None:
         self._athena = athena
@@ -90,7 +90,7 @@ class Producers:
                     await asyncio.gather(self._lose_answer(wish), self._kill())
                 else:
                     await self._lose_answer(wish)
-                if wish.kind == "edit":  # what comes between must stay the last, and be there once
+                if wish.kind == "edit":  # an edit in between must stay the last one, and exist once
                     between = {"status": "pending", "athena_msg": "between"}
                     await self._insist(connection, "PUT", wish.path, between, f"between-{number}")
                 for _ in range(self._dice.choice((1, 1, 2))):
@@ -98,7 +98,7 @@ class Producers:
 
     async def _kill(self) -> None:
         async with self._killing:
-            await asyncio.sleep(self._dice.uniform(0, 0.005))  # the moment is to be any
+            await asyncio.sleep(self._dice.uniform(0, 0.005))  # any moment
             self._up.clear()
             self._athena.kill()
             await asyncio.to_thread(self._athena.start)
@@ -106,8 +106,8 @@ class Producers:
 
     # ---- one request -------------------------------------------------------------------------------------------------
     async def _lose_answer(self, wish: Wish) -> None:
-        """Send it, once or on two connections at the same time, and hang up: when others see what it did, or at an odd
-        moment."""
+        """Send it, once or on two connections at the same time, and hang up: when other clients see its effect, or at a
+        random moment."""
         async with Connection(self._athena.port) as witness:
             cursor = (await self._insist(witness, "GET", f"{NOTIFICATIONS}?limit=1"))["cursor"]
             sending = [asyncio.create_task(self._send(wish)) for _ in range(self._dice.choice((1, 1, 2)))]
@@ -139,7 +139,7 @@ class Producers:
     async def _insist(
         self, connection: Connection, method: str, path: str, body: Any = None, key: str | None = None
     ) -> Any:
-        """Send it until there is an answer -> that."""
+        """Send it until there is a response -> that response."""
         while True:
             await self._up.wait()
             try:
@@ -151,7 +151,7 @@ class Producers:
 
     # ---- what became of them -----------------------------------------------------------------------------------------
     async def check(self) -> None:
-        """Each text is in the history once, and every answer tells of that one."""
+        """Each text is in the history once, and every response refers to that one."""
         async with Connection(self._athena.port) as connection:
             _, _, rows = await all_rows(connection)
             there = Counter(row["message"] for row in rows)

@@ -1,4 +1,4 @@
-"""The server that faults are injected into: `athena serve` itself, with a module of ours that Python loads first."""
+"""The server that faults are injected into: `athena serve` itself, with a test module that Python loads first."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WEBSOCKETS = 'athena_clients{transport="websocket"}'
 
 
 def server(data: Path, *flags: str, faults: str | None = None, port: int = 0, **variables: str) -> Athena:
-    """An Athena (not yet started) whose process has the variants `faults` (names with commas between)."""
+    """An Athena (not yet started) whose process has the variants `faults` (comma-separated names)."""
     if faults is not None:
         variables |= {"PYTHONPATH": f"{INJECT}:{ROOT}", "FAULTS": faults}
     return Athena(data, "--access-log", "off", *flags, port=port, variables=variables)
 
 
 def keep_for(seconds: float) -> tuple[str, str]:
-    """The flag that lets go of finished rows after so long."""
+    """The flag that deletes finished rows after `seconds`."""
     return "--keep-days", f"{seconds / 86_400:.9f}"
 
 

@@ -50,7 +50,7 @@ async def _race(this: Round) -> None:
 
 
 async def _edit(port: int, ids: list[str], dice: Random) -> Answers:
-    """Both edits of each transaction, in any order, a few at a time -> those that were acknowledged."""
+    """Send both edits of each transaction, in any order, a few at a time -> those that were acknowledged."""
     edits = [(tx_id, status) for tx_id in ids for status in FINAL]
     dice.shuffle(edits)
     accepted: Answers = {}
@@ -75,7 +75,7 @@ async def _edit(port: int, ids: list[str], dice: Random) -> Answers:
 
 
 async def _watch(witness: Follower, port: int, left: set[str]) -> Counter[str]:
-    """Until each has ended, and what was on its way behind that has come -> how many ends of each were pushed."""
+    """Read until each has ended and all later messages have arrived -> the number of ends pushed for each."""
     ended: Counter[str] = Counter()
     last = None
     while left or last is None:

@@ -1,4 +1,4 @@
-"""A worker that fails in a way that nobody thought of: Athena ends rather than seem to be well without it."""
+"""A worker that fails with an unforeseen error: Athena exits instead of appearing healthy without it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_it_ends_in_order_and_says_why(tmp_path: Path) -> None:
         assert "a part of Athena has failed, so it ends" in log
         assert "RuntimeError: a defect" in log
         failing.unlink()
-        athena.kill()  # lets go of what has ended
+        athena.kill()  # cleans up after the ended process
         athena.start()
         assert [row["id"] for row in ok(athena, "GET", NOTIFICATIONS)["notifications"]] == [tx_id]

@@ -1,6 +1,6 @@
 """The quick run: each promise a few times, and each control. The others are `python -m tests.faults`.
 
-A class for each part, since parts are what is given to workers that run side by side.
+One class per part, since parts are distributed to parallel workers.
 """
 
 from __future__ import annotations

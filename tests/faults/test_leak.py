@@ -1,4 +1,4 @@
-"""The control of `leak` is found out by counting clients; so its measure of memory has one of its own."""
+"""The control of `leak` is detected by counting clients, so its memory measurement has a separate control."""
 
 from __future__ import annotations
 

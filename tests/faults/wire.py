@@ -1,4 +1,4 @@
-"""HTTP by hand on asyncio streams: thousands of producers and clients in one process, cut off anywhere."""
+"""Handwritten HTTP on asyncio streams: thousands of producers and clients in one process, cut off anywhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.e2e.calls import NOTIFICATIONS, strict_json
 from tests.support.server import PATIENCE
 
 LOST = (OSError, asyncio.IncompleteReadError)
-"""What a peer meets when the other end is gone."""
+"""Errors that a peer gets when the other end is gone."""
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection; nothing stays open when it cannot be made, or whoever wants it is cancelled meanwhile."""
+    """Open a connection; nothing stays open when it fails or the caller is cancelled meanwhile."""
     sock = socket.socket()
     try:
         sock.setblocking(False)
@@ -31,7 +31,7 @@ async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
-    """What all give. When one fails, the others are ended, and over, before that is raised."""
+    """The results of all. When one fails, the others are cancelled and finished before its exception is raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         return await asyncio.gather(*tasks)
@@ -78,7 +78,7 @@ class Connection:
         return int(head.split(" ", 2)[1]), decoded
 
     def close(self) -> None:
-        """Let go of the connection at once; the next request makes a new one."""
+        """Close the connection at once; the next request opens a new one."""
         if self._writer is not None:
             self._writer.transport.abort()
         self._reader = self._writer = None
@@ -91,7 +91,7 @@ class Connection:
 
 
 def reset(sock: socket.socket) -> None:
-    """End a connection by a reset (RST) instead of an orderly end: linger for no time."""
+    """End a connection with a reset (RST) instead of an orderly close, by a linger time of 0."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 

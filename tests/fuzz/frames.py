@@ -1,4 +1,4 @@
-"""WebSocket conversations: a handshake and frames, most of them right, cut into pieces anywhere."""
+"""WebSocket conversations: a handshake and frames, most of them valid, split into pieces anywhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HANDSHAKE = (
 
 
 class Sent(NamedTuple):
-    """What a client sends after its handshake. `pings` are the payloads that must come back when all is `valid`."""
+    """The data a client sends after its handshake. `pings` are the payloads that must come back when all is `valid`."""
 
     pieces: list[bytes]
     pings: list[bytes]
@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
 
 
 def encode(frame: Wanted, key: bytes) -> bytes:
-    """The bytes; a length that does not fit into `form` bytes takes as many as it needs."""
+    """The encoded frame; a length that does not fit into `form` bytes takes as many as it needs."""
     size, mask = len(frame.payload), 0x80 if frame.masked else 0
     if size < 126 and frame.form == 1:
         head = bytes([frame.first, mask | size])
@@ -47,7 +47,7 @@ def encode(frame: Wanted, key: bytes) -> bytes:
 
 
 def valid_frames(random: Random) -> list[Wanted]:
-    """Messages, whole and in fragments with control frames between; no close."""
+    """Messages, whole and fragmented with control frames in between; no close."""
     frames: list[Wanted] = []
     for _ in range(random.randint(0, 4)):
         kind = random.choice((TEXT, BINARY, PING, PONG))
@@ -57,7 +57,7 @@ def valid_frames(random: Random) -> list[Wanted]:
             continue
         payload = text(random, 6).encode() * random.choice((1, 1, 40, 150))
         parts = random.randint(1, 4)
-        size = len(payload) // parts + 1  # a character may be cut in two: only the whole must be UTF-8
+        size = len(payload) // parts + 1  # a character may be split: only the whole must be UTF-8
         for number in range(parts):
             last = number == parts - 1
             opcode = kind if number == 0 else CONTINUATION
@@ -86,7 +86,7 @@ def conversation(random: Random) -> Sent:
 
 
 def received(data: bytes) -> list[tuple[int, bytes]]:
-    """What a server sent after its 101, as (opcode, payload). Fails on what a server must not send (RFC 6455)."""
+    """A server's frames after its 101, as (opcode, payload). Fails on frames that a server must not send (RFC 6455)."""
     frames = []
     while data:
         first, second = data[0], data[1]

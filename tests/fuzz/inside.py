@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def outcome(function: Callable[[], T]) -> T | AthenaError:
-    """What it returns, or refuses with. Anything else that it raises is a failure."""
+    """Its result, or the error that it refuses with. Any other exception is a failure."""
     try:
         return function()
     except AthenaError as refused:
@@ -55,7 +55,7 @@ def json_input(random: Random) -> Body:
 
 
 def check_json(body: Body) -> None:
-    """It is decoded, within its limits and the same when it is encoded again, or refused with a sentence."""
+    """It is decoded, within its limits and equal after a round trip, or refused with a sentence."""
     value = outcome(lambda: parse(body.data, DECODERS[body.kind]))
     if isinstance(value, AthenaError):
         answer = value.as_dict()
@@ -77,7 +77,7 @@ DIGITS = "0123456789\u0661\u00b2+-_ .e"
 
 
 def digits(random: Random) -> str:
-    """A number of any size, or what some would take for one."""
+    """A number of any size, or text that a lenient parser would accept as one."""
     if random.randint(0, 1):
         return str(random.randint(-(2**65), 2**65) >> random.randint(0, 66))
     return "".join(random.choice(DIGITS) for _ in range(random.randint(0, 22)))
@@ -92,7 +92,7 @@ def cursor_input(random: Random) -> str:
 
 
 def check_cursor(text: str) -> None:
-    """It is ours, and says so in the same words again, or it is none of ours; ids are refused or taken as they are."""
+    """A cursor is valid and survives a round trip, or is refused; ids are refused or accepted unchanged."""
     position = parse_cursor(text)
     if position is not None:
         assert 0 <= position.seq < 2**63
@@ -111,7 +111,7 @@ def page_input(random: Random) -> str:
 
 
 def check_page(text: str) -> None:
-    """A `next` is a place that any engine can look for, or refused."""
+    """A `next` is a position that any engine can search for, or is refused."""
     after = outcome(lambda: HistoryParameters(next=text).as_query().after)
     if isinstance(after, AthenaError):
         assert after.data["field"] == "next"
@@ -137,7 +137,8 @@ class Endpoint:
         self.loop.close()
 
     def check(self, sent: Sent) -> None:
-        """Pings come back in order. What is not valid is closed once, with a code that may be sent. No client stays."""
+        """Pings are answered in order. An invalid conversation is closed once, with a valid close code. No client
+        stays."""
         head, _, data = self.loop.run_until_complete(self._talk(sent.pieces)).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         assert not self._failures, self._failures
@@ -176,7 +177,7 @@ async def _hub() -> Hub:
 
 
 async def _gone(protocol: WebSocketProtocol) -> None:
-    """The loop tells a protocol of the end one turn after the transport knows it."""
+    """The loop notifies a protocol of the end one turn after the transport knows it."""
     turns = 0
     while protocol in protocol._hub.clients and turns < 100:
         await asyncio.sleep(0)

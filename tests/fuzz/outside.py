@@ -39,7 +39,7 @@ def body_input(random: Random) -> tuple[Body, str]:
 
 
 def bulk_input(random: Random) -> tuple[list[Body], bool]:
-    """Lines, and whether they go as an array."""
+    """Lines, and whether they are sent as an array."""
     return [body(random, "bulk open", "bulk edit") for _ in range(random.randint(0, 4))], random.randint(0, 1) == 0
 
 
@@ -61,7 +61,7 @@ def handshake_input(random: Random) -> bytes:
 
 
 class Outside:
-    """The checks. `close` also reads the server's log: nothing may have failed inside."""
+    """The checks. `close` also reads the server's log: there must be no internal error."""
 
     def __init__(self, athena: Athena) -> None:
         self.athena = athena
@@ -83,13 +83,13 @@ class Outside:
         return self._call("GET", f"{NOTIFICATIONS}?limit=1").body["cursor"]
 
     def _check_nothing_stored(self, before: str, answer: Answer) -> None:
-        """Nothing but transactions of earlier inputs that have timed out in the meantime."""
+        """Nothing changed except transactions of earlier inputs that have timed out meanwhile."""
         for message in self._call("GET", f"{CHANGES}?after={before}").body["messages"]:
             assert message.get("status") == "error", (message, answer)
             assert message["message"].endswith(TIMED_OUT), (message, answer)
 
     def body(self, pair: tuple[Body, str]) -> None:
-        """What is refused has the shape of errors, and stores nothing."""
+        """A refusal has the shape of errors, and stores nothing."""
         body, tx_id = pair
         method, path = ROUTES[body.kind]
         before = self._position()
@@ -99,7 +99,7 @@ class Outside:
             self._check_nothing_stored(before, answer)
 
     def bulk(self, pair: tuple[list[Body], bool]) -> None:
-        """A result for each line; what fails alone stores nothing."""
+        """One result per line; a line that fails stores nothing."""
         lines, as_array = pair
         joined = [line.data for line in lines]
         data = b"[" + b",".join(joined) + b"]" if as_array else b"\n".join(joined)
@@ -115,7 +115,7 @@ class Outside:
             self._check_nothing_stored(before, answer)
 
     def query(self, parameters: dict[str, str]) -> None:
-        """Every list takes any parameters, or names the one that is wrong."""
+        """Every list accepts any parameters, or names the invalid one."""
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
         for path in (NOTIFICATIONS, f"{API}/webhooks", f"{API}/webhooks/templates", CHANGES):
             prefix = "after=&" if path == CHANGES else ""  # without it, a poll may wait
@@ -124,7 +124,7 @@ class Outside:
             assert answer.status == 200 or answer.body["field"] in parameters, answer
 
     def position(self, pair: tuple[str, str]) -> None:
-        """Whatever is given as a position, a client gets `reset` or what it missed, and then `ready`."""
+        """Whatever the position, a client gets `reset` or what it missed, and then `ready`."""
         transport, cursor = pair
         after = quote(cursor, safe="")
         if transport == "poll":
@@ -148,7 +148,7 @@ class Outside:
         assert cursor == "" or b'"type":"reset"' in received, received
 
     def handshake(self, data: bytes) -> None:
-        """It is answered in the shape of errors, switched, or cut; nothing is left hanging."""
+        """It gets an error in the common shape, a switch of protocols, or a cut connection; nothing hangs."""
         received = b""
         with tcp(self.athena) as sock:
             sock.sendall(data + frame(CLOSE))

@@ -1,4 +1,4 @@
-"""Runs a target on many inputs, each with a seed of its own, so that the seed of one that fails repeats it."""
+"""Runs a target on many inputs, each with its own seed, so that the seed of a failing one repeats it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.fuzz import frames, inside, outside
 from tests.support.server import Athena
 
 MAX_FAILURES = 5
-"""After so many a target is given up: they are likely to be the same."""
+"""After this many failures a target is abandoned: they are likely to have the same cause."""
 
 
 class Target(NamedTuple):
-    """`share` is its part of all inputs."""
+    """`share` is its fraction of all inputs."""
 
     name: str
     share: float

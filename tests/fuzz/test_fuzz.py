@@ -1,4 +1,4 @@
-"""A few inputs to each target; Hypothesis looks for small ones that fail. The long run is `python -m tests.fuzz`."""
+"""A few inputs for each target; Hypothesis searches for small failing ones. The long run is `python -m tests.fuzz`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One server for all attacks of a module, and what has to be true after each of them."""
+"""One server for all attacks of a module, and what must hold after each of them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.server import Athena
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Athena]:
-    """It waits a second for a request to come in."""
+    """It waits a second for a request to arrive."""
     data = tmp_path_factory.mktemp("hardening") / "athena-data"
     with Athena(data, "--handshake-timeout", "1") as athena:
         yield athena
         athena.stop()
-        check_log(athena.log())  # also what it had not written yet when a test looked
+        check_log(athena.log())  # including lines that were not yet written when a test checked
 
 
 @pytest.fixture
 def target(server: Athena) -> Iterator[Athena]:
-    """The server under attack. Afterwards it lives, a client that was connected all the while gets its push, no request
-    failed inside, and the log holds whole lines of the server's own and nothing else."""
+    """The server under attack. Afterwards it is alive, a client connected throughout gets its push, there was no
+    internal error, and the log contains only complete lines written by the server."""
     logged = server.log().rfind("\n") + 1
     with PythonSubscriber(server) as bystander:
         yield server

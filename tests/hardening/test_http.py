@@ -1,5 +1,5 @@
-"""Requests that no decent client sends: heads, framing, versions, addresses (RFC 9112). Each is refused with a 400 in
-the one shape of errors and the end of the connection, or is harmless; none is taken for two."""
+"""Requests that no well-behaved client sends: heads, framing, versions, addresses (RFC 9112). Each is refused with a
+400 in the common error shape and the end of the connection, or is harmless; none is parsed as two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLOSE = b"Connection: close\r\n"
 BODY = b'{"description":"d"}'
 """19 bytes."""
 SMUGGLED = request("DELETE", f"{NOTIFICATIONS}/purge", CLOSE)
-"""A request hidden behind another: answering it would be the smuggler's success."""
+"""A request hidden after another: a response to it would mean that smuggling works."""
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 END = b"0\r\n\r\n"
 
@@ -40,14 +40,14 @@ def test_a_header_line_of_70_kb_is_refused(target: Athena) -> None:
 
 
 def test_a_head_that_stops_is_cut(target: Athena) -> None:
-    """A byte more seconds later would find the connection closed: the deadline counts from the first byte."""
+    """Another byte seconds later would find the connection closed: the deadline counts from the first byte."""
     with tcp(target) as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: l")
         assert is_cut(sock)
 
 
 def test_a_small_head_behind_a_large_body_is_read(target: Athena) -> None:
-    """They come in one piece that is nearly as long as a head may be; then comes the rest."""
+    """They arrive in one piece that is nearly as long as a head may be; then the rest arrives."""
     head = request("GET", "/healthz", b"X-Long: " + b"y" * 8192 + b"\r\n" + CLOSE)
     with tcp(target) as sock:
         sock.sendall(request("POST", "/nowhere", b"Content-Length: 60000\r\n", b"x" * 60_000) + head[:2000])
@@ -82,21 +82,21 @@ SMUGGLING = {
 
 @pytest.mark.parametrize("line", [b"X-Flood: " + b"y" * 65_000 + b"\r\n", b"y" * 65_536], ids=["lines", "one line"])
 def test_trailers_without_end_are_cut(line: bytes, target: Athena) -> None:
-    """Long before they have filled the memory."""
+    """Long before they have filled memory."""
     with tcp(target) as sock:
         sock.sendall(request("POST", TXS, JSON + CHUNKED, b"1\r\n{\r\n0\r\nX-Flood: "))
         assert is_cut_in_a_flood(sock, line), "16 MB, and still no end"
 
 
 def test_a_trailer_is_no_header(target: Athena) -> None:
-    """A proxy in front may have looked at the headers, and not at what comes behind the body."""
+    """A proxy in front may have checked the headers, but not the trailers after the body."""
     body = b"13\r\n" + BODY + b"\r\n0\r\nContent-Type: text/plain\r\n\r\n"
     assert [reply.status for reply in exchange(target, request("POST", TXS, JSON + CHUNKED + CLOSE, body))] == [201]
 
 
 @pytest.mark.parametrize("name", SMUGGLING)
 def test_smuggling_is_refused(name: str, target: Athena) -> None:
-    """Whatever one reading makes of the body, the request behind it is not answered, and nothing is stored."""
+    """However the body is interpreted, the request after it is not answered, and nothing is stored."""
     before = position(target)
     (reply,) = exchange(target, request("POST", TXS, JSON + SMUGGLING[name], END + SMUGGLED))
     check_refusal(reply, 400)
@@ -115,7 +115,7 @@ def test_a_length_that_is_no_number_is_refused(length: str, target: Athena) -> N
 
 @pytest.mark.parametrize("length", [b"1048577", b"18446744073709551615"])
 def test_a_length_over_the_limit_is_refused_before_the_body_comes(length: bytes, target: Athena) -> None:
-    """Nobody waits for a body that will not be read."""
+    """The server does not wait for a body that it will not read."""
     headers = JSON + CLOSE + b"Content-Length: %s\r\n" % length
     (reply,) = exchange(target, request("POST", TXS, headers, BODY))
     check_refusal(reply, 400)
@@ -153,7 +153,8 @@ def test_a_million_chunks_of_a_byte_are_one_body(target: Athena) -> None:
 
 
 def test_answers_come_in_the_order_of_the_requests(target: Athena) -> None:
-    """What cannot be read does not get its answer before what could: the client would take it for the other's."""
+    """The error for unparsable data does not overtake an earlier response: the client would take it for that
+    response."""
     length = b"Content-Length: %d\r\n" % len(BODY)
     first, *rest = exchange(target, request("POST", TXS, JSON + length, BODY) + b"nonsense\r\n\r\n")
     assert first.status == 201, first
@@ -183,7 +184,7 @@ def test_a_body_that_breaks_behind_its_answer_gets_no_second_one(target: Athena)
 
 
 def test_behind_what_is_no_request_nothing_is_collected(target: Athena) -> None:
-    """Headers without end, while an answer before them is on its way."""
+    """Endless headers, while an earlier response is being sent."""
     pages = Path(f"/proc/{target.pid}/statm")
     before = int(pages.read_text().split()[1])
     with tcp(target) as sock:
@@ -195,7 +196,7 @@ def test_behind_what_is_no_request_nothing_is_collected(target: Athena) -> None:
 
 
 def all_of(sock: socket.socket) -> bytes:
-    """Until the other end closes."""
+    """Everything until the other end closes."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
@@ -274,7 +275,7 @@ def test_other_versions_are_refused(name: str, target: Athena) -> None:
 
 @pytest.mark.parametrize("upgrade", [b"h2c", b"TLS/1.2", b"websocket, h2c"])
 def test_a_refused_upgrade_does_nothing(upgrade: bytes, target: Athena) -> None:
-    """What is answered with 400 has not been done."""
+    """A request answered with 400 has not been carried out."""
     before = position(target)
     headers = b"Connection: Upgrade\r\nUpgrade: %s\r\n" % upgrade
     check_refusal(exchange(target, request("DELETE", f"{NOTIFICATIONS}/purge", headers))[0], 400)

@@ -1,8 +1,8 @@
-"""What an attack costs is given back: the server's own memory is flat however often it is repeated.
+"""The memory used by an attack is released: the server's own memory is flat however often it is repeated.
 
-Each attack is repeated `ROUNDS` times, again and again until that costs less than `BOUND`. What the first ones cost for
-good (caches, the allocator's reserve) is paid once; if each left its bytes or its objects behind, every turn would cost
-the same, and far more than `BOUND`.
+Each attack is repeated in turns of `ROUNDS` until a turn costs less than `BOUND`. The permanent cost of the first turns
+(caches, the allocator's reserve) is paid once; if each attack leaked its bytes or objects, every turn would cost the
+same, and far more than `BOUND`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ BOUND = 4 * 1024 * 1024
 """Bytes; 10 KiB a repetition."""
 
 AT_ONCE = 20
-"""Attacks that may be going on at a time: with all of them, what they cost at their height would count."""
+"""Concurrent attacks: with all of them at once, their peak memory would count."""
 
 JSON = b"Content-Type: application/json\r\nConnection: close\r\n"
 
 
 def send(data: bytes) -> Callable[[Athena], None]:
-    """Attack with a request, to its answer and the end of the connection."""
+    """Attack with a request, up to its response and the end of the connection."""
 
     def attack(athena: Athena) -> None:
         assert exchange(athena, data), "no answer"
@@ -41,7 +41,7 @@ def post(body: bytes) -> Callable[[Athena], None]:
 
 
 def frames(data: bytes) -> Callable[[Athena], None]:
-    """Attack with frames, to the close."""
+    """Attack with frames, up to the close."""
 
     def attack(athena: Athena) -> None:
         with RawWebSocket(athena) as client:
@@ -52,7 +52,7 @@ def frames(data: bytes) -> Callable[[Athena], None]:
 
 
 def leave(data: bytes) -> Callable[[Athena], None]:
-    """Attack by going away in the middle."""
+    """Attack by disconnecting in the middle."""
 
     def attack(athena: Athena) -> None:
         with tcp(athena) as sock:
@@ -106,6 +106,6 @@ def test_what_others_do_is_not_counted(start_athena: StartAthena) -> None:
 
 
 def settled_memory(athena: Athena) -> int:
-    """Memory once the server has seen all that was sent before: it answers connections in the order they came in."""
+    """Memory once the server has processed everything sent before: it answers connections in the order they arrived."""
     assert call(athena, "GET", "/healthz").status == 200
     return private_memory(athena)

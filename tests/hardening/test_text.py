@@ -1,4 +1,4 @@
-"""Text that would be something else in a log, a header, a query or a JSON document, and here stays text."""
+"""Text that has a meaning in a log, a header, a query or a JSON document must stay text."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_search_takes_everything_literally(text: str, target: Athena) -> None:
 
 @pytest.mark.parametrize("text", ["%00", "nothing%00", "%00nothing"])
 def test_a_search_with_nul_does_not_find_everything(text: str, target: Athena) -> None:
-    """For SQLite's LIKE it is the end of the pattern."""
+    """SQLite's LIKE treats it as the end of the pattern."""
     open_tx(target)
     check_error(call(target, "GET", f"{NOTIFICATIONS}?search={text}"), 400, field="search")
 
@@ -150,7 +150,7 @@ def test_a_number_of_a_million_digits_is_refused(
 
 
 def test_a_number_of_ten_million_digits_fails_its_line_alone(target: Athena) -> None:
-    """Bulks are read up to 16 MiB, so this one gets as far as the decoder."""
+    """Bulks are read up to 16 MiB, so this one reaches the decoder."""
     good = json.dumps({"op": "open", "tx_id": new_id(), "description": "d"}).encode()
     bad = b'{"op":"open","description":"d","on_step":' + DIGITS * 10 + b"}"
     results = ok(target, "POST", BULK, good + b"\n" + bad + b"\n" + good, NDJSON)["results"]
@@ -168,7 +168,7 @@ MEMBERS_TWICE: list[tuple[str, bytes, dict[str, Any]]] = [
 def test_of_a_member_given_twice_the_last_counts(
     name: str, body: bytes, stored: dict[str, Any], target: Athena
 ) -> None:
-    """RFC 8259 section 4 leaves it open; what is answered and what is stored must at least be the same."""
+    """RFC 8259 section 4 leaves it open; the response and the stored row must at least agree."""
     tx_id = new_id()
     answer = ok(target, "POST", TXS, body % tx_id.encode(), JSON)
     assert stored.items() <= answer.items()
@@ -176,7 +176,7 @@ def test_of_a_member_given_twice_the_last_counts(
 
 
 def test_both_of_a_member_given_twice_are_checked(target: Athena) -> None:
-    """Otherwise the first would be a place to hide something that another reader takes for the value."""
+    """Otherwise the first could hide something that another parser reads as the value."""
     check_error(call(target, "POST", TXS, b'{"description":7,"description":"d"}', JSON), 400, field="description")
 
 

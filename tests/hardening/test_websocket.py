@@ -1,4 +1,4 @@
-"""WebSocket handshakes and frames that are meant to harm (RFC 6455); what is merely wrong is in tests/e2e."""
+"""Malicious WebSocket handshakes and frames (RFC 6455); merely invalid ones are in tests/e2e."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def handshake(
 
 
 def refusal(athena: Athena, sent: bytes, *statuses: int) -> Reply:
-    """The one answer, which is no switch of protocols."""
+    """The only response, which must not be a switch of protocols."""
     (reply,) = exchange(athena, sent)
     assert reply.status in statuses, reply
     return reply
@@ -120,7 +120,7 @@ def test_a_handshake_with_a_body_is_refused(name: str, target: Athena) -> None:
 
 
 def test_a_request_behind_a_handshake_is_not_answered(target: Athena) -> None:
-    """It is taken for frames, and closed as such."""
+    """It is read as frames, and closed as invalid."""
     with tcp(target) as sock:
         sock.sendall(handshake() + request("GET", "/healthz", b"Connection: close\r\n"))
         received = b""
@@ -131,7 +131,8 @@ def test_a_request_behind_a_handshake_is_not_answered(target: Athena) -> None:
 
 
 def test_a_handshake_behind_a_request_without_an_answer_is_not_taken(target: Athena) -> None:
-    """Both would be written to the same connection: the request gets the whole of its answer, then it is over."""
+    """Both would be written to the same connection: the request gets its complete response, then the connection
+    ends."""
     (reply,) = exchange(target, request("GET", f"{CHANGES}?wait=1") + handshake())
     assert reply.status == 200, reply
     assert reply.json["messages"] == []
@@ -213,7 +214,7 @@ def test_harmful_frames_are_closed(name: str, target: Athena) -> None:
     ("form", "length"), [(2, 2), (2, 125), (8, 2), (8, 125), (8, 65535)], ids=lambda number: str(number)
 )
 def test_a_length_in_more_bytes_than_it_needs_does_not_confuse(form: int, length: int, target: Athena) -> None:
-    """RFC 6455 section 5.2 wants the shortest; whether it is closed or read, nothing is read in two ways."""
+    """RFC 6455 section 5.2 requires the shortest; whether it is closed or read, there is only one interpretation."""
     payload = b"a" * length
     with RawWebSocket(target) as client:
         client.send_quietly(header(FIN | TEXT, length, form, bytes(4)) + payload + frame(PING, b"after"))
@@ -242,7 +243,7 @@ def test_a_flood_is_closed(name: str, target: Athena) -> None:
 
 
 def test_a_flood_hinders_nobody(target: Athena) -> None:
-    """What others are told in the middle of it is told them."""
+    """Messages for other clients in the middle of it reach them."""
     with RawWebSocket(target) as listener, RawWebSocket(target) as flooder:
         for _ in range(20):
             flooder.send_quietly(frame(PING, b"x" * 125) * 500)

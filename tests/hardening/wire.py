@@ -1,4 +1,4 @@
-"""HTTP by hand, for requests that no library would send, and a look inside the server that gets them."""
+"""Handwritten HTTP, for requests that no library would send, and inspection of the server that receives them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.server import Athena
 LOG_LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ((DEBUG|INFO|WARNING) [\w.]+: |ACCESS .* \d{3} [\d.]+ms\Z)"
 )
-"""What every line of the log is, unless something went wrong."""
+"""The format of every log line, unless something went wrong."""
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -36,17 +36,17 @@ def request(method: str, path: str | bytes, headers: bytes = b"", body: bytes = 
 
 
 def exchange(athena: Athena, data: bytes) -> list[Reply]:
-    """Send `data` and read to the end of the connection -> the answers.
+    """Send `data` and read to the end of the connection -> the responses.
 
-    Whoever expects the server to keep the connection asks it to close it, by `Connection: close` in the last request.
-    Fails when the server does neither.
+    A caller that expects the server to keep the connection open must send `Connection: close` in the last request.
+    Fails when the connection does not end.
     """
     received = b""
     with tcp(athena) as sock:
         try:
             sock.sendall(data)
         except OSError:
-            pass  # answered and closed early
+            pass  # the server answered and closed early
         try:
             while piece := sock.recv(65536):
                 received += piece
@@ -56,7 +56,7 @@ def exchange(athena: Athena, data: bytes) -> list[Reply]:
 
 
 def replies(data: bytes) -> list[Reply]:
-    """Answers back to back, each with a Content-Length (an interim one has no body)."""
+    """Consecutive responses, each with a Content-Length (an interim one has no body)."""
     found = []
     while data:
         head, separator, data = data.partition(b"\r\n\r\n")
@@ -71,7 +71,7 @@ def replies(data: bytes) -> list[Reply]:
 
 
 def check_refusal(reply: Reply, status: int) -> None:
-    """The documented shape of an error, from whichever layer it comes."""
+    """Check the documented shape of an error, from whichever layer it comes."""
     assert reply.status == status, reply
     assert b"content-type: application/json" in reply.headers.lower(), reply
     body = reply.json
@@ -82,14 +82,14 @@ def check_refusal(reply: Reply, status: int) -> None:
 
 
 def check_log(text: str) -> None:
-    """Nothing failed, each line is one of the server's own, and no control character of a client's got into it."""
+    """Nothing failed, each line was written by the server, and contains no control characters from a client."""
     for line in text.split("\n")[:-1]:
         assert LOG_LINE.match(line), f"not a line of the server's, or an error: {line!r}\n{text[-3000:]}"
         assert not CONTROL.search(line), f"a control character: {line!r}"
 
 
 def private_memory(athena: Athena) -> int:
-    """Bytes that the server has written: heap and stacks, and what it changed of mapped files.
+    """Bytes that the server has written: heap and stacks, and modified pages of mapped files.
 
     Pages that it has only read, such as Python's code, are not counted. They are "private", too, while no other process
     maps them: 5 MiB that come and go with other servers on the machine.

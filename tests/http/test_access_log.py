@@ -1,4 +1,4 @@
-"""More lines than can wait; what a line holds is tested in tests/access/test_logs.py."""
+"""More lines than the queue holds; a line's content is tested in tests/access/test_logs.py."""
 
 from __future__ import annotations
 

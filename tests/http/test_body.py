@@ -73,7 +73,7 @@ def test_it_is_said_what_may_be_there(decoder: Any, body: str, sentence: str) ->
 
 
 def test_nothing_is_kept_of_names_that_nobody_knows() -> None:
-    """They are the sender's, as many and as long as that one likes."""
+    """The client chooses them, in any number and length."""
     known = _choices.cache_info().currsize
     for number in range(100):
         with pytest.raises(InvalidField):

@@ -1,4 +1,4 @@
-"""Bulks are read and answered all at once; that gives what a look at each line gives."""
+"""Bulks are read and answered as a whole, with the same results as line by line."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_blank_lines_are_none_and_do_not_count() -> None:
     assert (len(lines), bad) == (6_000, {})
 
 
-HUGE = {  # what it begins with, what fills it, what it ends with
+HUGE = {  # beginning, filling, end
     "newlines": (b"", b"\n", b""),
     "zeros": (b"[", b"0,", b"0]"),
     "nesting": (b"[", b"[[]],", b"0]"),
@@ -109,7 +109,7 @@ HUGE = {  # what it begins with, what fills it, what it ends with
 
 @pytest.mark.parametrize(("begin", "fill", "end"), HUGE.values(), ids=HUGE)
 def test_what_is_huge_and_bad_is_refused_without_being_made(begin: bytes, fill: bytes, end: bytes) -> None:
-    """A byte of it may stand for an object of fifty."""
+    """One byte of it may become an object of fifty."""
     raw = begin + fill * (BULK_BYTES // len(fill)) + end
     tracemalloc.start()
     try:

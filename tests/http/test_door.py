@@ -1,4 +1,4 @@
-"""What the front door lets in by itself is just what an HTTP parser would have made of it."""
+"""What the front door parses by itself equals the result of an HTTP parser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def head(*lines: bytes, request: bytes = b"GET /?after=e.1 HTTP/1.1") -> bytes:
 
 
 class Parsed:
-    """What httptools calls back with."""
+    """The data from httptools' callbacks."""
 
     def __init__(self, data: bytes) -> None:
         self.url = b""
@@ -111,7 +111,7 @@ def test_what_is_read_is_what_a_parser_reads(ordinary: list[bytes], more: list[b
     found = read_handshake(raw)
     if found is not None:
         parsed = Parsed(raw)
-        # The parser leaves a tab at the end of a value, which is none of it (RFC 9110, section 5.5).
+        # The parser leaves a tab at the end of a value, which is not part of it (RFC 9110, section 5.5).
         assert found == (parsed.url.decode(), [(name, value.strip(b" \t")) for name, value in parsed.headers])
         assert parsed.parser.get_method() == b"GET"
         assert parsed.parser.get_http_version() == "1.1"

@@ -1,4 +1,4 @@
-"""An edit is answered in the same bytes by the short way as by the way of all requests."""
+"""An edit gets the same response bytes on the fast path as on the ordinary path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def put(tx_id: str, wish: Any, *lines: str, prefix: str = API, host: str = "127.
 
 
 class Answers:
-    """What comes on a connection, an answer at a time and without the dates."""
+    """The responses on a connection, one at a time and without their dates."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._received = sock.makefile("rb")
@@ -43,19 +43,19 @@ class Answers:
 
 
 def answer(sock: socket.socket) -> bytes:
-    """The only answer on its way."""
+    """The only pending response."""
     return Answers(sock).next()
 
 
 def express(athena: Athena) -> int:
-    """How many edits have gone the short way."""
+    """The number of edits that took the fast path."""
     found = re.search(r"^athena_express_edits_total (\d+)", str(athena.request("GET", "/metrics")[1]), re.MULTILINE)
     assert found
     return int(found[1])
 
 
 def both_ways(athena: Athena, first: bytes, second: bytes) -> tuple[bytes, bytes, int]:
-    """The answers to `first` in one piece and to `second` in two, and how many of them went the short way."""
+    """The responses to `first` in one piece and to `second` in two, and how many of them took the fast path."""
     before = express(athena)
     with tcp(athena) as sock:
         sock.sendall(first)
@@ -67,7 +67,7 @@ def both_ways(athena: Athena, first: bytes, second: bytes) -> tuple[bytes, bytes
 
 
 def let_it_read(athena: Athena) -> None:
-    """What was sent before was read when somebody has been answered who asked later."""
+    """Earlier data has been read once a later request on another connection has been answered."""
     assert athena.request("GET", "/healthz")[0] == 200
 
 
@@ -164,7 +164,7 @@ def test_ordinary_variations_go_the_short_way(shared: Athena) -> None:
 
 
 def test_requests_behind_an_edit_are_answered_in_order(shared: Athena) -> None:
-    """The edit has yet to be committed when they come: they wait for it."""
+    """The edit is not committed yet when they arrive: they wait for it."""
     read = f"GET {TXS}/a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     before = express(shared)
     with tcp(shared) as sock:
@@ -229,7 +229,8 @@ def test_an_edit_while_athena_stops_is_answered_and_its_connection_ends(tmp_path
 
 
 def test_a_key_is_asked_for_at_every_edit(tmp_path: Path) -> None:
-    """The first edit with a key goes the long way, which proves it; one that is revoked or may not report, too."""
+    """The first edit with a key takes the ordinary path, which verifies it; so does one whose key is revoked or may not
+    report."""
     with Guarded(tmp_path / "athena-data", "--access-log", "on") as athena:
         reporter, viewer = (f"Authorization: Bearer {athena.keys[role]}" for role in ("reporter", "viewer"))
         opened = json.dumps({"tx_id": "a", "description": "Deploy"}).encode()

@@ -15,7 +15,7 @@ BODY = b'{"status":"success"}'
 def asked(
     *keys: str, who: Identity = NOBODY, method: str = "PUT", path: str = "/api/v3/webhooks/txs/x", body: bytes = BODY
 ) -> IdempotencyKey | None:
-    """The key of a request with these headers `Idempotency-Key`."""
+    """The key of a request with these `Idempotency-Key` headers."""
     headers = [(b"host", b"x"), *((b"idempotency-key", key.encode("latin-1")) for key in keys)]
     scope = {"type": "http", "method": method, "path": path, "headers": headers, IDENTITY: who}
     return key_of(Request(scope), body)

@@ -42,7 +42,8 @@ def test_the_limits_are_the_ones_that_are_enforced() -> None:
 
 
 def test_patterns_are_those_of_json_schema() -> None:
-    """ECMA-262 knows no backslash-Z; the end of the text is `$`, which in Python is before a last line break, too."""
+    """ECMA-262 has no backslash-Z; the end of the text is `$`, which in Python also matches before a final line
+    break."""
     described = json.dumps(document())
     assert described.count('"pattern": "') > 10
     assert "\\\\Z" not in described

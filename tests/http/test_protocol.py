@@ -1,4 +1,4 @@
-"""What a request, and a connection, leaves behind when it is over."""
+"""What remains of a request, and of a connection, after its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from athena.http.unread import UnreadAnswers
 
 
 class Written:
-    """A transport that only remembers."""
+    """A transport that only records."""
 
     def __init__(self) -> None:
         self.answered = asyncio.Event()
@@ -43,7 +43,7 @@ class Written:
 
 
 class NoneOrdinary:
-    """A fast path that nothing takes."""
+    """A fast path that accepts nothing."""
 
     def try_submit(self, data: bytes, connection: Any) -> None:
         pass
@@ -60,7 +60,7 @@ async def at_once(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("app", [nothing, at_once])
 def test_a_request_that_is_answered_is_gone_without_the_garbage_collector(app: Any) -> None:
-    """At 2,000 edits a second the collector would have 30,000 objects a second to find, and everybody waits for it."""
+    """At 2,000 edits a second the collector would have 30,000 objects a second to find, stalling all clients."""
 
     async def scenario() -> None:
         config = uvicorn.Config(app, log_config=None, lifespan="off")

@@ -1,4 +1,4 @@
-"""The checks of /readyz on a store that does what the test says; the real server is in tests/e2e/test_readiness.py."""
+"""The checks of /readyz on a store controlled by the test; the real server is tested in tests/e2e/test_readiness.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPEN = Command("a", Open(description="d"))
 
 
 class Moody(MemoryStore):
-    """A store that counts its probes, refuses them while it is `full`, and holds them up while `may_go` is not set."""
+    """A store that counts its probes, refuses them while it is `full`, and blocks them while `may_go` is not set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ def test_a_store_that_takes_nothing_is_not_ready_until_it_does(run: Run, monkeyp
             await ready.answer()
         assert not caught.value.data["checks"].store.ok
         assert caught.value.data["checks"].disk.ok
-        with pytest.raises(NotReady):  # at once again: the first try counts for both
+        with pytest.raises(NotReady):  # at once again: the first attempt counts for both
             await ready.answer()
         assert world.store.probes == 1
         world.store.full = False

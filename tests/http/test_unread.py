@@ -1,4 +1,4 @@
-"""Which of the connections with unread answers are cut off when all of them together hold too much."""
+"""Which connections with unread responses are cut off when all of them together hold too much."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from athena.http.unread import AT_ALL, LOOK_SECONDS, STILL_SECONDS, UnreadAnswer
 
 
 class Answer:
-    """A transport on a real connection, whose other end takes what it is sent at once; `size` bytes wait here."""
+    """A transport on a real connection, whose other end reads data at once; `size` bytes wait here."""
 
     def __init__(self, size: int, ours: socket.socket, theirs: socket.socket) -> None:
         self.size = size
@@ -22,7 +22,7 @@ class Answer:
         self._theirs = theirs
 
     def take(self) -> None:
-        """Its peer reads on."""
+        """Its peer reads more."""
         self._ours.sendall(b"x")
         assert self._theirs.recv(1)
 
@@ -37,7 +37,7 @@ class Answer:
 
 
 class Clients:
-    """Makes them, and adds their answers to an `UnreadAnswers` of 100 bytes."""
+    """Creates clients, and adds their responses to an `UnreadAnswers` of 100 bytes."""
 
     def __init__(self, open_: ExitStack) -> None:
         self.now = 0.0
@@ -87,7 +87,7 @@ def test_who_has_taken_nothing_for_the_longest_time_is_cut(clients: Clients) -> 
 
 
 def test_who_has_just_read_is_not_cut(clients: Clients) -> None:
-    """All ask at once: none of them had time to take anything."""
+    """All send requests at once: none of them had time to read anything."""
     answers = clients.add(40, 40, 40, 40)
     clients.now += STILL_SECONDS - LOOK_SECONDS
     for answer in answers:
@@ -104,7 +104,7 @@ def test_at_four_times_the_bound_somebody_goes(clients: Clients) -> None:
 
 
 def test_the_newest_is_never_cut_for_itself(clients: Clients) -> None:
-    """It may be larger than all bounds, and has had no time to be read."""
+    """It may exceed every bound, and there was no time to read it."""
     (reads,) = clients.add(40)
     (large,) = clients.add(1000)
     assert cut(reads, large) == [True, False]

@@ -1,4 +1,4 @@
-"""Whoever says nothing for too long is told so, in time, and nobody else is."""
+"""A connection that is silent for too long is ended on time, and no other one is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS = 10.0
 
 
 class Silent:
-    """A connection; when it was ended, by the loop's clock."""
+    """A connection; records when it was ended, by the loop's clock."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -24,7 +24,7 @@ class Silent:
 
 
 class Loop:
-    """A clock that jumps to the next timer, of which there is never more than one."""
+    """A clock that jumps to the next timer; there is never more than one."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -47,7 +47,7 @@ class Loop:
 
 
 def arrive(count: int, apart: float) -> tuple[Loop, TimeoutQueue, list[tuple[Silent, float]]]:
-    """`count` connections, so many seconds apart -> each, and when its time is over."""
+    """`count` connections, `apart` seconds apart -> each, and when its time is over."""
     loop, waiting = Loop(), TimeoutQueue(SECONDS)
     due = []
     for _ in range(count):

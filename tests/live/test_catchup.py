@@ -1,4 +1,4 @@
-"""Pages of the store's latest states for readers that are behind: shared, and never more than so many bytes of them."""
+"""Pages of the store's latest states for readers that lag behind: shared, and bounded in bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from athena.store.memory import MemoryStore
 
 
 class Joining:
-    """An encoding that knows how often it was asked."""
+    """An encoding that counts its calls."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -91,7 +91,7 @@ def test_what_is_used_stays_and_what_is_put_again_counts_once() -> None:
 
 
 def test_pages_without_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One transaction that was edited often: all positions but the last lead to nothing that is left."""
+    """One transaction that was edited often: no row is left for any position but the last."""
     monkeypatch.setattr(catchup, "PAGES_BYTES", 20_000)
 
     async def main() -> None:
@@ -99,7 +99,7 @@ def test_pages_without_rows_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> 
         await store.write([Command("a", Open(description="d"))], 1000)
         edits = [Command("a", Edit(status="pending", athena_msg=str(number))) for number in range(100 * PAGE_ROWS)]
         await store.write(edits, 1000)
-        pages = Catchup(store, lambda: 1)  # the push has not come that far: nothing is told
+        pages = Catchup(store, lambda: 1)  # the push has not come that far: nothing is sent
         for begin in range(0, 100 * PAGE_ROWS, PAGE_ROWS):
             assert not (await pages.page(begin)).entries
         assert len(pages._pages._kept) <= 40

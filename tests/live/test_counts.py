@@ -13,7 +13,7 @@ from athena.live.flush import SLICE_CLIENTS
 
 
 class Forever:
-    """A permit until the test ends it."""
+    """A permit that lasts until the test ends it."""
 
     over = False
 

@@ -1,4 +1,4 @@
-"""The hub with clients that only remember what they were given: without sockets, every order of events can be made."""
+"""The hub with clients that only record what they receive: without sockets, every order of events can be produced."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from athena.store.memory import MemoryStore
 
 
 def spaced(epoch: str, entries: list[Encoded]) -> bytes:
-    """Another way to say the same."""
+    """A second encoding of the same messages."""
     return b"  " + json_array(epoch, entries)
 
 
 class Recorder:
-    """A client that pauses when the test says so."""
+    """A client that pauses when the test tells it to."""
 
     def __init__(self, hub: Hub, encoding: Encoding = json_array) -> None:
         self.hub = hub
@@ -115,7 +115,7 @@ class World:
 
 
 _running: World | None = None
-"""The world of the test that runs."""
+"""The world of the running test."""
 
 
 def live(scenario: Callable[[World], Awaitable[None]], tail_bytes: int = 10**6, slow: float = 60.0) -> None:
@@ -130,10 +130,10 @@ def live(scenario: Callable[[World], Awaitable[None]], tail_bytes: int = 10**6, 
 
 
 async def settle(rounds: int = 50) -> None:
-    """Until everything has had its turn, and nothing is left to be written: a flush may have to rest before."""
+    """Run until every task has had its turn and nothing is left to be written: a flush may have to pause first."""
     for _ in range(rounds):
         await asyncio.sleep(0)
-    while _running is not None and _running.hub.flush.going:  # noqa: ASYNC110 — bounded by the rest
+    while _running is not None and _running.hub.flush.going:  # noqa: ASYNC110 — bounded by the pause
         await asyncio.sleep(0.001)
 
 
@@ -218,7 +218,8 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
 
 
 def test_a_flush_waits_until_the_loop_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock here goes on with what is sent, and with what others do in between, however fast the machine is."""
+    """The clock here advances with the data sent and with other work in between, independently of the machine's
+    speed."""
     moment, work = 0.0, 0.0
     looks: list[float] = []
     send = Recorder.send
@@ -292,7 +293,7 @@ def test_a_flush_waits_until_the_loop_has_time(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_clients_in_one_slice_may_be_anywhere() -> None:
-    """The short way for clients at the same place is taken by nobody who is elsewhere, or speaks another encoding."""
+    """The shortcut for clients at the same position is not used for other positions or encodings."""
 
     async def scenario(world: World) -> None:
         clients = [world.attach(encoding=spaced if number % 2 else json_array) for number in range(30)]
@@ -332,7 +333,7 @@ def test_a_client_that_cannot_be_written_to_is_cut_off_and_the_others_go_on() ->
 
 
 def test_a_client_that_cannot_even_be_cut_off_ends_no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that were written to together with it are cut off, since nobody knows what they have got."""
+    """Clients written to together with it are cut off, since it is unknown what they have received."""
     monkeypatch.setattr("athena.live.flush.SLICE_SECONDS", 10.0)  # all in one slice, however slow this machine is
 
     class Defect(Recorder):
@@ -492,7 +493,7 @@ def test_behind_the_tail_it_gets_the_latest_states_from_the_store() -> None:
 
 
 class SlowHistory(MemoryStore):
-    """Answers when the test lets it."""
+    """Answers when the test allows it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -526,7 +527,7 @@ def test_a_replay_that_is_paused_and_drained_while_the_store_is_read_goes_on_onc
 
 
 def test_a_replay_that_fails_costs_its_client_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
-    """Left open, it would hear nothing more, and nobody would know."""
+    """Left open, it would silently receive nothing more."""
 
     class Defective(MemoryStore):
         async def changed_since(self, seq: int, limit: int) -> Changed:
@@ -677,7 +678,7 @@ def test_whatever_happens_folded_states_equal_the_store_and_cursors_only_rise(se
             client.pause_after = None
             if client.paused:
                 client.drain()
-        for _ in range(4):  # replays end in a flush, and that in a rest
+        for _ in range(4):  # replays end in a flush, which ends in a pause
             await settle(200)
         rows = {row.id: row.seq for row in (await world.store.changed_since(0, 10**6))[0]}
         for client in clients:

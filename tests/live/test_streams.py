@@ -1,4 +1,4 @@
-"""The readers that ask take turns, so that nobody else waits until all of them have written."""
+"""Pull-based readers take turns, so that other work does not wait until all of them have written."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_what_is_put_back_at_the_start_is_bounded_too() -> None:
 
 
 def test_what_is_put_back_begins_where_it_is_told_however_much_does_not_fit() -> None:
-    """Between the rows there may be some that are gone: of them nothing can be told."""
+    """Rows in between may be gone: there is nothing to send for them."""
     tail = Tail(Position("e", 100), 100)
     tail.preload(90, [entry(seq) for seq in range(1, 41)])
     assert (tail.start, tail.covers(89), tail.covers(90)) == (90, False, True)
@@ -260,7 +260,7 @@ def test_a_chunk_is_the_same_whoever_asks_first(after: int) -> None:
 
 
 def test_where_nothing_is_left_a_reader_goes_to_the_end() -> None:
-    """After a purge and a restart: `start` is far back, and no row is there."""
+    """After a purge and a restart: `start` is far back, and there are no rows."""
     tail = tail_at(7)
     tail.preload(0, [])
     assert tail.covers(3)

@@ -1,4 +1,4 @@
-"""Keep-alive of the protocol class, with a transport that only remembers: framing is in tests/conformance, the rest in
+"""Keep-alive of the protocol class, with a transport that only records: framing is in tests/conformance, the rest in
 tests/e2e."""
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_a_peer_that_answers_no_ping_is_gone_and_one_that_says_anything_is_not()
 
 
 def test_a_slow_client_is_left_to_the_policy_for_slow_clients() -> None:
-    """It cannot answer a ping that waits behind what it has not read."""
+    """It cannot answer a ping queued after data that it has not read."""
 
     async def main() -> None:
         client, wire, start = await connected()

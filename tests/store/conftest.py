@@ -1,4 +1,4 @@
-"""What the suites that every engine has to pass are run on."""
+"""Fixtures for the suites that every engine must pass."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run = Callable[[Scenario], None]
 
 
 async def deadlines(store: Store, limit: int = 1000) -> dict[str, int]:
-    """Until when active transactions have time, ms. None is looked at later than that."""
+    """The deadlines of active transactions, ms. None is checked later than that."""
     found = await store.deadlines(limit)
     assert all(one.look_at <= one.deadline for one in found)
     assert [one.look_at for one in found] == sorted(one.look_at for one in found)
@@ -26,7 +26,7 @@ async def deadlines(store: Store, limit: int = 1000) -> dict[str, int]:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Plays a scenario on an empty store; the test runs once for each engine."""
+    """Runs a scenario on an empty store; the test runs once for each engine."""
 
     def with_store(scenario: Scenario) -> None:
         async def main() -> None:

@@ -1,4 +1,4 @@
-"""How the clock was set, and what moves with it: kept by every engine."""
+"""The clock's setting, and what moves with it: kept by every engine."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_what_was_looked_at_too_early_is_looked_at_at_its_deadline(run: Run) -> 
             postponed += some
         found = await store.deadlines(99)
         assert all(one.look_at == one.deadline for one in found if one.look_at <= 1103)
-        assert postponed in (0, 4)  # in an engine that looks at deadlines alone none is
+        assert postponed in (0, 4)  # an engine that uses only deadlines postpones none
         assert (await store.position(), await deadlines(store)) == (position, left)
 
     run(scenario)

@@ -1,4 +1,5 @@
-"""Requests with a key: done once, told the same each time. By every engine; what is SQLite's own is at the end."""
+"""Requests with a key: carried out once, the same response each time. For every engine; SQLite's own tests are at the
+end."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def key(name: str, request: str = "the first request") -> IdempotencyKey:
 
 
 def shown(outcomes: Sequence[Outcome]) -> bytes:
-    """An answer that tells what was done, as the ones over HTTP do."""
+    """A response that says what was done, as those over HTTP do."""
     ids = []
     for outcome in outcomes:
         if isinstance(outcome, Conflict | NotFound):
@@ -65,7 +66,7 @@ def test_a_write_that_raises_leaves_nothing(run: Run) -> None:
 
 
 def test_what_has_a_key_and_what_has_none_is_done_in_order(run: Run) -> None:
-    """They may be in one commit, each of them built on what came before it."""
+    """They may be in one commit, each building on the previous ones."""
 
     async def scenario(store: Store) -> None:
         opening, editing = Command("t", Open(description="d")), Command("t", Edit(status="pending", on_step=1))
@@ -201,7 +202,7 @@ def test_receipts_are_there_after_opening_again(tmp_path: Path) -> None:
 
 
 def test_a_failed_commit_leaves_neither_the_change_nor_the_receipt(tmp_path: Path) -> None:
-    """A hook of SQLite's own makes a real commit fail; no part of Athena is replaced."""
+    """A SQLite hook makes a real commit fail; no part of Athena is replaced."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)

@@ -79,7 +79,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
 
 
 def test_whoever_is_cancelled_during_a_commit_leaves_the_store_to_the_next(tmp_path: Path) -> None:
-    """The thread has the connection until the disk has answered; only then may others go on with it."""
+    """The thread owns the connection until the disk has answered; only then may others use it."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -181,7 +181,7 @@ def test_a_failed_migration_leaves_the_database_as_it_was(monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("moment", ["statement", "commit"])
 def test_a_failed_commit_stores_nothing_and_the_next_one_works(tmp_path: Path, moment: str) -> None:
-    """A hook of SQLite's own makes a real commit fail; no part of Athena is replaced."""
+    """A SQLite hook makes a real commit fail; no part of Athena is replaced."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -238,7 +238,7 @@ def test_the_files_are_what_a_backup_of_a_stopped_athena_needs(tmp_path: Path) -
 
 
 def test_the_tally_is_what_counting_would_tell(tmp_path: Path) -> None:
-    """After everything that moves a row in the order: opening, finishing, archiving, coming back by an edit."""
+    """After every operation that moves a row in the order: opening, finishing, archiving, returning by an edit."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -352,7 +352,7 @@ def test_searches_hold_up_neither_pages_nor_what_athena_needs(tmp_path: Path, mo
 
 
 def test_a_log_without_its_database_is_left_alone(tmp_path: Path) -> None:
-    """What was committed last is in the log alone, and SQLite would remove it beside an empty database."""
+    """The last commits are only in the log, and SQLite would remove it beside an empty database."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path / "running")
@@ -371,7 +371,7 @@ def test_a_log_without_its_database_is_left_alone(tmp_path: Path) -> None:
 
 
 async def noted(directory: Path, count: int) -> None:
-    """A history of so many notices."""
+    """A history of `count` notices."""
     store = SqliteStore(directory)
     for number in range(count):
         await store.write([Command(f"n-{number}", Notice(status="success", message="told"))], 1000 + number)
@@ -392,7 +392,7 @@ def test_histories_that_are_put_aside_within_a_second_are_all_kept(tmp_path: Pat
 def test_a_restore_that_is_interrupted_leaves_the_history_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """As a power cut would at that moment. A server that was killed has left commits in the log alone."""
+    """As a power cut would at that moment. A killed server has left commits only in the log."""
     asyncio.run(noted(tmp_path / "other", 3))
     back_up(tmp_path / "other", tmp_path / "copy")
 
@@ -425,7 +425,7 @@ def test_a_restore_that_is_interrupted_leaves_the_history_that_was_there(
 
 
 def test_what_is_known_of_active_transactions_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that came to be known last, by an edit or a look-up."""
+    """The most recently cached ones stay, whether by an edit or a look-up."""
     monkeypatch.setattr("athena.store.sqlite.CACHED_STATES", 10)
 
     async def main() -> None:
@@ -466,7 +466,7 @@ def test_the_position_outlives_rows_and_restarts(tmp_path: Path) -> None:
 
 
 def test_the_log_gets_its_full_size_and_loses_nothing(tmp_path: Path) -> None:
-    """Behind what was committed there are zeros then: also when the process is killed, and the log read by another."""
+    """Zeros then follow the commits: even when the process is killed, and another one reads the log."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)

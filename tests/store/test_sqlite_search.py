@@ -1,4 +1,4 @@
-"""The search index may be absent, behind, or stale: the answer is that of a store that looks at every row."""
+"""The search index may be absent, lagging, or stale: the result is that of a store that checks every row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def commands(rng: random.Random, number: int, now: int) -> list[Command]:
-    """What may happen at one moment: something is opened, ends, is archived, or is told late."""
+    """Possible events at one moment: something is opened, ends, is archived, or is reported late."""
     name = f"t-{number}"
     text = " ".join(rng.choices(WORDS, k=3))
     if rng.random() < 0.25:
@@ -101,7 +101,7 @@ def test_blocks_are_made_of_settled_rows_alone_and_go_with_a_purge(tmp_path: Pat
 
 
 def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
-    """What an archived row says, and when, is what it was."""
+    """An archived row keeps its texts and its times."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)
@@ -119,7 +119,7 @@ def test_archiving_leaves_the_blocks_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_came_from_the_past_is_found_after_its_neighbours_are_gone(tmp_path: Path) -> None:
-    """Retention keeps what came not long ago, wherever it stands in the order: blocks around it go, and it stays."""
+    """Retention keeps recently added rows, wherever they are in the order: the blocks around them go, and they stay."""
 
     async def main() -> None:
         store = SqliteStore(tmp_path)

@@ -1,4 +1,4 @@
-"""A machine's two clocks, for tests: the wall clock, which anybody may set, and the ticks, which nobody can."""
+"""A machine's two clocks, for tests: the wall clock, which can be set, and the ticks, which cannot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ START = 1_800_000_000_000
 
 
 class Machine:
-    """`passes` is time going by; `put` sets the wall clock alone; `boot` is a new start after so long."""
+    """`passes` lets time pass; `put` sets only the wall clock; `boot` restarts the machine after a given time."""
 
     def __init__(self) -> None:
         self.run = 1
@@ -19,7 +19,7 @@ class Machine:
         self._ticks = 5_000 * MS
 
     def clock(self) -> Clock:
-        """What a process that starts now has."""
+        """The clock of a process that starts now."""
         return Clock(self.wall_ns, lambda: self._ticks, f"run {self.run}")
 
     def wall_ns(self) -> int:
@@ -35,7 +35,7 @@ class Machine:
         self._wall += 0 if self.frozen else int(ms * MS)
 
     def put(self, by: int) -> None:
-        """Forward by so many ms, or back."""
+        """Move it forward by `by` ms, or back."""
         self._wall += by * MS
 
     def boot(self, after: int) -> None:

@@ -1,9 +1,9 @@
-"""A real Athena for tests: `athena serve` as a process of its own, on a free port, with a data directory of its own.
+"""A real Athena for tests: `athena serve` as a separate process, on a free port, with its own data directory.
 
     def test_something(athena: Athena) -> None:
         status, answer = athena.request("PUT", "/api/v3/webhooks/txs/x", {"status": "success"})
 
-Nothing here waits by sleeping: a server is up when it says so on its standard output.
+Nothing here waits by sleeping: a server is up when it reports so on its standard output.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ATHENA = str(Path(sys.executable).with_name("athena"))
 """The installed command of the environment that runs the tests."""
 
 PATIENCE = 30.0
-"""Seconds after which a test gives up on something that ought to take a fraction of one; a wide margin for busy CI."""
+"""Seconds after which a test gives up on something that should take a fraction of one; a wide margin for busy CI."""
 
 ANNOUNCEMENT = "Athena is listening on "
 
@@ -45,9 +45,9 @@ def environment(**variables: str) -> dict[str, str]:
 class Athena:
     """One server, which can be stopped, killed and started again on the same data and port.
 
-    Use it as a context manager (or by the fixtures `athena` and `start_athena`): leaving it kills what still runs.
-    `flags` are further arguments of `athena serve`. Without `--auth` among them there is no access control: most tests
-    are about something else. What the server logs is in `log_file`, over all restarts.
+    Use it as a context manager (or through the fixtures `athena` and `start_athena`): leaving it kills a running
+    server. `flags` are further arguments of `athena serve`. Without `--auth` among them there is no access control:
+    most tests are about something else. What the server logs is in `log_file`, over all restarts.
     """
 
     def __init__(self, data: Path, *flags: str, port: int = 0, variables: Mapping[str, str] | None = None) -> None:
@@ -111,7 +111,7 @@ class Athena:
         return self.start()
 
     def ended(self) -> int:
-        """Wait until the server ends by itself -> its exit status."""
+        """Wait until the server exits by itself -> its exit status."""
         return self._running().wait(PATIENCE)
 
     @property
@@ -123,7 +123,7 @@ class Athena:
         return self._process is not None and self._process.poll() is None
 
     def log(self) -> str:
-        """What the server wrote to stderr so far."""
+        """What the server has written to stderr so far."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     # ---- talking to it -------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class Athena:
 
     @property
     def ws_url(self) -> str:
-        """Where the WebSocket endpoint is; append `?after=…` to resume."""
+        """The URL of the WebSocket endpoint; append `?after=…` to resume."""
         return f"ws://127.0.0.1:{self.port}/api/v3/notifications/live"
 
     def request(
@@ -189,7 +189,7 @@ class Athena:
 
     @staticmethod
     def _read_stdout(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
-        """Read all that the server prints, for as long as it lives, so that it never blocks on a full pipe."""
+        """Read everything that the server prints while it lives, so that it never blocks on a full pipe."""
         assert process.stdout is not None
         for line in process.stdout:
             lines.put(line.decode(errors="replace").rstrip("\n"))

@@ -1,4 +1,4 @@
-"""A command in a pseudo-terminal, as a person would run it: what it writes, the keys it gets, the screen it leaves."""
+"""A command in a pseudo-terminal, as a person would run it: its output, its key presses, its final screen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._master)  # hangs up: SIGHUP to what still runs there
+        os.close(self._master)  # hangs up: SIGHUP to whatever still runs there
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -59,7 +59,7 @@ class Terminal:
         os.write(self._master, keys)
 
     def read_until(self, pattern: str | bytes) -> bytes:
-        """Read on until all output so far matches `pattern` (a regular expression); answers that output."""
+        """Read until all output so far matches `pattern` (a regular expression) -> that output."""
         expression = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.DOTALL)
         deadline = time.monotonic() + PATIENCE
         while not expression.search(self.output):
@@ -68,7 +68,7 @@ class Terminal:
         return self.output
 
     def see(self, seen: Callable[[list[str]], bool]) -> list[str]:
-        """Read on until what is on the screen is `seen`; answers it."""
+        """Read until the screen satisfies `seen` -> the screen."""
         deadline = time.monotonic() + PATIENCE
         while not seen(self.screen):
             assert self._read_more(deadline), f"the end came, with this on the screen: {self.screen}"
@@ -76,16 +76,16 @@ class Terminal:
 
     @property
     def screen(self) -> list[str]:
-        """The lines that a person sees, and saw before they scrolled away, after all output so far."""
+        """The visible lines, and those that scrolled away, after all output so far."""
         return screen(self.output.decode(errors="ignore"))
 
     @property
     def shows_keys(self) -> bool:
-        """Whether the terminal echoes what is typed."""
+        """Whether the terminal echoes typed keys."""
         return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
     def wait(self) -> int:
-        """Read the rest and wait for the end; answers the exit status."""
+        """Read the rest and wait for the end -> the exit status."""
         deadline = time.monotonic() + PATIENCE
         while self._read_more(deadline):
             pass
@@ -96,7 +96,7 @@ class Terminal:
             raise AssertionError(f"nothing more came within {PATIENCE:.0f} s: {self.output!r}")
         try:
             data = os.read(self._master, 65536)
-        except OSError:  # EIO: nobody has the terminal open any more
+        except OSError:  # EIO: no process has the terminal open any more
             return False
         self.output += data
         return bool(data)
@@ -106,8 +106,8 @@ _CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|([\r\n])|([^\x1b\r\n]+)")
 
 
 def screen(output: str) -> list[str]:
-    """What a terminal shows after this output, if it is of the sequences that draw lines in place: carriage return,
-    line feed, cursor up (CSI n A), erase line (CSI 2 K); colours and the cursor's visibility do not matter.
+    """What a terminal shows after this output. It supports the sequences that draw lines in place: carriage return,
+    line feed, cursor up (CSI n A), erase line (CSI 2 K); colours and the cursor's visibility are ignored.
     """
     lines, row, column = [""], 0, 0
     position = 0

@@ -124,13 +124,13 @@ def test_time_that_no_timer_counted_is_noticed() -> None:
 
 
 def test_whoever_falls_silent_is_ended_when_its_time_is_up_and_nobody_else(tmp_path: Path) -> None:
-    """On SQLite, which looks too early and puts off; against what each transaction's last edit says."""
+    """On SQLite, which checks early and postpones; compared with each transaction's last edit."""
 
     async def main(directory: Path, choose: random.Random) -> None:
         store, clock = SqliteStore(directory), Clock()
         journal = Journal(store, LocalRelay(), clock)
         expiry = Expiry(store, journal, clock)
-        left: dict[str, tuple[int, int]] = {}  # until when each has time, and its timeout
+        left: dict[str, tuple[int, int]] = {}  # the deadline of each, and its timeout
         for turn in range(120):
             tx_id = f"t{turn}"
             left[tx_id] = clock.now + (timeout := choose.choice((5, 50, 5000, 2 * AHEAD))), timeout
@@ -155,7 +155,7 @@ def test_whoever_falls_silent_is_ended_when_its_time_is_up_and_nobody_else(tmp_p
 
 
 def test_busy_transactions_are_looked_at_together_and_rarely(tmp_path: Path) -> None:
-    """Opened one after the other, and edited all the time: a look for each of them would be a commit for each."""
+    """Opened one after the other, and edited all the time: a separate check of each would be a commit for each."""
 
     class Counted(SqliteStore):
         postponed = 0
@@ -183,7 +183,7 @@ def test_busy_transactions_are_looked_at_together_and_rarely(tmp_path: Path) -> 
 
 
 def test_whoever_is_silent_does_not_wait_for_the_many_that_are_busy(tmp_path: Path) -> None:
-    """Each step waits for its turn in the journal, behind bulks: what is due is ended in the first one."""
+    """Each step waits for its turn in the journal, after bulks: due transactions are ended in the first one."""
     busy = 5 * BATCH
     steps: list[tuple[str, int]] = []
 
@@ -254,7 +254,7 @@ def test_one_that_ends_while_it_is_looked_at_delays_nobody() -> None:
 
 
 def test_a_start_on_a_store_that_takes_no_changes_goes_on(tmp_path: Path) -> None:
-    """One that is busy has to be put off, and cannot be: nobody may be kept from reading by that."""
+    """A busy transaction should be postponed but cannot be: reads must work all the same."""
 
     async def main() -> None:
         store, clock = SqliteStore(tmp_path), Clock()

@@ -16,7 +16,7 @@ from athena.workers.maintenance import Maintenance
 
 
 class World:
-    """A store and its journal by the clock of a machine that the test moves."""
+    """A store and its journal, on the clock of a machine that the test controls."""
 
     def __init__(self) -> None:
         self.machine = Machine()
@@ -25,7 +25,7 @@ class World:
         self.journal = Journal(self.store, LocalRelay(), self.clock.now)
 
     def jump(self, by: int) -> None:
-        """The wall clock is put, and Athena has noticed."""
+        """Set the wall clock, and let Athena notice it."""
         self.machine.put(by)
         self.clock.adopt(self.clock.follow().anchor)
 
@@ -33,7 +33,7 @@ class World:
         await self.journal.submit([Command(tx_id, Open(description="d")), Command(tx_id, Edit(status="success"))])
 
     async def looked(self) -> int:
-        """How many rows are left after a look for what is too old."""
+        """The number of rows left after a check for old ones."""
         await Maintenance(self.journal, self.clock, keep_days=365).step()
         return await self.rows()
 
@@ -97,11 +97,11 @@ def test_where_rows_are_kept_for_a_short_time_the_doubt_is_short_too(by: int) ->
 
 
 def test_when_it_looks_again_does_not_depend_on_the_clock() -> None:
-    """A clock put far ahead, and back: the next look is not as far away."""
+    """A clock set far ahead, and back: the next check is not delayed by that."""
 
     async def main() -> None:
         world = World()
-        maintenance = Maintenance(world.journal, world.clock, keep_days=1 / 86_400)  # a second: it looks every tenth
+        maintenance = Maintenance(world.journal, world.clock, keep_days=1 / 86_400)  # one second: checks every tenth
         world.jump(DAY_MS)
         world.machine.passes(1000)
         await maintenance.step()

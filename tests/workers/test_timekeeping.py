@@ -19,7 +19,7 @@ from athena.workers.timekeeping import STEP_MS, Timekeeping
 
 
 class Node:
-    """The parts of one process that the time concerns, on a store that outlives it."""
+    """The time-related parts of one process, on a store that outlives it."""
 
     def __init__(self, machine: Machine, store: Store) -> None:
         self.clock = machine.clock()
@@ -120,7 +120,7 @@ def test_after_a_start_with_a_dead_clock_nothing_runs_for_ever() -> None:
 
 
 def test_a_deadline_that_is_nearer_after_the_clock_was_put_back_is_not_slept_through() -> None:
-    """By the old numbers it would be a day away: Expiry has to be told."""
+    """By the old numbers it would be a day away: Expiry must be notified."""
 
     async def main() -> None:
         machine = Machine()

@@ -8,6 +8,6 @@ try:
 
     for name in filter(None, os.environ["FAULTS"].split(",")):
         VARIANTS[name]()
-except BaseException:  # Python itself would go on without the fault
+except BaseException:  # Python itself would continue without the fault
     traceback.print_exc()
     os._exit(70)

@@ -1,5 +1,5 @@
-"""For a server under test (on its PYTHONPATH): tells on SIGUSR1, by its log, what only the garbage collector has found
-since the last time."""
+"""For a server under test (on its PYTHONPATH): on SIGUSR1 it logs what only the garbage collector has found since the
+last time."""
 
 import gc
 import signal
