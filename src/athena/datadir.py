@@ -62,7 +62,10 @@ def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectory
         return DataDirectoryUnusable(str(directory), f"{named}the disk is full", "make room on it; nothing is damaged")
     if isinstance(error, OSError):
         return DataDirectoryUnusable(str(directory), f"{named}{error.strerror or error}")
-    return DataDirectoryUnusable(str(directory), f"{named}{error}", MENDING[file])
+    advice = "see who may open it, and how many files may be open (ulimit -n)"
+    return DataDirectoryUnusable(
+        str(directory), f"{named}{error}", advice if "unable to open" in str(error) else MENDING[file]
+    )
 
 
 def _is_full(directory: Path, error: Exception) -> bool:

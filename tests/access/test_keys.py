@@ -10,9 +10,11 @@ import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
+import apsw
 import pytest
 from tests.access.conftest import StartGuarded
 from tests.access.guarded import (
@@ -270,3 +272,42 @@ def test_a_look_by_another_program_takes_nothing_away(start_guarded: StartGuarde
     assert log.stat().st_ino == before
     server.cli("keys", "revoke", key.split("_")[1])
     eventually(lambda: status(server, key) == 401)
+
+
+def test_a_key_that_cannot_be_revoked_is_said_to_be_valid(start_guarded: StartGuarded) -> None:
+    """Whoever revokes one is in a hurry, and has to know that it is not done."""
+    server = start_guarded()
+    key = server.keys["viewer"]
+    variables = {"ATHENA_DATA": str(server.data)}
+    with closing(apsw.Connection(str(server.data / "auth.db"))) as other:
+        other.execute("BEGIN IMMEDIATE")  # another program writes, and does not end
+        refused = run_athena("keys", "revoke", key, variables=variables)
+        made = run_athena("keys", "create", "--name", "x", "--role", "viewer", variables=variables)
+        other.execute("ROLLBACK")
+    assert (refused.returncode, refused.stderr.count(b"\n")) == (1, 1)
+    assert "is NOT revoked, and still good" in refused.stderr.decode()
+    assert "no key was made" in made.stderr.decode()
+    assert status(server, key) == 200
+
+
+def test_a_key_for_a_directory_that_had_none_is_made_with_a_warning(tmp_path: Path) -> None:
+    made = run_athena("keys", "create", "--name", "x", "--role", "viewer", "--data", str(tmp_path / "elsewhere"))
+    assert made.returncode == 0
+    assert made.stdout.startswith(b"ath_")
+    assert f"{tmp_path / 'elsewhere'} had no keys until now" in made.stderr.decode()
+    again = run_athena("keys", "create", "--name", "y", "--role", "viewer", "--data", str(tmp_path / "elsewhere"))
+    assert again.stderr == b""
+
+
+def test_the_name_localhost_finds_no_key_and_says_so(start_guarded: StartGuarded) -> None:
+    server = start_guarded()
+    variables = {"ATHENA_DATA": str(server.data), "ATHENA_URL": f"http://localhost:{server.port}"}
+    done = run_athena("history", variables=variables)
+    assert done.returncode == 1
+    assert "write 127.0.0.1" in done.stderr.decode()
+
+
+def test_a_link_to_sign_in_has_the_address_that_people_use(start_guarded: StartGuarded) -> None:
+    server = start_guarded("--behind-proxy", "127.0.0.1", "--public-url", "https://athena.example")
+    link = run_athena("sign-in", variables={"ATHENA_URL": server.url, "ATHENA_KEY": server.manager}).stdout.decode()
+    assert link.startswith("https://athena.example/sign-in#")

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from tests.access.guarded import NOTIFICATIONS, Guarded, ask, origin_of, sign_in
+from tests.access.guarded import NOTIFICATIONS, Guarded, ask, eventually, origin_of, sign_in
 from tests.e2e.calls import BULK
 from tests.e2e.rawsocket import tcp
 from tests.e2e.test_faults import memory
@@ -237,3 +237,43 @@ def encrypted(server: Guarded, open_: ExitStack) -> ssl.SSLSocket:
     plain = open_.enter_context(tcp(server, receive_buffer=16_384))
     assert server.context is not None
     return open_.enter_context(server.context.wrap_socket(plain, server_hostname="127.0.0.1"))
+
+
+def test_a_certificate_that_is_not_trusted_is_said_to_be(server: Guarded) -> None:
+    variables = {
+        "ATHENA_URL": f"https://127.0.0.1:{server.port}",
+        "ATHENA_KEY": server.manager,
+        "ATHENA_DATA": str(server.data),
+    }
+    refused = run_athena("history", variables=variables)
+    assert "a certificate that is not trusted here" in refused.stderr.decode()
+    assert "SSL_CERT_FILE" in refused.stderr.decode()
+    checked = run_athena("doctor", variables=variables).stdout.decode()
+    assert "a certificate that is not trusted here" in checked
+    assert "end it, or choose another port" not in checked
+    trusted = {**variables, "SSL_CERT_FILE": str(server.data.parent / "pair/cert.pem")}
+    assert run_athena("history", variables=trusted).returncode == 0
+    plain = run_athena("history", variables={**variables, "ATHENA_URL": server.url})
+    assert "Traceback" not in plain.stderr.decode()
+
+
+def test_the_access_log_knows_who_has_hung_up(tmp_path: Path) -> None:
+    """With TLS the transport has no address any more when the line is written."""
+    with with_tls(tmp_path, "--access-log", "on") as server:
+        assert server.context is not None
+        with (
+            socket.create_connection(("127.0.0.1", server.port), PATIENCE) as plain,
+            server.context.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
+        ):
+            head = f"GET {NOTIFICATIONS}/changes?wait=20 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            sock.sendall(f"{head}Authorization: Bearer {server.keys['viewer']}\r\n\r\n".encode())
+            eventually(lambda: 'athena_clients{transport="longpoll"} 1' in metrics(server))
+        eventually(lambda: "ACCESS" in server.log() and "/changes" in server.log())
+        line = next(line for line in server.log().splitlines() if "/changes" in line)
+        assert "ACCESS 127.0.0.1 key" in line
+        assert " 499 " in line
+        assert 'athena_errors_total{code="bad_request"} 0' in metrics(server)
+
+
+def metrics(server: Guarded) -> str:
+    return str(ask(server, "GET", "/metrics", key=server.manager).body)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +87,69 @@ def test_a_history_that_is_none_is_named_as_what_is_wrong(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert "athena.db: file is not a database" in done.stderr.decode()
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB, which only root can mount."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "athena-small", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_without_room_is_said_to_be_one(athena: Athena, small_disk: Path, tmp_path: Path) -> None:
+    for number in range(2000):
+        lines = "\n".join(json.dumps({"op": "open", "description": "x" * 200 + f"{number} {i}"}) for i in range(1000))
+        athena.request("POST", "/api/v3/webhooks/txs/bulk", lines.encode(), {"Content-Type": "application/x-ndjson"})
+        if (athena.data / "athena.db").stat().st_size > 4 * 1024 * 1024:
+            break
+    copy = small_disk / "copy.db"
+    refused = run_athena("backup", str(copy), "--data", str(athena.data))
+    assert refused.stderr.decode().startswith(f"athena: expected to write a new file at {copy}, got: it needs ")
+    assert list(small_disk.iterdir()) == []
+
+    whole = tmp_path / "copy.db"
+    assert run_athena("backup", str(whole), "--data", str(athena.data)).returncode == 0
+    refused = run_athena("restore", str(whole), "--data", str(small_disk / "data"))
+    final = small_disk / "data/athena.db"
+    assert refused.stderr.decode().startswith(f"athena: expected to write a new file at {final}, got: it needs ")
+    assert [file.name for file in final.parent.iterdir()] == ["lock"]
+
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    started = run_athena("serve", "--port", "0", "--data", str(small_disk / "data"))
+    assert started.returncode == 1
+    assert "athena.db: the disk is full; make room on it" in started.stderr.decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_restores_belongs_to_the_owner_of_the_directory(athena: Athena, tmp_path: Path) -> None:
+    copy, data = tmp_path / "copy.db", tmp_path / "service"
+    assert run_athena("backup", str(copy), "--data", str(athena.data)).returncode == 0
+    data.mkdir(0o700)
+    os.chown(data, 12345, 12345)
+    for replace in ((), ("--replace",)):
+        assert run_athena("restore", str(copy), *replace, "--data", str(data)).returncode == 0
+    assert run_athena("keys", "create", "--name", "x", "--role", "viewer", "--data", str(data)).returncode == 0
+    assert {file.name: file.stat().st_uid for file in data.iterdir() if file.stat().st_uid != 12345} == {}
+
+
+def test_a_damaged_history_is_named_at_the_start_and_nothing_is_restored_over_a_missing_copy(
+    athena: Athena, tmp_path: Path
+) -> None:
+    athena.request("POST", "/api/v3/notifications", {"status": "success", "message": "m"})
+    athena.stop()
+    content = bytearray((athena.data / "athena.db").read_bytes())
+    content[4096 : 20 * 4096] = b"\xff" * (19 * 4096)
+    (athena.data / "athena.db").write_bytes(content)
+    started = run_athena("serve", "--port", "0", "--auth", "none", "--data", str(athena.data))
+    assert started.returncode == 1
+    said = started.stderr.decode()
+    assert "athena.db: database disk image is malformed" in said
+    assert "athena restore --replace" in said
+    missing = run_athena("restore", str(tmp_path / "none.db"), "--data", str(tmp_path / "new"))
+    assert missing.stderr.decode().startswith("athena: expected a usable copy of a history")
+    assert not (tmp_path / "new").exists()

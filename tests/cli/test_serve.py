@@ -53,6 +53,12 @@ def test_a_flag_goes_before_the_variable(tmp_path: Path) -> None:
         (("--host", "0.0.0.0"), "expected --tls-cert and --tls-key"),
         (("--host", "0.0.0.0", "--auth", "none"), "expected a loopback address"),
         (("--tls-cert", "/dev/null"), "expected a certificate (--tls-cert) and its private key (--tls-key)"),
+        (
+            ("--tls-cert", "/none.pem", "--tls-key", "/none.pem"),
+            "expected a certificate (--tls-cert) and its private key",
+        ),
+        (("--public-url", "athena.example"), "--public-url: expected an origin"),
+        (("--frame-ancestors", "x; script-src *"), "--frame-ancestors: expected sources"),
         (("--allow-origin", "*.example.com"), "--allow-origin: expected an origin"),
         (("--jwt-issuer", "https://id.example"), "--jwt-audience: expected the audience"),
     ],
@@ -87,3 +93,22 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
         terminal.press(b"\x03")
         assert terminal.wait() == 0
         assert b"Traceback" not in terminal.output
+
+
+def test_a_misspelled_variable_is_reported(tmp_path: Path) -> None:
+    with Athena(tmp_path / "data", variables={"ATHENA_KEEPDAYS": "4"}) as athena:
+        assert "ATHENA_KEEPDAYS is set and no setting of Athena" in athena.log()
+
+
+def test_a_start_that_is_not_ready_says_why(tmp_path: Path) -> None:
+    with Athena(tmp_path / "data", "--min-free-bytes", str(10**14)) as athena:
+        assert "fewer than --min-free-bytes" in athena.log()
+
+
+def test_a_stopped_server_leaves_no_word_of_its_port(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with Athena(tmp_path / "data", variables={"XDG_STATE_HOME": str(state)}) as athena:
+        assert [file.name for file in (state / "athena").iterdir()] == [f"port-{athena.port}"]
+        athena.stop()
+    assert list((state / "athena").iterdir()) == []
+    assert not (tmp_path / "data/address").exists()

@@ -87,6 +87,9 @@ class SqliteStore:
             tune(self._writer)
             migrate(self._writer, PACKAGE)
             self._files = Files(self.path)
+            self._searchable = sqlite_search.newest(self._writer)
+            self._query_readers = Readers(self.path, READERS, "athena-read")
+            self._internal_readers = Readers(self.path, 1, "athena-own")  # for Athena's own reads, which must not wait
         except (OSError, apsw.Error) as error:
             os.close(self._lock)
             raise unusable(directory, error, "athena.db") from error
@@ -94,12 +97,9 @@ class SqliteStore:
             os.close(self._lock)
             raise
         self._preallocate_at = monotonic() + PREALLOCATE_AFTER
-        self._searchable = sqlite_search.newest(self._writer)
         self._states = _StateCache(self._writer)
         self._commit_thread = SideThread("athena-commit")
-        self._query_readers = Readers(self.path, READERS, "athena-read")
         self._searching = asyncio.Semaphore(READERS - 1)
-        self._internal_readers = Readers(self.path, 1, "athena-own")  # for Athena's own reads, which must not wait
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     async def write(self, items: Sequence[AnyCommand | KeyedRequest[list[Outcome]]], now: int) -> Written:
