@@ -14,5 +14,6 @@ export default defineConfig({
     lib: { entry: 'src/apollo.ts', formats: ['es'], fileName: () => 'apollo.js' },
     rollupOptions: { output: { inlineDynamicImports: true } },
   },
+  server: { fs: { allow: ['..'] } }, // tests read cases that Athena's own tests share
   test: { environment: 'happy-dom', include: ['test/**/*.test.ts'] },
 });

@@ -1,34 +1,18 @@
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from athena.domain.masking import mask_emails
 
+CASES = json.loads(Path(__file__).with_name("addresses.json").read_text())
+"""Pairs of a text and what is stored of it. Apollo, which has to compare live rows as Athena does, is tested with the
+same ones."""
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("dshuffma@us.ibm.com", "d******a@us.ibm.com"),
-        ("anna@x.org", "a**a@x.org"),
-        ("bob@x.org", "b**@x.org"),
-        ("al@x.org", "**@x.org"),
-        ("a@x.org", "*@x.org"),
-        ("Dora S. <dora@x.org>", "Dora S. <d**a@x.org>"),
-        ("anna@x.org, bob@y.org", "a**a@x.org, b**@y.org"),
-        ("first.last+tag@x.org", "f************g@x.org"),
-        ("ünïcödé@x.org", "ü*****é@x.org"),
-        ('"john doe"@x.org', '"********"@x.org'),
-        ('"by" "john doe"@x.org', '"by" "********"@x.org'),
-        ('"y"@x.org', '"*"@x.org'),
-        ('"anna@home"@x.org', '"*********"@x.org'),
-        ("anna@[192.0.2.1]", "a**a@[192.0.2.1]"),
-        ('"quoted" bob@x.org', '"quoted" b**@x.org'),
-        ("dshuffma", "dshuffma"),
-        ("@x.org", "@x.org"),
-        ("a @ b", "a @ b"),
-        ("", ""),
-    ],
-)
+
+@pytest.mark.parametrize(("text", "masked"), CASES)
 def test_masks_the_local_part(text: str, masked: str) -> None:
     assert mask_emails(text) == masked
 

@@ -86,11 +86,12 @@ export function toQuery(filters: Filters): URLSearchParams {
 /** Like Athena: ignores the case of A to Z only. */
 const fold = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
-const ADDRESS = /([^\s@<>()[\],;:"]+)(@[^\s@<>()[\],;:"]+)/g;
+const ADDRESS = /("[^"]+"(?=@)|[^\s@<>()[\],;:"]+)(@(?:[^\s@<>()[\],;:"]+|\[[^\s@[\]]{1,64}\]))/g;
 
 /** Like Athena, which stores and compares only masked addresses: `athena/domain/masking.py`. */
 const masked = (text: string): string =>
   text.replace(ADDRESS, (_, local: string, domain: string) => {
+    if (local.startsWith('"')) return `"${'*'.repeat([...local].length - 2)}"${domain}`;
     const letters = [...local];
     const first = letters.length > 2 ? 1 : 0;
     const last = letters.length > 3 ? 1 : 0;

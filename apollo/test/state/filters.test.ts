@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { NO_FILTERS, countFilters, fromAddress, isFiltered, matches, toAddress, toQuery, type Filters } from '../../src/state/filters.js';
 import { linkedId, withLink } from '../../src/state/link.js';
 import { done, row } from './rows.js';
+import addresses from '../../../tests/domain/addresses.json?raw';
 
 const ALL: Filters = {
   status: ['pending', 'error'], type: 'webhook_tx', sub_type: 'template', component_id: 'c&1', by: 'd**a@example.com',
@@ -48,14 +49,10 @@ test('live rows against the filters, as Athena would', () => {
   expect(matches({ ...NO_FILTERS, component_id: 'c' }, done('x', 1, { component_id: 'd' }))).toBe(false);
 });
 
-test.each([
-  ['dshuffma@us.ibm.com', 'd******a@us.ibm.com'],
-  ['bob@x.org', 'b**@x.org'],
-  ['al@x.org', '**@x.org'],
-  ['żółw@x.org', 'ż**w@x.org'],
-  ['d******a@us.ibm.com', 'd******a@us.ibm.com'],
-  ['Ann <ann.lee@x.org>', 'Ann <a*****e@x.org>'],
-])('live rows of %s, who is stored as %s', (by, stored) => {
+// What Athena stores of each text: the cases that its own masking is tested with.
+const STORED = (JSON.parse(addresses) as [string, string][]).filter(([text]) => text !== '');
+
+test.each(STORED)('live rows of %s, who is stored as %s', (by, stored) => {
   expect(matches({ ...NO_FILTERS, by }, row('Tx-1', { by: stored }))).toBe(true);
   expect(matches({ ...NO_FILTERS, by }, row('Tx-1', { by: 'somebody@else.org' }))).toBe(false);
 });
