@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from athena.http.bodies import HARD_LIMIT, STALLED_SECONDS, UnfinishedBodies
+from athena.http.bodies import UnfinishedBodies
+from athena.http.budget import HARD_LIMIT, STALLED_SECONDS
 
 
 class Sender:

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from athena.http.unread import AT_ALL, LOOK_SECONDS, STILL_SECONDS, UnreadAnswers
+from athena.http.budget import HARD_LIMIT, STALLED_SECONDS
+from athena.http.unread import LOOK_SECONDS, UnreadAnswers
 
 
 class Answer:
@@ -72,14 +73,14 @@ def cut(*answers: Answer) -> list[bool]:
 
 def test_nobody_is_cut_below_the_bound(clients: Clients) -> None:
     answers = clients.add(25, 25, 25)
-    clients.now += STILL_SECONDS
+    clients.now += STALLED_SECONDS
     assert cut(*answers, *clients.add(25)) == [False] * 4
     assert clients.unread.ended == 0
 
 
 def test_who_has_taken_nothing_for_the_longest_time_is_cut(clients: Clients) -> None:
     reads, stands = clients.add(40, 40)
-    clients.now += STILL_SECONDS
+    clients.now += STALLED_SECONDS
     reads.take()
     (last,) = clients.add(40)
     assert cut(reads, stands, last) == [False, True, False]
@@ -89,7 +90,7 @@ def test_who_has_taken_nothing_for_the_longest_time_is_cut(clients: Clients) -> 
 def test_who_has_just_read_is_not_cut(clients: Clients) -> None:
     """All send requests at once: none of them had time to read anything."""
     answers = clients.add(40, 40, 40, 40)
-    clients.now += STILL_SECONDS - LOOK_SECONDS
+    clients.now += STALLED_SECONDS - LOOK_SECONDS
     for answer in answers:
         answer.take()
     answers += clients.add(40)
@@ -99,8 +100,8 @@ def test_who_has_just_read_is_not_cut(clients: Clients) -> None:
 
 
 def test_at_four_times_the_bound_somebody_goes(clients: Clients) -> None:
-    answers = clients.add(*[100] * (AT_ALL + 2))
-    assert cut(*answers) == [True, True] + [False] * AT_ALL
+    answers = clients.add(*[100] * (HARD_LIMIT + 2))
+    assert cut(*answers) == [True, True] + [False] * HARD_LIMIT
 
 
 def test_the_newest_is_never_cut_for_itself(clients: Clients) -> None:
@@ -113,13 +114,13 @@ def test_the_newest_is_never_cut_for_itself(clients: Clients) -> None:
 def test_what_was_taken_does_not_count_any_more(clients: Clients) -> None:
     (first,) = clients.add(90)
     clients.unread.remove(cast(Any, first))
-    clients.now += STILL_SECONDS
+    clients.now += STALLED_SECONDS
     (second,) = clients.add(90)
     assert cut(first, second) == [False, False]
 
 
 def test_a_connection_counts_once(clients: Clients) -> None:
     other, again = clients.add(45, 45)
-    clients.now += STILL_SECONDS
+    clients.now += STALLED_SECONDS
     clients.again(again)
     assert cut(other, again) == [False, False]

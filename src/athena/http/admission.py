@@ -37,28 +37,28 @@ class Admission:
         query = scope["query_string"].decode("latin-1")
         return self.caller_from(scope["method"], query, relevant(scope["headers"]), transport, scope["scheme"])
 
-    def caller_from(self, method: str, query: str, said: Headers, transport: Any, scheme: str) -> Caller:
+    def caller_from(self, method: str, query: str, headers: Headers, transport: Any, scheme: str) -> Caller:
         """The same for a request without an ASGI scope."""
-        return Caller(method, query, said, lambda: self._peer(transport), scheme)
+        return Caller(method, query, headers, lambda: self._peer(transport), scheme)
 
     @property
     def logs(self) -> bool:
         """Whether requests are logged."""
         return self._log is not None
 
-    def log(self, asked: Caller, who: str, path: str, status: int, seconds: float) -> None:
+    def log(self, caller: Caller, who: str, path: str, status: int, seconds: float) -> None:
         if self._log is not None:
-            self._log.add(asked.source(self.gate.proxies)[0], who, asked.method, path, status, seconds)
+            self._log.add(caller.source(self.gate.proxies)[0], who, caller.method, path, status, seconds)
 
     # ---- live.gate.HandshakeGate -------------------------------------------------------------------------------------
     def admit(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Admitted:
-        asked = self._handshake(target, headers, transport)
-        self.gate.listed_origin(asked)
-        identity: Identity = self.gate.admit(asked, "view", streams=True)
-        permit = self.gate.connect(identity, asked)
+        caller = self._handshake(target, headers, transport)
+        self.gate.listed_origin(caller)
+        identity: Identity = self.gate.admit(caller, "view", streams=True)
+        permit = self.gate.connect(identity, caller)
         if self._log is not None:
-            self.log(asked, str(identity), target.partition("?")[0], 101, 0.0)
-        offered = asked.header(b"sec-websocket-protocol")
+            self.log(caller, str(identity), target.partition("?")[0], 101, 0.0)
+        offered = caller.header(b"sec-websocket-protocol")
         ours = offered and SUBPROTOCOL in [part.strip() for part in offered.split(",")]
         return Admitted(permit, SUBPROTOCOL if ours else None)
 
@@ -66,8 +66,8 @@ class Admission:
         self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport, error: AthenaError
     ) -> None:
         self.errors[error.code] += 1
-        asked = self._handshake(target, headers, transport)
-        self.log(asked, "-", target.partition("?")[0], error.status, 0.0)
+        caller = self._handshake(target, headers, transport)
+        self.log(caller, "-", target.partition("?")[0], error.status, 0.0)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _handshake(self, target: str, headers: Iterable[tuple[bytes, bytes]], transport: asyncio.Transport) -> Caller:

@@ -112,11 +112,11 @@ class Application:
             await self._lifespan(scope, receive, send)
             return
         began = perf_counter()
-        asked = self._admission.caller(scope)
+        caller = self._admission.caller(scope)
         visit = Visit()
         answer: ASGIApp
         try:
-            answer = await self._answer(scope, receive, asked, visit)
+            answer = await self._answer(scope, receive, caller, visit)
         except AthenaError as error:
             answer = error_response(error, self._admission.errors)
             error.__traceback__ = None  # its frames hold the error among their outcomes: a reference cycle
@@ -131,9 +131,9 @@ class Application:
             if visit.permit is not None:
                 visit.permit.release()
             status = getattr(answer, "status", 0) or getattr(answer, "status_code", 200)
-            self._admission.log(asked, visit.who, scope["path"], status, perf_counter() - began)
+            self._admission.log(caller, visit.who, scope["path"], status, perf_counter() - began)
 
-    async def _answer(self, scope: Scope, receive: Receive, asked: Caller, visit: Visit) -> ASGIApp:
+    async def _answer(self, scope: Scope, receive: Receive, caller: Caller, visit: Visit) -> ASGIApp:
         """Admit the request and handle it. Raises an `AthenaError` for anything but success."""
         path, method = scope["path"], scope["method"]
         page = self._pages.get(path)
@@ -142,7 +142,7 @@ class Application:
         methods = self._find(scope)
         gate = self._admission.gate
         if not next(iter(methods.values())).route.root:
-            visit.origin = gate.listed_origin(asked)
+            visit.origin = gate.listed_origin(caller)
             if visit.origin is not None and method == "OPTIONS":
                 return cors.preflight()
         bound = methods.get("GET" if method == "HEAD" else method)
@@ -150,13 +150,13 @@ class Application:
             raise MethodNotAllowed(sorted({*methods, "HEAD"} if "GET" in methods else methods), method)
         route = bound.route
         if route.needs != "open":
-            identity = gate.admit(asked, route.needs, route.streams)
+            identity = gate.admit(caller, route.needs, route.streams)
             if not route.lasts:
                 gate.count(identity)
             visit.who = str(identity)
             scope[IDENTITY] = identity
             if route.streams:
-                scope[PERMIT] = visit.permit = gate.connect(identity, asked)
+                scope[PERMIT] = visit.permit = gate.connect(identity, caller)
         return await bound.handler(Request(scope, receive))
 
     def _find(self, scope: Scope) -> dict[str, Bound]:
