@@ -59,7 +59,7 @@ def unusable(directory: Path, error: Exception, file: str = "") -> DataDirectory
         )
     named = f"{file}: " if file else ""
     if _is_full(directory, error):
-        return DataDirectoryUnusable(str(directory), f"{named}the disk is full", "make room on it; nothing is damaged")
+        return DataDirectoryUnusable(str(directory), f"{named}the disk is full", "make room on it")
     if isinstance(error, OSError):
         return DataDirectoryUnusable(str(directory), f"{named}{error.strerror or error}")
     advice = "see who may open it, and how many files may be open (ulimit -n)"

@@ -305,6 +305,7 @@ def test_the_name_localhost_finds_no_key_and_says_so(start_guarded: StartGuarded
     done = run_athena("history", variables=variables)
     assert done.returncode == 1
     assert "write 127.0.0.1" in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_a_link_to_sign_in_has_the_address_that_people_use(start_guarded: StartGuarded) -> None:

@@ -153,3 +153,5 @@ def test_a_damaged_history_is_named_at_the_start_and_nothing_is_restored_over_a_
     missing = run_athena("restore", str(tmp_path / "none.db"), "--data", str(tmp_path / "new"))
     assert missing.stderr.decode().startswith("athena: expected a usable copy of a history")
     assert not (tmp_path / "new").exists()
+    unreadable = run_athena("restore", "/dev/null/copy.db", "--data", str(tmp_path / "new"))
+    assert unreadable.stderr.decode().startswith("athena: expected a usable copy of a history at /dev/null/copy.db")

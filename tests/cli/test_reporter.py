@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.e2e.calls import Deadline
 from tests.support.server import PATIENCE, Athena
 
 from athena.cli.reporter import MESSAGE_LIMIT, Outbox, Progress, Reporter, State
@@ -144,6 +146,12 @@ def test_athena_comes_up_later_and_gets_the_latest_state(athena: Athena, start: 
     reporter = start(athena.url)
     for number in range(1, 500):
         reporter.report(State("pending", number, 999, f"step {number}"))
+    deadline = Deadline()
+    while (
+        len(reporter._outbox) > 1
+    ):  # until an attempt has failed since: on a busy machine, none may have been made yet
+        assert not deadline.passed
+        time.sleep(0.01)
     athena.start()
     athena.wait_for(lambda row: row["id"] == reporter.tx_id and row.get("on_step") == 499)
     assert len(changes(athena, reporter.tx_id)) <= 3  # opened, at most one in flight, the latest

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from athena import datadir
-from athena.cli.text import complain
 from athena.config import BY_NAME
 
 
@@ -22,8 +21,6 @@ def find_key(url: str) -> str | None:
 
     data = os.environ.get(BY_NAME["data"].variable) or str(BY_NAME["data"].default)
     directory = datadir.find_served(url, Path(data))
-    if directory is None and urlsplit(url).hostname == "localhost":
-        complain("athena: no key is looked up for localhost, which may be IPv4 or IPv6: write 127.0.0.1 or [::1]")
     key = None if directory is None else read_key(directory)
     return None if key is None else str(key)
 

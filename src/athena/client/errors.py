@@ -12,6 +12,7 @@ ClientError
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class ClientError(Exception):
@@ -46,9 +47,13 @@ class NotAthena(ClientError):
 class Refused(ClientError):
     """Athena responded with an error. `str(error)` is its message, `answer` the whole JSON object."""
 
-    def __init__(self, http_status: int, answer: dict[str, Any]) -> None:
+    def __init__(self, http_status: int, answer: dict[str, Any], url: str = "") -> None:
         sentence = str(answer.get("error") or f"Athena answered with HTTP status {http_status}")
-        super().__init__(f"{sentence}; give a key by ATHENA_KEY" if http_status == 401 else sentence)
+        if http_status == 401:
+            sentence += "; give a key by ATHENA_KEY"
+            if urlsplit(url).hostname == "localhost":  # IPv4 or IPv6: the key could go to another server
+                sentence += ", or write 127.0.0.1 or [::1]: for localhost none is looked up"
+        super().__init__(sentence)
         self.http_status = http_status
         self.error_code = str(answer.get("code", ""))
         self.answer = answer

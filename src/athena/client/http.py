@@ -116,7 +116,7 @@ class Client:
             raise Unreachable(self.url, why(error)) from error
         answer = json_object(response.data)
         if response.status >= 400 and answer is not None:
-            raise Refused(response.status, answer)
+            raise Refused(response.status, answer, self.url)
         if response.status >= 500:
             raise Unreachable(self.url, f"HTTP status {response.status}")
         if answer is None or response.status >= 300:

@@ -65,8 +65,10 @@ def restore(directory: Path, file: Path, replace: bool) -> tuple[Position, Path 
     `BackupUnusable` for a file that is damaged, from a newer Athena, or no copy, and `DataDirectoryInUse` while a
     server runs; then nothing has changed.
     """
-    if not file.is_file():
-        raise BackupUnusable(str(file), "no such file")
+    try:
+        file.stat()
+    except OSError as error:
+        raise BackupUnusable(str(file), error.strerror or str(error)) from error
     held = lock(directory)
     try:
         final = directory / "athena.db"
