@@ -12,13 +12,14 @@ import struct
 import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import uvloop
 
 from athena.sockets import connections as module
-from athena.sockets.broadcast import SHARED_BY, SHARED_BYTES, Broadcast
+from athena.sockets.broadcast import SHARED_BY, SHARED_BYTES, Broadcast, Group
 from athena.sockets.connections import HIGH_WATER, LOW_WATER, MOST_AT_ONCE, Connection, Connections
 
 PATIENCE = 20.0
@@ -304,6 +305,14 @@ def test_those_that_read_do_not_wait_for_those_that_do_not(run: Run) -> None:
     run(world())
 
 
+# ---- the same bytes for many -----------------------------------------------------------------------------------------
+def group(*transports: asyncio.Transport) -> Group:
+    made = Group()
+    for transport in transports:
+        made.add(SimpleNamespace(transport=transport))
+    return made
+
+
 @pytest.mark.parametrize("more", [0, SHARED_BY], ids=["a copy each", "shared"])
 def test_the_same_bytes_for_all_whatever_each_is_like(run: Run, more: int) -> None:
     """One that reads, one that does not and gets more later, one whose peer was reset, one that has been closed, one
@@ -321,7 +330,7 @@ def test_the_same_bytes_for_all_whatever_each_is_like(run: Run, more: int) -> No
             closing.write(MUCH)
             closing.close()
             other = Other()
-            everyone = [deaf, reset, closed, closing, cast(asyncio.Transport, other), *others, reads]
+            everyone = group(deaf, reset, closed, closing, cast(asyncio.Transport, other), *others, reads)
             broadcast = Broadcast()
             broadcast.write(everyone, MUCH)
             assert await read(peers[0], len(MUCH)) == MUCH
@@ -341,6 +350,43 @@ def test_the_same_bytes_for_all_whatever_each_is_like(run: Run, more: int) -> No
     run(world())
 
 
+def test_what_happens_to_one_in_a_group_counts_for_the_next_write(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that have something unsent, or have ended, are written to by their own `write`."""
+
+    async def world() -> None:
+        async with serving() as served:
+            with contextlib.ExitStack() as stack:
+                peers = [stack.enter_context(await served.peer()) for _ in range(6)]
+                reads, ended, closed, aborted, left, late = (heard.transport for heard in served.protocols)
+                everyone = group(reads, ended, closed, aborted, late)
+                gone = SimpleNamespace(transport=left)
+                everyone.add(gone)
+                assert len(everyone) == 6
+                late.write(MUCH)
+                ended.write_eof()
+                closed.close()
+                aborted.abort()
+                everyone.discard(gone)
+                everyone.discard(gone)
+                broadcast = Broadcast()
+                broadcast.write(everyone, b"first")
+                assert await read(peers[5], len(MUCH) + 5) == MUCH + b"first"
+                await until(lambda: not late.get_write_buffer_size())
+                calls: list[Connection] = []
+                monkeypatch.setattr(Connection, "write", lambda self, _data: calls.append(self))
+                broadcast.write(everyone, b"last")
+                assert {*calls} == {ended, closed, aborted}
+                assert await read(peers[5], 4) == b"last"
+                assert await read(peers[0], 9) == b"firstlast"
+                for peer in peers[1:4]:
+                    assert await read(peer, 1) == b""
+                assert left.get_write_buffer_size() == 0
+                left.close()
+                assert await read(peers[4], 1) == b""
+
+    run(world())
+
+
 def test_one_that_fails_to_write_is_cut_off_and_the_others_get_theirs(run: Run) -> None:
     class Defect(Other):
         def write(self, data: bytes) -> None:
@@ -350,7 +396,7 @@ def test_one_that_fails_to_write_is_cut_off_and_the_others_get_theirs(run: Run) 
         async with serving() as served:
             with await served.peer() as peer:
                 defect = Defect()
-                Broadcast().write([cast(asyncio.Transport, defect), served.protocols[0].transport], b"hello")
+                Broadcast().write(group(cast(asyncio.Transport, defect), served.protocols[0].transport), b"hello")
                 assert defect.aborted
                 assert await read(peer, 5) == b"hello"
 
@@ -365,11 +411,12 @@ def test_what_nobody_takes_is_kept_once_for_all(run: Run) -> None:
                     stack.enter_context(await served.peer())
                 transports = [heard.transport for heard in served.protocols]
                 broadcast = Broadcast()
-                broadcast.write(transports, MUCH)  # fills the kernel's buffers
+                everyone = group(*transports)
+                broadcast.write(everyone, MUCH)  # fills the kernel's buffers
                 data = os.urandom(1 << 20)
                 tracemalloc.start()
                 try:
-                    broadcast.write(transports, data)
+                    broadcast.write(everyone, data)
                     kept = tracemalloc.get_traced_memory()[0]
                 finally:
                     tracemalloc.stop()
@@ -401,13 +448,13 @@ def test_what_is_large_is_one_file_for_all_that_get_it(run: Run) -> None:
                     (os.urandom(SHARED_BYTES), 1),
                     (os.urandom(5 * SHARED_BYTES), 1),
                 ]:
-                    for some in (transports[:SHARED_BY], transports[SHARED_BY:]):
+                    for some in (group(*transports[:SHARED_BY]), group(*transports[SHARED_BY:])):
                         broadcast.write(some, data)
                         assert shared_files() == files
                     assert [await read(peer, len(data)) for peer in peers] == [data] * len(peers)
                 broadcast.forget()
                 assert shared_files() == 0
-                broadcast.write(transports[1:SHARED_BY], data)
+                broadcast.write(group(*transports[1:SHARED_BY]), data)
                 assert shared_files() == 0, "for so few it is not worth it"
 
     run(world())
@@ -422,9 +469,9 @@ def test_what_comes_later_does_not_change_what_is_on_its_way(run: Run) -> None:
                 peers = [stack.enter_context(await served.peer()) for _ in range(SHARED_BY)]
                 transports = [heard.transport for heard in served.protocols]
                 everything = [os.urandom(SHARED_BYTES + number) for number in range(40)]
-                broadcast = Broadcast()
+                everyone, broadcast = group(*transports), Broadcast()
                 for data in everything:
-                    broadcast.write(transports, data)
+                    broadcast.write(everyone, data)
                 broadcast.forget()
                 expected = b"".join(everything)
                 for peer in peers:
@@ -443,7 +490,7 @@ def test_without_a_descriptor_left_each_gets_a_copy(run: Run) -> None:
                 before = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
                 try:
-                    Broadcast().write(transports, data)
+                    Broadcast().write(group(*transports), data)
                 finally:
                     resource.setrlimit(resource.RLIMIT_NOFILE, before)
                 for peer in peers:

@@ -13,8 +13,9 @@ import pytest
 from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded, encode_messages
 from athena.live.client import KeepAlive
+from athena.live.cohorts import COHORT_SIZE, Cohort
 from athena.live.encoding import json_array
-from athena.live.flush import AT_ONCE, CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
+from athena.live.flush import CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
 from athena.live.hub import Hub
 from athena.live.slow import SlowClients
@@ -36,7 +37,8 @@ class Recorder:
         self.encoding = encoding
         self.position = 0
         self.permit: Permit | None = None
-        self.live = self.wants_ready = self.paused = self.closing = False
+        self.cohort: Cohort | None = None
+        self.wants_ready = self.paused = self.closing = False
         self.pause_after: int | None = None
         self.received: list[dict[str, Any]] = []
         self.buffers: list[bytes] = []
@@ -292,23 +294,38 @@ def test_a_flush_waits_until_the_loop_has_time(monkeypatch: pytest.MonkeyPatch) 
     live(scenario)
 
 
-def test_clients_in_one_slice_may_be_anywhere() -> None:
-    """The shortcut for clients at the same position is not used for other positions or encodings."""
-
+def test_each_client_gets_what_it_lacks_wherever_it_joined() -> None:
     async def scenario(world: World) -> None:
-        clients = [world.attach(encoding=spaced if number % 2 else json_array) for number in range(30)]
-        for _ in range(2):
+        clients: list[Recorder] = []
+        for _ in range(3):  # the flush runs only after all have joined
+            clients += [world.attach(encoding=spaced if number % 2 else json_array) for number in range(COHORT_SIZE)]
             await world.publish()
-            await settle()
-        for number, client in enumerate(clients):
-            client.position = number % 3
-            client.received.clear()
-        await world.publish()
+        assert not any(client.buffers for client in clients)
         await settle()
         for number, client in enumerate(clients):
-            assert client.cursors == list(range(number % 3 + 1, 4))
-            assert client.position == 3
+            assert client.cursors == list(range(number // COHORT_SIZE + 1, 4))
             assert client.buffers[-1].startswith(b"  ") == number % 2
+
+    live(scenario)
+
+
+def test_clients_that_come_and_go_leave_few_cohorts() -> None:
+    """Each cohort is written to by itself: hundreds with one client each would cost as much as no cohorts."""
+
+    async def scenario(world: World) -> None:
+        chance = random.Random(5)
+        clients = [world.attach() for _ in range(50 * COHORT_SIZE)]
+        for _ in range(20):
+            chance.shuffle(clients)
+            for client in clients[: 10 * COHORT_SIZE]:
+                world.hub.detach(client)
+            clients = clients[10 * COHORT_SIZE :] + [world.attach() for _ in range(10 * COHORT_SIZE)]
+            await world.publish()
+            await settle()
+            assert len(world.hub.cohorts.all()) <= 2 * 50 + 2
+        for client in clients:
+            world.hub.detach(client)
+        assert world.hub.cohorts.all() == []
 
     live(scenario)
 
@@ -345,11 +362,11 @@ def test_a_client_that_cannot_even_be_cut_off_ends_no_flush(monkeypatch: pytest.
             raise RuntimeError("another defect")
 
     async def scenario(world: World) -> None:
-        last = [world.attach() for _ in range(AT_ONCE)]
-        together = [world.attach() for _ in range(AT_ONCE - 1)]
-        broken = Defect(world.hub, spaced)
+        last = [world.attach() for _ in range(COHORT_SIZE)]
+        together = [world.attach() for _ in range(COHORT_SIZE - 1)]
+        broken = Defect(world.hub)
         world.hub.attach(broken, None)
-        first = [world.attach() for _ in range(AT_ONCE)]
+        first = [world.attach() for _ in range(COHORT_SIZE)]
         await world.publish()
         await settle()
         assert broken.aborted
@@ -426,6 +443,60 @@ def test_a_large_burst_is_handed_over_in_bounded_pieces() -> None:
         assert client.cursors == list(range(1, 4001))
         assert len(client.buffers) > 1
         assert all(len(buffer) < CHUNK_BYTES + 10_000 for buffer in client.buffers)
+
+    live(scenario, tail_bytes=10**7)
+
+
+def test_a_purge_that_reaches_a_client_before_its_replay_leaves_it_in_one_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It drains while the store is read, gets its reset, and is up to date when the read ends."""
+
+    async def scenario(world: World) -> None:
+        await world.publish(20)
+        world.hub.tail.restart(world.hub.tail.position)
+        world.hub.tail.floor = 0
+        read, reading = world.hub.catchup.page, asyncio.Event()
+
+        async def page(seq: int) -> Any:
+            await reading.wait()
+            return await read(seq)
+
+        monkeypatch.setattr(world.hub.catchup, "page", page)
+        client = world.attach(world.cursor(1))
+        await settle()
+        assert client.received == [], "it waits for the store"
+        purged = await world.store.purge(1000)
+        world.hub.restart(purged.position)
+        client.paused = True
+        world.hub.pause(client)
+        client.drain()
+        assert [message["type"] for message in client.received] == ["reset", "ready"]
+        reading.set()
+        await settle()
+        others = [world.attach() for _ in range(COHORT_SIZE)]
+        await world.publish()
+        await settle()
+        assert [message.get("id", message.get("type")) for message in client.received] == ["reset", "ready", "t21"]
+        world.hub.detach(client)
+        await world.publish()
+        await settle()
+        assert len(client.buffers) == 3
+        assert all(len(other.buffers) == 2 for other in others)
+
+    live(scenario)
+
+
+def test_a_large_burst_reaches_clients_that_are_put_together_meanwhile() -> None:
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(COHORT_SIZE + 5)]
+        for client in clients[: COHORT_SIZE - 5]:
+            world.hub.detach(client)
+        await world.publish(4000, text="x" * 200)
+        await settle()
+        assert len(clients[-1].buffers) > 1
+        assert all(client.cursors == list(range(1, 4001)) for client in clients[COHORT_SIZE - 5 :])
+        assert len(world.hub.cohorts.all()) == 1
 
     live(scenario, tail_bytes=10**7)
 
@@ -688,6 +759,7 @@ def test_whatever_happens_folded_states_equal_the_store_and_cursors_only_rise(se
             folded = {m["id"]: int(m["cursor"].partition(".")[2]) for m in client.received if "id" in m}
             missing = {key for key, seq in rows.items() if seq > first and folded.get(key) != seq}
             assert not missing, f"seed {seed}: {missing}"
-            assert client.position == world.hub.tail.end
+            assert client.cohort is not None
+            assert client.cohort.position == world.hub.tail.end
 
     live(scenario, tail_bytes=rng.choice([300, 3000, 10**6]))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from athena.live.gate import Permit
 from athena.live.tail import Encoding
+
+if TYPE_CHECKING:
+    from athena.live.cohorts import Cohort
 
 
 class KeepAlive:
@@ -29,9 +32,10 @@ class Client(Protocol):
     """A client that is pushed to: what the hub needs of a WebSocket."""
 
     permit: Permit | None
-    live: bool
-    """Whether it is up to date and takes part in flushes. Set by the hub."""
+    cohort: Cohort | None
+    """Set while it is up to date and takes part in flushes. Set by the hub, as are the next two."""
     position: int
+    """Not up to date while it is in a cohort, which has its own."""
     wants_ready: bool
     paused: bool
     closing: bool

@@ -13,8 +13,9 @@ from contextlib import suppress
 from time import monotonic, perf_counter
 
 from athena.live.client import Client
+from athena.live.cohorts import COHORT_SIZE, Cohort, Cohorts
 from athena.live.counts import Counts
-from athena.live.tail import Encoding, Tail
+from athena.live.tail import Tail
 from athena.sockets.broadcast import Broadcast
 
 log = logging.getLogger("athena.live")
@@ -22,13 +23,11 @@ log = logging.getLogger("athena.live")
 CHUNK_BYTES = 128 * 1024
 """At most this much, or one message, is written to a client at once: with its transport's buffer, its memory bound."""
 
-AT_ONCE = 40
-"""Clients that are checked before they are written to, and before the clock is read."""
-
 FEW = 10
 """At most this many clients are written to in the loop turn that publishes: another turn would cost as much."""
 
-SLICE_CLIENTS = 3 * AT_ONCE
+SLICE_COHORTS = 3
+SLICE_CLIENTS = SLICE_COHORTS * COHORT_SIZE
 SLICE_SECONDS = 0.002
 """A flush lets the event loop do other work after this many clients (a millisecond on a fast machine) or this long. The
 finer limit is a count, not a time, so that a slow machine is not kept busy with turns of the event loop."""
@@ -44,22 +43,25 @@ LOOK_SECONDS = 0.001
 `LATE_SECONDS` late."""
 LATE_SECONDS = 0.0015
 
-NOWHERE = -2
-"""A position that no client has."""
-
 
 class Flush:
-    """Flushes to all live `clients`, one at a time, as long as there are new messages."""
+    """Flushes to all cohorts, one flush at a time, as long as there are new messages."""
 
     def __init__(
-        self, tail: Tail, clients: Collection[Client], counts: Counts, advance: Callable[[Client], None]
+        self,
+        tail: Tail,
+        cohorts: Cohorts,
+        clients: Collection[Client],
+        counts: Counts,
+        advance: Callable[[Client], None],
     ) -> None:
-        """`advance` brings a single client to the end of the tail, by whatever means that takes."""
+        """`advance` brings a client without a cohort to the end of the tail, by whatever means that takes."""
         self.going = False
         """Whether a flush is in progress or waiting to begin."""
         self.begun = 0
         """How many flushes have begun: one for all that was published in between."""
         self._tail = tail
+        self._cohorts = cohorts
         self._clients = clients
         self._counts = counts
         self._advance = advance
@@ -67,9 +69,6 @@ class Flush:
         self._began = 0.0  # when the current one began (`perf_counter`)
         self._spent = 0.0  # seconds that it has taken so far, without other work in between
         self._rest_until = 0.0  # until when the next one may wait for the loop (`perf_counter`)
-        self._data = b""  # brings a client at this position, with this encoding, to the end
-        self._position = NOWHERE
-        self._encoding: Encoding | None = None
         self._broadcast = Broadcast()
 
     def wake(self) -> None:
@@ -103,22 +102,21 @@ class Flush:
         self._spent = 0.0
         self._began = perf_counter()
         self._counts.flush_began()
-        self._slice(list(self._clients))
+        self._slice(self._cohorts.all())
 
-    def _slice(self, remaining: list[Client]) -> None:
-        """Bring a slice of the remaining clients to the end of the tail."""
+    def _slice(self, remaining: list[Cohort]) -> None:
+        """Bring some of the remaining cohorts to the end of the tail."""
         began = perf_counter()
-        self._position = NOWHERE
-        for _ in range(SLICE_CLIENTS // AT_ONCE):
-            some = remaining[-AT_ONCE:]
-            try:
-                self._bring(some)
-            except Exception:
-                log.exception("%d clients could not be written to; they are cut off, the others go on", len(some))
-                _cut_off(some)
-                self._position = NOWHERE  # the prepared data may not be what the next ones lack
-            del remaining[-AT_ONCE:]
-            if not remaining or perf_counter() > began + SLICE_SECONDS:
+        for _ in range(SLICE_COHORTS):
+            if not remaining:
+                break
+            cohort = remaining.pop()
+            self._write_to(cohort)
+            if cohort.position >= self._tail.end:
+                self._cohorts.merge(cohort)
+            elif cohort:  # it lacks more than one chunk: the others come first, and share each chunk with it
+                remaining.insert(0, cohort)
+            if perf_counter() > began + SLICE_SECONDS:
                 break
         self._spent += perf_counter() - began
         if remaining:
@@ -126,40 +124,39 @@ class Flush:
         else:
             self._end()
 
-    def _bring(self, clients: list[Client]) -> None:
-        """Those at the same position as the client before, as nearly all are, get the same bytes in one batch."""
-        position, encoding, end = self._position, self._encoding, self._tail.end
-        alike: list[asyncio.Transport] = []
-        for client in clients:
-            if not client.live:  # it may have gone, or been paused, since the list was made
-                continue
-            if client.position == position and client.encoding is encoding:
-                client.position = end
-                alike.append(client.transport)
-                continue
-            self._broadcast.write(alike, self._data)
-            alike = []
-            position, encoding, self._data = client.position, client.encoding, b""
+    def _write_to(self, cohort: Cohort) -> None:
+        """Write what the cohort lacks, at most one chunk."""
+        tail = self._tail
+        if cohort.position >= tail.end:
+            return
+        try:
+            if not tail.covers(cohort.position):
+                self._disperse(cohort)
+                return
+            chunk = tail.read(cohort.position, cohort.encoding, CHUNK_BYTES)
+            cohort.position = chunk.seq  # before the write: a client that is full then takes this position with it
+            if chunk.data:
+                self._broadcast.write(cohort, chunk.data)
+        except Exception:
+            clients = cohort.clients
+            log.exception("%d clients could not be written to; they are cut off, the others go on", len(clients))
+            for client in clients:
+                self._cohorts.leave(client)
+                _cut_off(client)
+
+    def _disperse(self, cohort: Cohort) -> None:
+        """Bring each client to the end by itself."""
+        for client in cohort.clients:
+            self._cohorts.leave(client)
             try:
                 self._advance(client)
-                self._data = self._all_since(position, encoding)
             except Exception:
                 log.exception("a client could not be written to; it is cut off, the others go on")
-                client.abort()
-            position = position if self._data else NOWHERE
-        self._broadcast.write(alike, self._data)
-        self._position, self._encoding = position, encoding
+                _cut_off(client)
 
-    def _pause(self, remaining: list[Client]) -> None:
+    def _pause(self, remaining: list[Cohort]) -> None:
         """Leave two loop turns between slices to other work: requests read in the first are executed in the second."""
         asyncio.get_running_loop().call_soon(self._slice, remaining)
-
-    def _all_since(self, position: int, encoding: Encoding) -> bytes:
-        """What brings every client at `position` up to date in one piece; empty when one piece is not enough."""
-        if position == self._tail.end or not self._tail.covers(position):
-            return b""
-        chunk = self._tail.read(position, encoding, CHUNK_BYTES)
-        return chunk.data if chunk.seq == self._tail.end else b""
 
     def _end(self) -> None:
         self.going = False
@@ -173,8 +170,7 @@ class Flush:
             self._counts.all_reached(monotonic())
 
 
-def _cut_off(clients: Collection[Client]) -> None:
-    """They reconnect and resume from their cursors: none is left with a gap."""
-    for client in clients:
-        with suppress(Exception):
-            client.abort()
+def _cut_off(client: Client) -> None:
+    """It reconnects and resumes from its cursor: it is not left with a gap."""
+    with suppress(Exception):
+        client.abort()

@@ -17,6 +17,7 @@ from athena.domain.wire import Published, encode_ready
 from athena.errors import StoreUnavailable
 from athena.live.catchup import Catchup, History
 from athena.live.client import Client, KeepAlive
+from athena.live.cohorts import Cohorts
 from athena.live.counts import Counts, Resume, TransportName
 from athena.live.flush import CHUNK_BYTES, SLICE_CLIENTS, Flush
 from athena.live.slow import TRY_AGAIN_LATER, SlowClients
@@ -45,7 +46,8 @@ class Hub:
         self.closing = False
         self.counts = Counts()
         self.streams = Streams()
-        self.flush = Flush(tail, self.clients, self.counts, self._advance)
+        self.cohorts = Cohorts()
+        self.flush = Flush(tail, self.cohorts, self.clients, self.counts, self._advance)
         self.catchup = Catchup(history, lambda: self.tail.end)
         self._waiting: set[asyncio.Future[bool]] = set()
         self._replaying: set[Client] = set()
@@ -123,17 +125,17 @@ class Hub:
     def detach(self, client: Client) -> None:
         """The client's transport is gone. May be called more than once."""
         self.clients.pop(client, None)
-        client.live = False
+        self.cohorts.leave(client)
         self.slow.forget(client)
 
     def leave(self, client: Client) -> None:
         """The client is closing: send it nothing more."""
-        client.live = False
+        self.cohorts.leave(client)
         self.slow.forget(client)
 
     def pause(self, client: Client) -> None:
         """The client's transport is full: leave it alone until `resume`."""
-        client.live = False
+        self.cohorts.leave(client)
         self.slow.add(client, asyncio.get_running_loop().time())
 
     def resume(self, client: Client) -> None:
@@ -142,18 +144,18 @@ class Hub:
         self._advance(client)
 
     def _advance(self, client: Client) -> None:
-        """Write what the client lacks, as long as it accepts more and the tail has it."""
+        """Write what a client lacks, as long as it accepts more and the tail has it. Then it joins a cohort, and lacks
+        nothing but what flushes will bring."""
         tail = self.tail
-        while not (client.paused or client.closing):
+        while not (client.paused or client.closing or client.cohort is not None):
             if client.position >= tail.end:
-                client.live = True
+                self.cohorts.join(client)
                 if client.wants_ready:
                     client.wants_ready = False
                     ready = encode_ready(Position(tail.epoch, client.position))
                     client.send(client.encoding(tail.epoch, [ready]))
                 return
             if not tail.covers(client.position):
-                client.live = False
                 self._spawn_replay(client)
                 return
             chunk = tail.read(client.position, client.encoding, CHUNK_BYTES)
@@ -174,8 +176,8 @@ class Hub:
         try:
             while not (client.paused or client.closing or self.tail.covers(client.position)):
                 chunk = await self._read_store(client.position, client.encoding)
-                if client.paused or client.closing:
-                    break  # read again when it has drained
+                if client.paused or client.closing or client.cohort is not None:
+                    break  # read again when it has drained; or it got a reset meanwhile
                 client.position = chunk.seq
                 if chunk.data:
                     client.send(chunk.data)

@@ -22,6 +22,7 @@ from websockets.protocol import CONNECTING, OPEN, State
 from websockets.server import ServerProtocol
 
 from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
+from athena.live.cohorts import Cohort
 from athena.live.encoding import PING, close_frame, websocket_frames
 from athena.live.gate import HandshakeGate, Permit
 from athena.live.handshake import plain_key, switching
@@ -56,7 +57,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_ping_at",
         "_silent_since",
         "closing",
-        "live",
+        "cohort",
         "paused",
         "permit",
         "position",
@@ -76,7 +77,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._acknowledged = 0  # bytes acknowledged by then
         self._ping_at = self._hub.keepalive.due(asyncio.get_running_loop().time())
         self.position = 0
-        self.live = self.wants_ready = self.paused = self.closing = False
+        self.cohort: Cohort | None = None
+        self.wants_ready = self.paused = self.closing = False
 
     # ---- asyncio.Protocol --------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,4 +1,4 @@
-"""TCP connections without the event loop's transports: a descriptor and a hundred bytes for each, one epoll for all.
+"""TCP connections without the event loop's transports: a bare socket and a hundred bytes for each, one epoll for all.
 
 A transport of the loop costs 1.2 KB, which was four fifths of an idle client's memory, and much of the time to accept
 one. A `Connection` meets asyncio's contract for a transport, so that protocols need not know which of the two they
@@ -14,12 +14,11 @@ import asyncio
 import contextlib
 import errno
 import logging
-import os
 import select
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 log = logging.getLogger("athena.sockets")
 
@@ -34,7 +33,7 @@ HIGH_WATER, LOW_WATER = 64 * 1024, 16 * 1024
 """Bytes not yet taken by the kernel at which a protocol is paused, and resumed: asyncio's own limits."""
 
 MOST_PIECES = 512
-"""Most pieces in one `writev`; Linux accepts 1,024."""
+"""Most pieces in one `sendmsg`; Linux accepts 1,024."""
 
 RETRY_SECONDS = 1.0
 """Pause in accepting when there is no room for another connection, unless one ends first."""
@@ -84,7 +83,7 @@ class Connections:
         """Returns at once: uvicorn, which calls it, has already waited for open requests."""
 
     def _accept(self) -> None:
-        accept = cast(Any, self._listener)._accept  # -> descriptor, address; twice as fast as with a socket object
+        accept = cast(Any, self._listener)._accept  # -> descriptor, address
         for _ in range(MOST_AT_ONCE):
             try:
                 descriptor, address = accept()
@@ -97,8 +96,10 @@ class Connections:
                 self.loop.remove_reader(self._listener.fileno())  # it stays readable, and would keep the loop busy
                 self._retry = self.loop.call_later(RETRY_SECONDS, self._accept_again)
                 return
-            os.set_blocking(descriptor, False)
-            self._add(descriptor, address[0])
+            # Without the attributes, the locks and the methods in Python of a `socket.socket`, which is made from this.
+            accepted = socket.SocketType(self._listener.family, socket.SOCK_STREAM, 0, descriptor)
+            accepted.setblocking(False)
+            self._add(accepted, address[0])
 
     def _complain(self, error: OSError) -> None:
         now = self.loop.time()
@@ -110,15 +111,16 @@ class Connections:
         self._retry = None
         self.loop.add_reader(self._listener.fileno(), self._accept)
 
-    def _add(self, descriptor: int, peer: str) -> None:
+    def _add(self, accepted: socket.SocketType, peer: str) -> None:
         protocol = self._factory()
+        descriptor = accepted.fileno()
         try:
             self._epoll.register(descriptor, select.EPOLLIN)
         except OSError as error:  # the user's limit on watched descriptors, or no memory
             log.error("a connection cannot be served: %s", error.strerror)
-            os.close(descriptor)
+            accepted.close()
             return
-        connection = Connection(descriptor, sys.intern(peer), self, protocol)
+        connection = Connection(accepted, sys.intern(peer), self, protocol)
         self._count += 1
         self._by_descriptor.extend([None] * (descriptor + 1 - len(self._by_descriptor)))
         self._by_descriptor[descriptor] = connection
@@ -172,24 +174,52 @@ class Connections:
             self._epoll.close()
 
 
+class DirectWriter(Protocol):
+    """Writes to the sockets of connections itself, as long as that is what `Connection.write` would do."""
+
+    def hold(self, connection: Connection) -> None:
+        """Use `Connection.write` from now on: something is unsent, or nothing more may be written."""
+
+    def release(self, connection: Connection) -> None:
+        """Everything is sent: the socket may be written to again."""
+
+
 class Connection(asyncio.Transport):
     """One TCP connection, as a transport. Writing after the end does nothing.
 
-    `descriptor`, `phase` and `unsent` are for this package only.
+    `socket`, `direct_writer` and `direct` are for this package only.
     """
 
-    __slots__ = ("_connections", "_peer", "_protocol", "_reading", "_watched", "descriptor", "phase", "unsent")
+    __slots__ = (
+        "_connections",
+        "_peer",
+        "_phase",
+        "_protocol",
+        "_reading",
+        "_unsent",
+        "_watched",
+        "direct_writer",
+        "socket",
+    )
 
-    def __init__(self, descriptor: int, peer: str, connections: Connections, protocol: asyncio.Protocol) -> None:
+    def __init__(
+        self, accepted: socket.SocketType, peer: str, connections: Connections, protocol: asyncio.Protocol
+    ) -> None:
         # Without asyncio's `__init__`, which would create a dict for `get_extra_info`.
-        self.descriptor = descriptor
+        self.socket = accepted
         self._peer = peer
         self._connections = connections
         self._protocol = protocol
-        self.phase = OPEN
+        self._phase = OPEN
         self._reading = True
-        self.unsent: Unsent | None = None
+        self._unsent: Unsent | None = None
         self._watched: int = select.EPOLLIN  # the events that the epoll reports
+        self.direct_writer: DirectWriter | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Whether `write` would only pass the data to the kernel."""
+        return self._phase == OPEN and self._unsent is None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """`peername` is the peer's address, without its port; nothing else is known."""
@@ -203,7 +233,7 @@ class Connection(asyncio.Transport):
 
     def fileno(self) -> int:
         """The descriptor; -1 once the connection is over."""
-        return self.descriptor if self.phase < OVER else -1
+        return self.socket.fileno() if self._phase < OVER else -1
 
     # ---- reading -----------------------------------------------------------------------------------------------------
     def is_reading(self) -> bool:
@@ -214,17 +244,17 @@ class Connection(asyncio.Transport):
         self._watch()
 
     def resume_reading(self) -> None:
-        self._reading = self.phase < CLOSING
+        self._reading = self._phase < CLOSING
         self._watch()
 
     # ---- writing -----------------------------------------------------------------------------------------------------
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self.phase != OPEN and (self.phase != CLOSING or self.unsent is None):
+        if self._phase != OPEN and (self._phase != CLOSING or self._unsent is None):
             return  # while closing, it accepts data if some is unsent: the protocol must be told to pause
         sent = 0
-        if self.unsent is None:
+        if self._unsent is None:
             try:
-                sent = os.write(self.descriptor, data)
+                sent = self.socket.send(data)
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -234,28 +264,30 @@ class Connection(asyncio.Transport):
             self._keep(data, sent)
 
     def get_write_buffer_size(self) -> int:
-        return 0 if self.unsent is None else self.unsent.size
+        return 0 if self._unsent is None else self._unsent.size
 
     def can_write_eof(self) -> bool:
         return True
 
     def write_eof(self) -> None:
         """Half-close once everything is sent."""
-        if self.phase == OPEN:
-            self.phase = ENDED
-            if self.unsent is None:
+        if self._phase == OPEN:
+            self._phase = ENDED
+            self._hold()
+            if self._unsent is None:
                 self._half_close()
 
     # ---- the end -----------------------------------------------------------------------------------------------------
     def is_closing(self) -> bool:
-        return self.phase >= CLOSING
+        return self._phase >= CLOSING
 
     def close(self) -> None:
         """Read no more, and end once everything is sent."""
-        if self.phase < CLOSING:
-            self.phase = CLOSING
+        if self._phase < CLOSING:
+            self._phase = CLOSING
+            self._hold()
             self.pause_reading()
-            if self.unsent is None:
+            if self._unsent is None:
                 self._end(None)
 
     def abort(self) -> None:
@@ -267,15 +299,16 @@ class Connection(asyncio.Transport):
         """Handle events of the epoll. Errors and hang-ups are found by reading or writing, whichever is active."""
         if self._reading and events & ~select.EPOLLOUT:
             self._read()
-        if self.unsent is not None and events & ~select.EPOLLIN:
-            self._send(self.unsent)
+        if self._unsent is not None and events & ~select.EPOLLIN:
+            self._send(self._unsent)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _keep(self, data: bytes | bytearray | memoryview, sent: int) -> None:
         """The kernel has taken only `sent` bytes: send the rest when it takes more."""
-        unsent = self.unsent
+        unsent = self._unsent
         if unsent is None:
-            unsent = self.unsent = Unsent()
+            unsent = self._unsent = Unsent()
+            self._hold()
             self._watch()
         unchanging = isinstance(data, bytes) or (isinstance(data, memoryview) and data.readonly)
         unsent.add(memoryview(data if unchanging else bytes(data))[sent:])
@@ -285,7 +318,7 @@ class Connection(asyncio.Transport):
 
     def _read(self) -> None:
         try:
-            data = os.read(self.descriptor, READ_BYTES)
+            data = self.socket.recv(READ_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -300,48 +333,53 @@ class Connection(asyncio.Transport):
 
     def _send(self, unsent: Unsent) -> None:
         try:
-            unsent.send(self.descriptor)
+            unsent.send(self.socket)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(error)
             return
         if not unsent.size:
-            self.unsent = None
+            self._unsent = None
             self._watch()
-            if self.phase == ENDED:
+            if self.direct_writer is not None and self._phase == OPEN:
+                self.direct_writer.release(self)
+            if self._phase == ENDED:
                 self._half_close()
-            elif self.phase == CLOSING:
+            elif self._phase == CLOSING:
                 self._end(None)
         if unsent.paused and unsent.size <= LOW_WATER:
             unsent.paused = False
             self._protocol.resume_writing()
 
+    def _hold(self) -> None:
+        if self.direct_writer is not None:
+            self.direct_writer.hold(self)
+
     def _half_close(self) -> None:
-        borrowed = socket.socket(fileno=self.descriptor)  # only a socket object can shut down
         with contextlib.suppress(OSError):  # the peer is gone, as the next read will show
-            borrowed.shutdown(socket.SHUT_WR)
-        borrowed.detach()
+            self.socket.shutdown(socket.SHUT_WR)
 
     def _watch(self) -> None:
         """Have the epoll report the events that are wanted now."""
-        wanted = (select.EPOLLIN if self._reading else 0) | (0 if self.unsent is None else select.EPOLLOUT)
+        wanted = (select.EPOLLIN if self._reading else 0) | (0 if self._unsent is None else select.EPOLLOUT)
         if wanted == self._watched:
             return
         before, self._watched = self._watched, wanted
         try:
-            self._connections.watch(self.descriptor, before, wanted)
+            self._connections.watch(self.socket.fileno(), before, wanted)
         except OSError as error:  # the same limits as for a new connection
             self._watched = 0
             self._end(error)
 
     def _end(self, error: OSError | None) -> None:
         """End it. As with every transport, the protocol is notified in the next turn of the loop."""
-        if self.phase < OVER:
-            self.phase = OVER
-            self.unsent = None
+        if self._phase < OVER:
+            self._phase = OVER
+            self._unsent = None
+            self._hold()
             self.pause_reading()
-            self._connections.forget(self.descriptor)
+            self._connections.forget(self.socket.fileno())
             self._connections.loop.call_soon(self._lose, error)
 
     def _lose(self, error: OSError | None) -> None:
@@ -349,7 +387,7 @@ class Connection(asyncio.Transport):
             self._protocol.connection_lost(error)
         finally:
             self._protocol = _GONE
-            os.close(self.descriptor)
+            self.socket.close()
             self._connections.ended()
 
 
@@ -369,9 +407,9 @@ class Unsent:
         self._pieces.append(data)
         self.size += len(data)
 
-    def send(self, descriptor: int) -> None:
+    def send(self, to: socket.SocketType) -> None:
         """Pass the kernel what it takes now. Raises `OSError`."""
-        sent = os.writev(descriptor, self._pieces[:MOST_PIECES])
+        sent = to.sendmsg(self._pieces[:MOST_PIECES])
         self.size -= sent
         done = 0
         for piece in self._pieces:

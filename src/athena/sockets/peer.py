@@ -23,22 +23,19 @@ ACKED_AT = 120
 def acknowledged(transport: asyncio.Transport) -> int:
     """Bytes that the peer has acknowledged: a number that only rises, and does so for any peer that reads, however
     slowly and whatever is written meanwhile (tcp(7), `TCP_INFO`). 0 when the connection is closed."""
-    descriptor = _descriptor(transport)
-    if descriptor < 0:
+    connected = _socket(transport)
+    if connected is None:
         return 0
     with contextlib.suppress(OSError, AttributeError):
-        borrowed = socket.socket(fileno=descriptor)
-        try:
-            info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED_AT + 8)
-        finally:
-            borrowed.detach()
+        info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKED_AT + 8)
         return int.from_bytes(info[ACKED_AT:], sys.byteorder)
     return -unacknowledged(transport)  # on other systems, only what is left is known
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:
     """Bytes that were written but not acknowledged, as far as the transport and our kernel know."""
-    return transport.get_write_buffer_size() + in_kernel(_descriptor(transport))
+    connected = _socket(transport)
+    return transport.get_write_buffer_size() + (0 if connected is None else in_kernel(connected.fileno()))
 
 
 def in_kernel(descriptor: int) -> int:
@@ -53,18 +50,16 @@ def in_kernel(descriptor: int) -> int:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection whose peer does not read. The kernel would keep megabytes of unsent data for minutes, so it is
     told to discard it (`SO_LINGER` of 0 seconds, socket(7))."""
-    descriptor = _descriptor(transport)
-    if descriptor >= 0:
-        borrowed = socket.socket(fileno=descriptor)
+    connected = _socket(transport)
+    if connected is not None:
         with contextlib.suppress(OSError):
-            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        borrowed.detach()
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
-def _descriptor(transport: asyncio.Transport) -> int:
-    """The transport's descriptor; -1 if it is closed."""
+def _socket(transport: asyncio.Transport) -> socket.SocketType | None:
+    """The transport's socket, or what the event loop gives in its place; None if it is closed."""
     if isinstance(transport, Connection):
-        return transport.fileno()
-    connected: socket.socket | None = transport.get_extra_info("socket")
-    return -1 if connected is None else connected.fileno()
+        return None if transport.fileno() < 0 else transport.socket
+    connected: socket.SocketType | None = transport.get_extra_info("socket")
+    return None if connected is None or connected.fileno() < 0 else connected

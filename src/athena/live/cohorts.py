@@ -1,0 +1,69 @@
+"""The clients that are up to date, in cohorts: those at the same position get the same bytes."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from athena.live.client import Client
+from athena.live.tail import Encoding
+from athena.sockets.broadcast import Group
+
+COHORT_SIZE = 40
+"""Most clients in a cohort. Their position is stored and compared once for all of them."""
+
+
+class Cohort(Group):
+    """Clients at the same position, with the same encoding."""
+
+    __slots__ = ("encoding", "position")
+
+    def __init__(self, position: int, encoding: Encoding) -> None:
+        super().__init__()
+        self.position = position
+        self.encoding = encoding
+
+    @property
+    def clients(self) -> list[Client]:
+        """A copy."""
+        return cast(list[Client], self.members())
+
+
+class Cohorts:
+    """Every client that keeps up is in one cohort. One that does not has a position of its own and is in none."""
+
+    def __init__(self) -> None:
+        self._all: dict[Cohort, None] = {}
+        self._latest: dict[Encoding, Cohort] = {}
+        """The cohorts that new clients join, unless they are full or elsewhere."""
+
+    def all(self) -> list[Cohort]:
+        """A copy; the oldest first."""
+        return list(self._all)
+
+    def join(self, client: Client) -> None:
+        """The client is at its position, and gets what comes after it from now on."""
+        cohort = self._latest.get(client.encoding)
+        if cohort is None or cohort.position != client.position or len(cohort) >= COHORT_SIZE:
+            cohort = self._latest[client.encoding] = Cohort(client.position, client.encoding)
+            self._all[cohort] = None
+        cohort.add(client)
+        client.cohort = cohort
+
+    def leave(self, client: Client) -> None:
+        """The client keeps its position. Does nothing if it is in no cohort."""
+        cohort = client.cohort
+        if cohort is None:
+            return
+        client.cohort, client.position = None, cohort.position
+        cohort.discard(client)
+        if not cohort:
+            self._all.pop(cohort, None)
+            if self._latest.get(cohort.encoding) is cohort:
+                del self._latest[cohort.encoding]
+
+    def merge(self, cohort: Cohort) -> None:
+        """Merge a cohort that has lost half of its clients into the latest one, so that there are few with many."""
+        if len(cohort) <= COHORT_SIZE // 2 and cohort is not self._latest.get(cohort.encoding):
+            for client in cohort.clients:
+                self.leave(client)
+                self.join(client)
