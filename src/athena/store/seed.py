@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -75,29 +77,46 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         running = min(RUNNING, rows)
         patterns = min(PATTERNS, rows - running)
         values = {"rows": rows, "days": days, "now": now}
-        db.execute(SQL["make_patterns"], _words() | {"now": now, "patterns": patterns, "running": running})
+        making = _words() | {"now": now, "patterns": patterns, "running": running}
+        db.execute(SQL["make_patterns"], making)
         pieces = [
             {"before": before, "first": 1, "last": min(PATTERNS, rows - running - before)}
             for before in range(0, rows - running, PATTERNS)
         ]
         pieces += [{"before": rows - running - patterns, "first": patterns + 1, "last": patterns + running}]
-        for piece in pieces:
-            with db:
-                db.execute(SQL["fill_changes"], values | piece)
-        made = 0
-        for piece in reversed(pieces):
-            with db:
-                db.execute(SQL["fill"], values | piece)
-            made += piece["last"] - piece["first"] + 1
-            told(made)
+        with ThreadPoolExecutor(1) as counting:
+            counted = counting.submit(_count_minutes, making, [values | piece for piece in pieces])
+            for piece in pieces:
+                with db:
+                    db.execute(SQL["fill_changes"], values | piece)
+            made = 0
+            for piece in reversed(pieces):
+                with db:
+                    db.execute(SQL["fill"], values | piece)
+                made += piece["last"] - piece["first"] + 1
+                told(made)
+            minutes = counted.result()
         for setting in INDEXING:
             db.execute(f"PRAGMA {setting}")
         for _, statement in indexes:
             db.execute(str(statement))
         with db:
-            db.execute(SQL["count_minutes"])
+            db.executemany(SQL["count_minutes"], minutes)
             db.execute(SQL["count_hours"])
             db.execute(SQL["finish"], {"rows": rows})
+    finally:
+        db.close()
+
+
+def _count_minutes(making: dict[str, Any], pieces: list[dict[str, int]]) -> list[tuple[Any, ...]]:
+    """The rows of the tally for each minute, from the patterns alone: the file is being written meanwhile."""
+    db = apsw.Connection(":memory:")
+    try:
+        db.execute(SQL["make_patterns"], making)
+        db.execute(SQL["make_minutes"])
+        for piece in pieces:
+            db.execute(SQL["count_piece"], piece)
+        return list(db.execute(SQL["minutes"]))
     finally:
         db.close()
 

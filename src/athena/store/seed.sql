@@ -68,31 +68,27 @@ FROM (
 SELECT name, sql FROM sqlite_schema
 WHERE name IN ('notification_by_seq', 'notification_by_component', 'notification_by_who');
 
--- name: count_minutes
--- The number of rows in each minute that has any, minute by minute: ranges of an index, which need no sorting.
-INSERT INTO tally
-WITH RECURSIVE minute (finished, slot, next) AS (
-    SELECT value, NULL, (
-        SELECT age FROM notification INDEXED BY notification_in_order_archived WHERE finished = value ORDER BY age LIMIT 1
-    ) FROM json_each('[0, 1]')
-    UNION ALL
-    SELECT finished, next / 60000, (
-        SELECT age FROM notification INDEXED BY notification_in_order_archived
-        WHERE finished = minute.finished AND age > next / 60000 * 60000 ORDER BY age LIMIT 1
-    ) FROM minute WHERE next IS NOT NULL
-),
-counted AS (
-    SELECT finished, slot,
-        (SELECT count(*) FROM notification INDEXED BY notification_in_order_archived
-         WHERE finished = minute.finished AND age BETWEEN slot * 60000 - 59999 AND slot * 60000) AS rows,
-        (SELECT count(*) FROM notification INDEXED BY notification_notices
-         WHERE type = 'notification' AND finished = minute.finished
-            AND age BETWEEN slot * 60000 - 59999 AND slot * 60000) AS notices
-    FROM minute WHERE slot IS NOT NULL
+-- name: make_minutes
+CREATE TEMP TABLE minute (
+    finished INTEGER, slot INTEGER, type TEXT, rows INTEGER, PRIMARY KEY (finished, slot, type)
+) WITHOUT ROWID;
+
+-- name: count_piece
+-- Add the rows that `fill` writes with the same parameters to the minutes that they belong to.
+INSERT INTO minute
+SELECT status IN ('success', 'error'), -(displayed / 60000), type, count(*)
+FROM (
+    SELECT :now - (:rows - :before - rowid) * (:days * 86400000) / :rows + shown AS displayed, status, type
+    FROM pattern WHERE rowid BETWEEN :first AND :last
 )
-SELECT 60000, finished, slot, 0, 'webhook_tx', rows - notices FROM counted WHERE rows > notices
-UNION ALL
-SELECT 60000, finished, slot, 0, 'notification', notices FROM counted WHERE notices;
+GROUP BY 1, 2, 3
+ON CONFLICT DO UPDATE SET rows = rows + excluded.rows;
+
+-- name: minutes
+SELECT 60000, finished, slot, 0, type, rows FROM minute;
+
+-- name: count_minutes
+INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: count_hours
 INSERT INTO tally
