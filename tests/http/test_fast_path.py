@@ -47,23 +47,23 @@ def answer(sock: socket.socket) -> bytes:
     return Answers(sock).next()
 
 
-def express(athena: Athena) -> int:
+def fast(athena: Athena) -> int:
     """The number of edits that took the fast path."""
-    found = re.search(r"^athena_express_edits_total (\d+)", str(athena.request("GET", "/metrics")[1]), re.MULTILINE)
+    found = re.search(r"^athena_fast_path_edits_total (\d+)", str(athena.request("GET", "/metrics")[1]), re.MULTILINE)
     assert found
     return int(found[1])
 
 
 def both_ways(athena: Athena, first: bytes, second: bytes) -> tuple[bytes, bytes, int]:
     """The responses to `first` in one piece and to `second` in two, and how many of them took the fast path."""
-    before = express(athena)
+    before = fast(athena)
     with tcp(athena) as sock:
         sock.sendall(first)
         short = answer(sock)
         sock.sendall(second[:1])
         let_it_read(athena)
         sock.sendall(second[1:])
-        return short, answer(sock), express(athena) - before
+        return short, answer(sock), fast(athena) - before
 
 
 def let_it_read(athena: Athena) -> None:
@@ -73,7 +73,7 @@ def let_it_read(athena: Athena) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Athena]:
-    with Athena(tmp_path_factory.mktemp("express") / "athena-data") as athena:
+    with Athena(tmp_path_factory.mktemp("fast") / "athena-data") as athena:
         for tx_id in ("a", "one", "two"):
             open_tx(athena, tx_id=tx_id, description="Deploy")
             open_tx(athena, tx_id=f"over-{tx_id}", description="Deploy")
@@ -130,11 +130,11 @@ def test_both_ways_give_the_same_answer(shared: Athena, prefix: str, tx_id: str,
     ],
 )
 def test_what_is_not_ordinary_goes_the_way_of_all_requests(shared: Athena, request_: bytes, status: int) -> None:
-    before = express(shared)
+    before = fast(shared)
     with tcp(shared) as sock:
         sock.sendall(request_)
         assert answer(sock).startswith(b"HTTP/1.1 %d " % status)
-    assert express(shared) == before
+    assert fast(shared) == before
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "X-Forwarded-For", "Connection", "X-Athena-Test"])
@@ -155,18 +155,18 @@ def test_ordinary_variations_go_the_short_way(shared: Athena) -> None:
         ("X-Request-Id: 1", "Accept: */*", "X-Forwarded-For: 203.0.113.9"),
         ("content-type:application/json",),
     )
-    before = express(shared)
+    before = fast(shared)
     with tcp(shared) as sock:
         for some in lines:
             sock.sendall(put("a", PENDING, *some))
             assert answer(sock).startswith(b"HTTP/1.1 200 ")
-    assert express(shared) == before + len(lines)
+    assert fast(shared) == before + len(lines)
 
 
 def test_requests_behind_an_edit_are_answered_in_order(shared: Athena) -> None:
     """The edit is not committed yet when they arrive: they wait for it."""
     read = f"GET {TXS}/a HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-    before = express(shared)
+    before = fast(shared)
     with tcp(shared) as sock:
         answers = Answers(sock)
         for number in range(50):
@@ -176,7 +176,7 @@ def test_requests_behind_an_edit_are_answered_in_order(shared: Athena) -> None:
             assert f'"message":"Deploy: piece {number}"'.encode() in answers.next()
             assert answers.next().endswith(b'{"tx_id":"a","message":"ok"}')
             assert f'"message":"Deploy: behind {number}"'.encode() in answers.next()
-    assert express(shared) > before
+    assert fast(shared) > before
 
 
 def test_a_half_sent_edit_waits_for_the_rest(shared: Athena) -> None:
@@ -204,7 +204,7 @@ def test_limits_are_those_of_all_requests(tmp_path: Path) -> None:
             with tcp(athena) as sock:
                 sock.sendall(request)
                 assert answer(sock).startswith(b"HTTP/1.1 %d " % status)
-        assert express(athena) == 1
+        assert fast(athena) == 1
 
 
 def test_an_edit_whose_sender_has_gone_is_stored(shared: Athena) -> None:
@@ -243,10 +243,10 @@ def test_a_key_is_asked_for_at_every_edit(tmp_path: Path) -> None:
 
             sock.sendall(head.encode() + opened)
             assert answer(sock).startswith(b"HTTP/1.1 201 ")
-            before = express(athena)
+            before = fast(athena)
             assert [edited(reporter), edited(reporter)] == [200, 200]
             assert [edited(viewer), edited(viewer), edited(), edited(f"{reporter}x")] == [403, 403, 401, 401]
-            assert express(athena) == before + 2
+            assert fast(athena) == before + 2
             athena.revoke(athena.keys["reporter"])
             deadline = Deadline()
             while edited(reporter) == 200:

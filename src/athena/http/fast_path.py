@@ -3,7 +3,7 @@
 Through ASGI, each needs parser callbacks, a scope, a task and a route that are used once: two thirds of what an edit
 cost. Here an ordinary edit goes straight to the journal. Anything unusual, and anything to be refused before it is
 stored, goes through ASGI as other requests do, with the same result, and with an error that says what is wrong.
-docs/decisions/0023-an-express-lane-for-edits.md.
+docs/decisions/0023-a-fast-path-for-edits.md.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ COUNTERS = (
         lambda s: _one(s.parts.journal.failed),
     ),
     Metric(
-        "athena_express_edits",
-        "Edits that went the short way from their bytes to the journal.",
+        "athena_fast_path_edits",
+        "Single edits that took the fast path, straight from their bytes to the journal.",
         lambda s: _one(s.parts.fast_path.submitted),
     ),
     Metric("athena_changes", "Position of the newest change.", lambda s: _one(s.parts.hub.tail.end)),
