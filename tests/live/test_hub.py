@@ -13,7 +13,7 @@ import pytest
 from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded, encode_messages
 from athena.live.client import KeepAlive
-from athena.live.cohorts import COHORT_SIZE, Cohort
+from athena.live.cohorts import COHORT_SIZE, Cohort, Cohorts
 from athena.live.encoding import json_array
 from athena.live.flush import CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit
@@ -219,6 +219,42 @@ def test_a_flush_goes_in_slices_and_what_comes_meanwhile_is_not_lost() -> None:
     live(scenario)
 
 
+def test_what_is_published_meanwhile_prolongs_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a chunk comes before all are served: those served first would wait for the others without end."""
+    monkeypatch.setattr("athena.live.flush.SLICE_SECONDS", 10.0)
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(4 * SLICE_CLIENTS)]
+        await world.publish()
+        for _ in range(20):
+            await world.publish(10, text="x" * (CHUNK_BYTES // 8))
+            for _ in range(8):
+                await asyncio.sleep(0)
+        assert world.hub.flush.begun >= 3
+        await settle()
+        assert all(client.cursors == list(range(1, 202)) for client in clients)
+
+    live(scenario, tail_bytes=10**9)
+
+
+def test_clients_at_many_positions_take_no_more_turns_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("athena.live.flush.SLICE_SECONDS", 10.0)
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(SLICE_CLIENTS // 2)]
+        for _ in range(SLICE_CLIENTS // 2):  # the flush runs only after all have joined
+            await world.publish()
+            clients.append(world.attach())
+        await world.publish()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert all(client.cursors[-1:] == [world.count] for client in clients)
+        await settle()
+        assert len(world.hub.cohorts.all()) <= 4
+
+    live(scenario)
+
+
 def test_a_flush_waits_until_the_loop_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock here advances with the data sent and with other work in between, independently of the machine's
     speed."""
@@ -378,6 +414,35 @@ def test_a_client_that_cannot_even_be_cut_off_ends_no_flush(monkeypatch: pytest.
         await world.publish()
         await settle()
         assert back.cursors == [1, 2]
+
+    live(scenario)
+
+
+def test_a_client_that_cannot_be_moved_is_cut_off_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    join, joined = Cohorts.join, 0
+
+    def sometimes(self: Cohorts, client: Any) -> None:
+        nonlocal joined
+        joined += 1
+        if joined == 3:
+            raise MemoryError
+        join(self, client)
+
+    async def scenario(world: World) -> None:
+        clients = [world.attach() for _ in range(COHORT_SIZE + 5)]
+        for client in clients[: COHORT_SIZE // 2]:
+            world.hub.detach(client)
+        stay = clients[COHORT_SIZE // 2 :]
+        monkeypatch.setattr(Cohorts, "join", sometimes)
+        for _ in range(2):
+            await world.publish()
+            await settle()
+        assert joined >= 3
+        assert not world.hub.flush.going
+        cut = [client for client in stay if client.aborted]
+        assert cut
+        assert all(client.cohort is None for client in cut)
+        assert all(client.cursors == [1, 2] for client in stay if client not in cut)
 
     live(scenario)
 

@@ -33,9 +33,10 @@ class Client(Protocol):
 
     permit: Permit | None
     cohort: Cohort | None
-    """Set while it is up to date and takes part in flushes. Set by the hub, as are the next two."""
+    """The cohort whose flushes bring it up to date; None while it has to catch up by itself. Set by the hub, as are the
+    next two."""
     position: int
-    """Not up to date while it is in a cohort, which has its own."""
+    """Valid only without a cohort, which has its own."""
     wants_ready: bool
     paused: bool
     closing: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from athena.live.client import Client
@@ -34,14 +35,14 @@ class Cohorts:
     def __init__(self) -> None:
         self._all: dict[Cohort, None] = {}
         self._latest: dict[Encoding, Cohort] = {}
-        """The cohorts that new clients join, unless they are full or elsewhere."""
+        """The cohorts that new clients join, unless they are full or at another position."""
 
     def all(self) -> list[Cohort]:
         """A copy; the oldest first."""
         return list(self._all)
 
     def join(self, client: Client) -> None:
-        """The client is at its position, and gets what comes after it from now on."""
+        """The client has everything up to its position; flushes will bring what comes after it."""
         cohort = self._latest.get(client.encoding)
         if cohort is None or cohort.position != client.position or len(cohort) >= COHORT_SIZE:
             cohort = self._latest[client.encoding] = Cohort(client.position, client.encoding)
@@ -50,7 +51,7 @@ class Cohorts:
         client.cohort = cohort
 
     def leave(self, client: Client) -> None:
-        """The client keeps its position. Does nothing if it is in no cohort."""
+        """The client takes the cohort's position with it. Does nothing if it is in no cohort."""
         cohort = client.cohort
         if cohort is None:
             return
@@ -61,9 +62,14 @@ class Cohorts:
             if self._latest.get(cohort.encoding) is cohort:
                 del self._latest[cohort.encoding]
 
-    def merge(self, cohort: Cohort) -> None:
-        """Merge a cohort that has lost half of its clients into the latest one, so that there are few with many."""
-        if len(cohort) <= COHORT_SIZE // 2 and cohort is not self._latest.get(cohort.encoding):
-            for client in cohort.clients:
-                self.leave(client)
-                self.join(client)
+    def to_move(self, cohort: Cohort) -> list[Client]:
+        """All clients of a cohort that is at most half full, unless new ones join it: few cohorts with many clients are
+        faster to write to than many with few."""
+        sparse = len(cohort) <= COHORT_SIZE // 2 and cohort is not self._latest.get(cohort.encoding)
+        return cohort.clients if sparse else []
+
+    def move(self, clients: Sequence[Client]) -> None:
+        """Move clients to the cohort that new ones join."""
+        for client in clients:
+            self.leave(client)
+            self.join(client)

@@ -1,7 +1,8 @@
 """Writes published messages to all clients that keep up: one shared buffer, a slice of the clients at a time.
 
 A flush sends every message since the last one. It lets the event loop do other work between its slices, and rests after
-them; messages published meanwhile go out with the next flush.
+them. Messages published meanwhile go out with it to the cohorts that it has yet to serve, and with the next flush to
+the others.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ CHUNK_BYTES = 128 * 1024
 FEW = 10
 """At most this many clients are written to in the loop turn that publishes: another turn would cost as much."""
 
-SLICE_COHORTS = 3
-SLICE_CLIENTS = SLICE_COHORTS * COHORT_SIZE
+SLICE_CLIENTS = 3 * COHORT_SIZE
 SLICE_SECONDS = 0.002
-"""A flush lets the event loop do other work after this many clients (a millisecond on a fast machine) or this long. The
-finer limit is a count, not a time, so that a slow machine is not kept busy with turns of the event loop."""
+"""A flush lets the event loop do other work after the cohort with which it has written to this many clients (a
+millisecond on a fast machine), or after this long. The finer limit is a count, not a time, so that a slow machine is
+not kept busy with turns of the event loop."""
 
 REST = 2.0
 """After a flush, the next one waits until the loop has time for it, but at most this many times the loop time that the
@@ -69,6 +70,7 @@ class Flush:
         self._began = 0.0  # when the current one began (`perf_counter`)
         self._spent = 0.0  # seconds that it has taken so far, without other work in between
         self._rest_until = 0.0  # until when the next one may wait for the loop (`perf_counter`)
+        self._goal: int | None = None  # the end of the tail when the turn of the current cohort began
         self._broadcast = Broadcast()
 
     def wake(self) -> None:
@@ -99,23 +101,21 @@ class Flush:
 
     def _begin(self) -> None:
         self._again = False
+        self._goal = None
         self._spent = 0.0
         self._began = perf_counter()
         self._counts.flush_began()
         self._slice(self._cohorts.all())
 
     def _slice(self, remaining: list[Cohort]) -> None:
-        """Bring some of the remaining cohorts to the end of the tail."""
+        """Write to some of the remaining cohorts, and remove those that have everything."""
         began = perf_counter()
-        for _ in range(SLICE_COHORTS):
-            if not remaining:
-                break
-            cohort = remaining.pop()
-            self._write_to(cohort)
-            if cohort.position >= self._tail.end:
-                self._cohorts.merge(cohort)
-            elif cohort:  # it lacks more than one chunk: the others come first, and share each chunk with it
-                remaining.insert(0, cohort)
+        clients = 0
+        while remaining and clients < SLICE_CLIENTS:
+            clients += max(1, len(remaining[-1]))
+            if self._bring(remaining[-1]):
+                remaining.pop()
+                self._goal = None
             if perf_counter() > began + SLICE_SECONDS:
                 break
         self._spent += perf_counter() - began
@@ -124,25 +124,37 @@ class Flush:
         else:
             self._end()
 
-    def _write_to(self, cohort: Cohort) -> None:
-        """Write what the cohort lacks, at most one chunk."""
+    def _bring(self, cohort: Cohort) -> bool:
+        """Write what the cohort lacks, at most one chunk -> whether it has all that there was when its turn began.
+
+        What is published after that must not prolong its turn, or others would wait for theirs without end.
+        """
         tail = self._tail
-        if cohort.position >= tail.end:
-            return
+        if self._goal is None:
+            self._goal = tail.end
+        to_move: list[Client] = []
         try:
+            if not cohort:
+                return True
             if not tail.covers(cohort.position):
                 self._disperse(cohort)
-                return
-            chunk = tail.read(cohort.position, cohort.encoding, CHUNK_BYTES)
-            cohort.position = chunk.seq  # before the write: a client that is full then takes this position with it
-            if chunk.data:
-                self._broadcast.write(cohort, chunk.data)
+                return True
+            if cohort.position < tail.end:
+                chunk = tail.read(cohort.position, cohort.encoding, CHUNK_BYTES)
+                cohort.position = chunk.seq  # before the write: a client that is full then takes this position with it
+                if chunk.data:
+                    self._broadcast.write(cohort, chunk.data)
+            if cohort.position < min(self._goal, tail.end):  # a purge may have set an earlier end
+                return False
+            to_move = self._cohorts.to_move(cohort)
+            self._cohorts.move(to_move)
         except Exception:
-            clients = cohort.clients
+            clients = to_move or cohort.clients
             log.exception("%d clients could not be written to; they are cut off, the others go on", len(clients))
             for client in clients:
                 self._cohorts.leave(client)
                 _cut_off(client)
+        return True
 
     def _disperse(self, cohort: Cohort) -> None:
         """Bring each client to the end by itself."""

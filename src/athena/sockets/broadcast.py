@@ -55,12 +55,12 @@ class Group:
         if isinstance(transport, Connection):
             transport.direct_writer = self
             if transport.direct:
-                self.release(transport)
+                self.include(transport)
 
     def discard(self, member: Member) -> None:
         transport = member.transport
         if isinstance(transport, Connection) and transport.direct_writer is self:
-            self.hold(transport)
+            self.exclude(transport)
             transport.direct_writer = None
         self._others.pop(transport, None)
 
@@ -83,12 +83,12 @@ class Group:
                 transport.abort()
 
     # ---- sockets.connections.DirectWriter ----------------------------------------------------------------------------
-    def hold(self, connection: Connection) -> None:
+    def exclude(self, connection: Connection) -> None:
         member = self._direct.pop(connection.socket, None)
         if member is not None:
             self._others[connection] = member
 
-    def release(self, connection: Connection) -> None:
+    def include(self, connection: Connection) -> None:
         self._direct[connection.socket] = self._others.pop(connection)
 
 

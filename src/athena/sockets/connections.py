@@ -5,7 +5,7 @@ one. A `Connection` meets asyncio's contract for a transport, so that protocols 
 have; the loop sees a single descriptor, the shared epoll. For Linux, and without TLS.
 
 It differs where nothing here depends on it: a write after a half-close is dropped, not an error, and connections that
-are open when the loop is closed stay open until the process ends.
+are open when the loop is closed are closed when they are collected as garbage.
 """
 
 from __future__ import annotations
@@ -177,10 +177,10 @@ class Connections:
 class DirectWriter(Protocol):
     """Writes to the sockets of connections itself, as long as that is what `Connection.write` would do."""
 
-    def hold(self, connection: Connection) -> None:
-        """Use `Connection.write` from now on: something is unsent, or nothing more may be written."""
+    def exclude(self, connection: Connection) -> None:
+        """Use `Connection.write` from now on: something is unsent, or the connection is over."""
 
-    def release(self, connection: Connection) -> None:
+    def include(self, connection: Connection) -> None:
         """Everything is sent: the socket may be written to again."""
 
 
@@ -273,7 +273,6 @@ class Connection(asyncio.Transport):
         """Half-close once everything is sent."""
         if self._phase == OPEN:
             self._phase = ENDED
-            self._hold()
             if self._unsent is None:
                 self._half_close()
 
@@ -285,7 +284,6 @@ class Connection(asyncio.Transport):
         """Read no more, and end once everything is sent."""
         if self._phase < CLOSING:
             self._phase = CLOSING
-            self._hold()
             self.pause_reading()
             if self._unsent is None:
                 self._end(None)
@@ -308,7 +306,7 @@ class Connection(asyncio.Transport):
         unsent = self._unsent
         if unsent is None:
             unsent = self._unsent = Unsent()
-            self._hold()
+            self._exclude()
             self._watch()
         unchanging = isinstance(data, bytes) or (isinstance(data, memoryview) and data.readonly)
         unsent.add(memoryview(data if unchanging else bytes(data))[sent:])
@@ -343,7 +341,7 @@ class Connection(asyncio.Transport):
             self._unsent = None
             self._watch()
             if self.direct_writer is not None and self._phase == OPEN:
-                self.direct_writer.release(self)
+                self.direct_writer.include(self)
             if self._phase == ENDED:
                 self._half_close()
             elif self._phase == CLOSING:
@@ -352,9 +350,9 @@ class Connection(asyncio.Transport):
             unsent.paused = False
             self._protocol.resume_writing()
 
-    def _hold(self) -> None:
+    def _exclude(self) -> None:
         if self.direct_writer is not None:
-            self.direct_writer.hold(self)
+            self.direct_writer.exclude(self)
 
     def _half_close(self) -> None:
         with contextlib.suppress(OSError):  # the peer is gone, as the next read will show
@@ -377,7 +375,7 @@ class Connection(asyncio.Transport):
         if self._phase < OVER:
             self._phase = OVER
             self._unsent = None
-            self._hold()
+            self._exclude()
             self.pause_reading()
             self._connections.forget(self.socket.fileno())
             self._connections.loop.call_soon(self._lose, error)
