@@ -112,9 +112,10 @@ class Flush:
         began = perf_counter()
         clients = 0
         while remaining and clients < SLICE_CLIENTS:
-            clients += max(1, len(remaining[-1]))
+            size = max(1, len(remaining[-1]))
             if self._bring(remaining[-1]):
                 remaining.pop()
+                clients += size
                 self._goal = None
             if perf_counter() > began + SLICE_SECONDS:
                 break
