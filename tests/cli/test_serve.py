@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.e2e.calls import Deadline
 from tests.support.server import ATHENA, Athena, run_athena
 from tests.support.terminal import Terminal
 
@@ -95,14 +96,21 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
         assert b"Traceback" not in terminal.output
 
 
+def has_logged(athena: Athena, text: str) -> None:
+    """Now or soon: a thread writes the log."""
+    deadline = Deadline()
+    while text not in athena.log():
+        assert not deadline.passed, athena.log()
+
+
 def test_a_misspelled_variable_is_reported(tmp_path: Path) -> None:
     with Athena(tmp_path / "data", variables={"ATHENA_KEEPDAYS": "4"}) as athena:
-        assert "ATHENA_KEEPDAYS is set and no setting of Athena" in athena.log()
+        has_logged(athena, "ATHENA_KEEPDAYS is set and no setting of Athena")
 
 
 def test_a_start_that_is_not_ready_says_why(tmp_path: Path) -> None:
     with Athena(tmp_path / "data", "--min-free-bytes", str(10**14)) as athena:
-        assert "fewer than --min-free-bytes" in athena.log()
+        has_logged(athena, "fewer than --min-free-bytes")
 
 
 def test_a_stopped_server_leaves_no_word_of_its_port(tmp_path: Path) -> None:
