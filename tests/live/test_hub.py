@@ -12,8 +12,8 @@ import pytest
 
 from athena.domain.model import Command, Edit, Open
 from athena.domain.wire import Encoded, encode_messages
-from athena.live.client import KeepAlive
-from athena.live.cohorts import COHORT_SIZE, Cohort, Cohorts
+from athena.live.client import Cohort, KeepAlive
+from athena.live.cohorts import COHORT_SIZE, Cohorts
 from athena.live.encoding import json_array
 from athena.live.flush import CHUNK_BYTES, FEW, LOOK_SECONDS, SLICE_CLIENTS, Flush
 from athena.live.gate import Permit

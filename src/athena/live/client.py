@@ -1,15 +1,13 @@
-"""What the hub needs of a client that it pushes to."""
+"""What the hub needs of a client that it pushes to, and of those that get the same bytes."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, cast
 
 from athena.live.gate import Permit
 from athena.live.tail import Encoding
-
-if TYPE_CHECKING:
-    from athena.live.cohorts import Cohort
+from athena.sockets.broadcast import Group
 
 
 class KeepAlive:
@@ -63,3 +61,19 @@ class Client(Protocol):
 
     def abort(self) -> None:
         """Drop the transport at once."""
+
+
+class Cohort(Group):
+    """Clients at the same position, with the same encoding."""
+
+    __slots__ = ("encoding", "position")
+
+    def __init__(self, position: int, encoding: Encoding) -> None:
+        super().__init__()
+        self.position = position
+        self.encoding = encoding
+
+    @property
+    def clients(self) -> list[Client]:
+        """A copy."""
+        return cast(list[Client], self.members())

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
-from athena.live.client import Client
+from athena.live.client import Client, Cohort
 from athena.live.tail import Encoding
-from athena.sockets.broadcast import Group
 
 COHORT_SIZE = 40
 """Most clients in a cohort. Their position is stored and compared once for all of them."""
-
-
-class Cohort(Group):
-    """Clients at the same position, with the same encoding."""
-
-    __slots__ = ("encoding", "position")
-
-    def __init__(self, position: int, encoding: Encoding) -> None:
-        super().__init__()
-        self.position = position
-        self.encoding = encoding
-
-    @property
-    def clients(self) -> list[Client]:
-        """A copy."""
-        return cast(list[Client], self.members())
 
 
 class Cohorts:

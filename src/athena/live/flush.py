@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from time import monotonic, perf_counter
 
-from athena.live.client import Client
-from athena.live.cohorts import COHORT_SIZE, Cohort, Cohorts
+from athena.live.client import Client, Cohort
+from athena.live.cohorts import COHORT_SIZE, Cohorts
 from athena.live.counts import Counts
 from athena.live.tail import Tail
 from athena.sockets.broadcast import Broadcast

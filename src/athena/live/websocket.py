@@ -22,7 +22,7 @@ from websockets.protocol import CONNECTING, OPEN, State
 from websockets.server import ServerProtocol
 
 from athena.errors import AthenaError, BadRequest, NotFound, ShuttingDown
-from athena.live.cohorts import Cohort
+from athena.live.client import Cohort
 from athena.live.encoding import PING, close_frame, websocket_frames
 from athena.live.gate import HandshakeGate, Permit
 from athena.live.handshake import plain_key, switching
