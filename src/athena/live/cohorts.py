@@ -1,4 +1,4 @@
-"""The clients that are up to date, in cohorts: those at the same position get the same bytes."""
+"""The clients that keep up, in cohorts: those at the same position get the same bytes."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Connections:
                 self.loop.remove_reader(self._listener.fileno())  # it stays readable, and would keep the loop busy
                 self._retry = self.loop.call_later(RETRY_SECONDS, self._accept_again)
                 return
-            # Without the attributes, the locks and the methods in Python of a `socket.socket`, which is made from this.
+            # The class in C that `socket.socket` extends: 48 bytes, and made in less time.
             accepted = socket.SocketType(self._listener.family, socket.SOCK_STREAM, 0, descriptor)
             accepted.setblocking(False)
             self._add(accepted, address[0])

@@ -101,7 +101,7 @@ def _write(path: Path, rows: int, days: int, now: int, told: Callable[[int], Non
         for _, statement in indexes:
             db.execute(str(statement))
         with db:
-            db.executemany(SQL["count_minutes"], minutes)
+            db.executemany(SQL["insert_minute"], minutes)
             db.execute(SQL["count_hours"])
             db.execute(SQL["finish"], {"rows": rows})
     finally:
@@ -112,6 +112,7 @@ def _count_minutes(making: dict[str, Any], pieces: list[dict[str, int]]) -> list
     """The rows of the tally for each minute, from the patterns alone: the file is being written meanwhile."""
     db = apsw.Connection(":memory:")
     try:
+        db.execute("PRAGMA temp_store = MEMORY")
         db.execute(SQL["make_patterns"], making)
         db.execute(SQL["make_minutes"])
         for piece in pieces:

@@ -87,7 +87,7 @@ ON CONFLICT DO UPDATE SET rows = rows + excluded.rows;
 -- name: minutes
 SELECT 60000, finished, slot, 0, type, rows FROM minute;
 
--- name: count_minutes
+-- name: insert_minute
 INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: count_hours
