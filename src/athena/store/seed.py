@@ -112,7 +112,6 @@ def _count_minutes(making: dict[str, Any], pieces: list[dict[str, int]]) -> list
     """The rows of the tally for each minute, from the patterns alone: the file is being written meanwhile."""
     db = apsw.Connection(":memory:")
     try:
-        db.execute("PRAGMA temp_store = MEMORY")
         db.execute(SQL["make_patterns"], making)
         db.execute(SQL["make_minutes"])
         for piece in pieces:
